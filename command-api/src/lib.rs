@@ -1,0 +1,1 @@
+//! The write side: partition owners, outbox, payment gateways and the HTTP commands.

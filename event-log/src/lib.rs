@@ -1,0 +1,1 @@
+//! The log protocol: record, validity, claims, the owner of a partition, append and tail.

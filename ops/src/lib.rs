@@ -1,0 +1,1 @@
+//! boxctl: the operators' and analysts' command line, the local stack and the demo.

@@ -1,0 +1,1 @@
+//! The local stack without containers: Kafka, schema registry and Postgres on loopback.

@@ -1,0 +1,1 @@
+//! Folds the event topics into Postgres read models.

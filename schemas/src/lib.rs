@@ -1,0 +1,1 @@
+//! The Avro contract of every event: schema files, codec, registry client, sealed personal data.

@@ -1,0 +1,1 @@
+//! Whole-system tests: HTTP in, HTTP out, on real servers.
