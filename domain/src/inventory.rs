@@ -1,0 +1,224 @@
+//! How many tickets of each class of a show are left, and who holds them.
+//!
+//! Invariant: for every class, held + sold never exceeds capacity.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{OrderId, PersonId, SessionId, ShowId, TicketClassId};
+use crate::show::ClassTerms;
+use crate::value::{Currency, Fingerprint, Line, PaymentChoice, PricedLine, Sealed, Timestamp};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SalesOpened {
+    pub show: ShowId,
+    pub organizer: String,
+    pub currency: Currency,
+    pub pay_within_s: i64,
+    pub classes: Vec<ClassTerms>,
+}
+
+/// Why nothing is sold any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    ShowCancelled,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SalesClosed {
+    pub show: ShowId,
+    pub reason: CloseReason,
+}
+
+/// Holds for new reservations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceChanged {
+    pub show: ShowId,
+    pub ticket_class: TicketClassId,
+    pub price: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityChanged {
+    pub show: ShowId,
+    pub ticket_class: TicketClassId,
+    pub capacity: i64,
+}
+
+/// Who buys and how, as later steps need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkout {
+    /// The buyer's place in the waiting room, if there is one.
+    pub session: Option<SessionId>,
+    pub person: PersonId,
+    /// `account:<sub>` or `guest:<uuid>`.
+    pub principal: String,
+    /// Ten Crockford base-32 characters.
+    pub code: String,
+    /// Name, mail address and phone as one ciphertext.
+    #[serde(rename = "buyer")]
+    pub buyer: Sealed,
+    /// HMAC of the mail address, hex: finds orders by address.
+    pub email_hash: String,
+    /// Absent for a free order.
+    pub payment: Option<PaymentChoice>,
+    /// HMAC of the request's body.
+    pub fingerprint: Fingerprint,
+}
+
+/// Stock is held for an order. Attempt 1 gives birth to the order and has `checkout`;
+/// a later attempt takes the same stock again for money that came after the release, and has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketsReserved {
+    pub show: ShowId,
+    pub order: OrderId,
+    pub attempt: i32,
+    pub organizer: String,
+    pub lines: Vec<PricedLine>,
+    pub currency: Currency,
+    /// Sum of quantity times price, minor units.
+    pub total: i64,
+    /// Until when the order can be paid.
+    pub pay_by: Timestamp,
+    /// When the stock comes back by itself, if nothing else has released it.
+    pub hold_until: Timestamp,
+    pub checkout: Option<Checkout>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationConfirmed {
+    pub show: ShowId,
+    pub order: OrderId,
+    pub attempt: i32,
+    pub lines: Vec<Line>,
+}
+
+/// Why stock came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseReason {
+    ByBuyer,
+    Expired,
+    PaymentFailed,
+    ShowCancelled,
+    OrderIdTaken,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Stock came back; `confirmed` tells whether it had been sold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationReleased {
+    pub show: ShowId,
+    pub order: OrderId,
+    pub attempt: i32,
+    pub lines: Vec<Line>,
+    pub confirmed: bool,
+    pub reason: ReleaseReason,
+}
+
+/// The hold ran out by itself (the backstop).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationExpired {
+    pub show: ShowId,
+    pub order: OrderId,
+    pub attempt: i32,
+    pub lines: Vec<Line>,
+}
+
+/// What happened to the stock of a show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    SalesOpened(SalesOpened),
+    SalesClosed(SalesClosed),
+    PriceChanged(PriceChanged),
+    CapacityChanged(CapacityChanged),
+    TicketsReserved(TicketsReserved),
+    ReservationConfirmed(ReservationConfirmed),
+    ReservationReleased(ReservationReleased),
+    ReservationExpired(ReservationExpired),
+}
+
+/// What can be asked of a show's stock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// By the saga, once the show is published.
+    Open(SalesOpened),
+    /// By the saga, once the show is cancelled: nothing is sold any more, and all that is held or sold comes back, 100 a tick.
+    Close { reason: CloseReason },
+    /// By the show's organizer or an admin.
+    ChangePrice { ticket_class: TicketClassId, price: i64 },
+    /// By the show's organizer or an admin.
+    ChangeCapacity { ticket_class: TicketClassId, capacity: i64 },
+    /// By a buyer.
+    Reserve {
+        order: OrderId,
+        lines: Vec<PricedLine>,
+        checkout: Checkout,
+        /// What the chosen provider can collect; the show's currency must be among them.
+        accepts: Vec<Currency>,
+        /// How long after `pay_by` the stock is still held, seconds.
+        hold_backstop_s: i64,
+    },
+    /// By the saga, once the order is paid.
+    Confirm { order: OrderId },
+    /// By the saga, once the order ended without tickets.
+    Release { order: OrderId, reason: ReleaseReason },
+    /// The time has come for something.
+    Tick,
+    /// Decides nothing; answers with the state.
+    Look,
+}
+
+/// What is left of a class; for `sold-out`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Available {
+    pub ticket_class: TicketClassId,
+    pub available: i64,
+}
+
+/// Why the stock says no. `line` is the index in the order's lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No such show.
+    #[error("no such show")]
+    NotFound,
+    /// The actor may not do that.
+    #[error("this role may not do that")]
+    Forbidden,
+    /// Sales have not opened, or are over, or the class is outside its window. `opens_at` is when it may succeed.
+    #[error("not on sale")]
+    NotOnSale { line: Option<usize>, opens_at: Option<Timestamp> },
+    /// No such class.
+    #[error("no such ticket class")]
+    ClassNotFound { line: Option<usize> },
+    /// Less is left than was asked.
+    #[error("sold out")]
+    SoldOut { available: Vec<Available> },
+    /// More than one order may have.
+    #[error("at most {max} of this class in one order")]
+    LimitExceeded { line: usize, max: i32 },
+    /// The buyer saw another price.
+    #[error("the price is {price}")]
+    PriceChanged { line: usize, price: i64, currency: Currency },
+    /// The provider cannot collect this currency.
+    #[error("the provider cannot collect {currency}")]
+    ProviderUnavailable { currency: Currency },
+    /// A total above 0 needs a payment, a total of 0 takes none.
+    #[error("a payment is needed exactly when there is something to pay")]
+    PaymentMismatch { total: i64 },
+    /// Another order of this show has the id, or the same with another body.
+    #[error("the order exists already with another body")]
+    AlreadyExists,
+    /// Below what is held and sold.
+    #[error("{committed} are held or sold")]
+    BelowCommitted { committed: i64 },
+    /// Confirm or release of something that never was here.
+    #[error("no such reservation")]
+    NoReservation,
+    /// Confirm after a release, and the same stock is not free any more (or sales are closed).
+    #[error("the stock has gone to somebody else")]
+    StockGone,
+}

@@ -1,0 +1,213 @@
+//! One buyer's purchase: the state of the checkout saga.
+//!
+//! Invariant: an order is paid by at most one payment, and ends exactly once unless late money reopens it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{OrderId, PaymentId, PersonId, ShowId};
+use crate::value::{Currency, PaymentChoice, PricedLine, Timestamp};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCreated {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub organizer: String,
+    pub person: PersonId,
+    pub principal: String,
+    pub code: String,
+    pub lines: Vec<PricedLine>,
+    pub currency: Currency,
+    pub total: i64,
+    pub pay_by: Timestamp,
+    pub hold_until: Timestamp,
+    pub payment: Option<PaymentChoice>,
+}
+
+/// The buyer tries to pay in another way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPaymentAdded {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub payment: PaymentChoice,
+    pub amount: i64,
+    pub currency: Currency,
+    pub pay_by: Timestamp,
+}
+
+/// One attempt ended without money. The order goes on until `pay_by`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPaymentEnded {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub payment: PaymentId,
+    /// Whether it was declined (else it lapsed).
+    pub failed: bool,
+}
+
+/// `pay_by` has passed: no new attempts, and every open payment is asked for at its provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderOverdue {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub payments: Vec<PaymentId>,
+}
+
+/// Paid by this payment; by none if it was free.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPaid {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub payment: Option<PaymentId>,
+    pub lines: Vec<PricedLine>,
+    pub currency: Currency,
+    pub total: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCompleted {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub ticket_count: i32,
+}
+
+/// Why an order was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    ByBuyer,
+    Expired,
+    ShowCancelled,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub reason: CancelReason,
+    /// Payments still open, to be closed at their provider.
+    pub open_payments: Vec<PaymentId>,
+    /// The payment whose money goes back.
+    pub refund: Option<PaymentId>,
+    /// Why it goes back.
+    pub refund_why: Option<crate::payment::RefundWhy>,
+    /// Whether tickets had been issued, and die now.
+    pub issued: bool,
+}
+
+/// Why an order failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailReason {
+    PaymentFailed,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderFailed {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub reason: FailReason,
+    /// Payments still open, to be closed at their provider.
+    pub open_payments: Vec<PaymentId>,
+}
+
+/// Which step does not get on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The provider does not say whether an overdue payment was made.
+    PaymentStatus,
+    /// A saga command is refused in a way nobody foresaw.
+    Saga,
+    #[serde(other)]
+    Unknown,
+}
+
+/// A person has to look at it; nothing is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderStuck {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub step: Step,
+    /// For operators; never personal data.
+    pub reason: String,
+}
+
+/// What happened to an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    OrderCreated(OrderCreated),
+    OrderPaymentAdded(OrderPaymentAdded),
+    OrderPaymentEnded(OrderPaymentEnded),
+    OrderOverdue(OrderOverdue),
+    OrderPaid(OrderPaid),
+    OrderCompleted(OrderCompleted),
+    OrderCancelled(OrderCancelled),
+    OrderFailed(OrderFailed),
+    OrderStuck(OrderStuck),
+}
+
+/// What can be asked of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// By the saga, once stock is held.
+    Create(OrderCreated),
+    /// By the buyer: another attempt.
+    AddPayment { payment: PaymentChoice, accepts: Vec<Currency> },
+    /// By the buyer.
+    Cancel,
+    /// By the saga: this payment has the whole amount.
+    MarkPaid { payment: PaymentId },
+    /// By the saga: this payment ended without it.
+    EndPayment { payment: PaymentId, failed: bool },
+    /// By the saga: the stock is gone, the money goes back.
+    RefuseStock,
+    /// By the saga: the show is off.
+    CancelShow,
+    /// By the saga: the tickets are there.
+    Complete { ticket_count: i32 },
+    /// By the outbox: a step does not get on.
+    MarkStuck { step: Step, reason: String },
+    /// The time has come for something.
+    Tick,
+    /// Decides nothing; answers with the state if the actor may see it.
+    Look,
+}
+
+/// Why an order says no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No such order, or somebody else's.
+    #[error("no such order")]
+    NotFound,
+    /// The id belongs to an order of another show.
+    #[error("the order id is taken by another show")]
+    OrderIdTaken,
+    /// Too late: it is paid.
+    #[error("already paid")]
+    AlreadyPaid,
+    /// It has ended or its time is over.
+    #[error("the order is over")]
+    Over,
+    /// The limit of attempts.
+    #[error("at most {max} payments an order")]
+    TooManyPayments { max: usize },
+    /// The provider cannot collect this currency.
+    #[error("the provider cannot collect {currency}")]
+    ProviderUnavailable { currency: Currency },
+    /// Nothing to pay.
+    #[error("a free order takes no payment")]
+    NothingToPay,
+    /// Another payment paid it already: this one's money goes back.
+    #[error("another payment paid it already")]
+    PaidByAnother,
+    /// The order ended in a way that money does not reopen: it goes back.
+    #[error("the order ended before the money came")]
+    EndedBefore,
+    /// Not in this state; a saga step that came too early or too late.
+    #[error("not possible now")]
+    WrongState,
+}

@@ -1,0 +1,224 @@
+//! One attempt to collect money for an order.
+//!
+//! Invariant: received = applied + refund asked for, and quarantined money is never applied.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{OrderId, PaymentId, ShowId};
+use crate::value::{Currency, Provider, Timestamp};
+
+/// Money is to be collected: the provider gets called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRequested {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    pub provider: Provider,
+    /// The integer the provider knows it by (PayOS `orderCode`): unique, tells the partition by its remainder.
+    pub serial: i64,
+    pub amount: i64,
+    pub currency: Currency,
+    /// The order's code, for the payer to read.
+    pub code: String,
+    pub return_url: String,
+    pub cancel_url: Option<String>,
+    pub pay_by: Timestamp,
+}
+
+/// The provider has a page for the payer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentIntentCreated {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    /// The provider's own name for it (PayOS `paymentLinkId`).
+    pub reference: String,
+    pub url: String,
+}
+
+/// A part of the amount came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentPartiallyReceived {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    /// The provider's name of this movement of money.
+    pub reference: String,
+    pub amount: i64,
+    pub currency: Currency,
+    /// With this, so much has come.
+    pub received: i64,
+}
+
+/// The whole amount is there, exactly; `amount` is the last movement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCompleted {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    pub reference: String,
+    pub amount: i64,
+    pub currency: Currency,
+    pub received: i64,
+}
+
+/// Declined, or the provider refused to open it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentFailed {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    /// The provider's code; never personal data.
+    pub reason: String,
+}
+
+/// The order wants no money any more: the provider is asked to cancel, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentClosing {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    pub provider: Provider,
+    pub serial: i64,
+}
+
+/// Closed without the whole amount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentExpired {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+}
+
+/// Why money was not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuarantineReason {
+    WrongCurrency,
+    TooMuch,
+    UnknownReference,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Money that fits nothing: a person has to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentQuarantined {
+    pub payment: PaymentId,
+    pub order: Option<OrderId>,
+    pub show: Option<ShowId>,
+    pub provider: Provider,
+    pub serial: i64,
+    pub reference: String,
+    pub amount: i64,
+    pub currency: Currency,
+    pub reason: QuarantineReason,
+}
+
+/// Why money goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundWhy {
+    /// Another payment had paid the order.
+    PaidTwice,
+    /// The order had ended and its stock was gone.
+    PaidTooLate,
+    /// Only a part had come by the deadline.
+    PaidInPart,
+    /// The show is off.
+    ShowCancelled,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Money is to go back; `by_hand` if the provider has no call for it (then it is due until a person did it).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundRequested {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    pub provider: Provider,
+    pub amount: i64,
+    pub currency: Currency,
+    pub why: RefundWhy,
+    pub by_hand: bool,
+}
+
+/// What happened to a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    PaymentRequested(PaymentRequested),
+    PaymentIntentCreated(PaymentIntentCreated),
+    PaymentPartiallyReceived(PaymentPartiallyReceived),
+    PaymentCompleted(PaymentCompleted),
+    PaymentFailed(PaymentFailed),
+    PaymentClosing(PaymentClosing),
+    PaymentExpired(PaymentExpired),
+    PaymentQuarantined(PaymentQuarantined),
+    RefundRequested(RefundRequested),
+}
+
+/// One movement of money as a provider reported it, by webhook or query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    /// The provider's unique name of it.
+    pub reference: String,
+    pub amount: i64,
+    pub currency: Currency,
+}
+
+/// How a provider says a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// It can still be paid.
+    Open,
+    /// Declined.
+    Failed,
+    /// Cancelled or expired: nothing more will come in the normal way.
+    Ended,
+    /// Paid in full, says the provider (the movements decide).
+    Paid,
+}
+
+/// What can be asked of a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// By the saga. The owner's serial number becomes the provider's reference.
+    Request {
+        payment: PaymentId,
+        order: OrderId,
+        show: ShowId,
+        provider: Provider,
+        amount: i64,
+        currency: Currency,
+        code: String,
+        return_url: String,
+        cancel_url: Option<String>,
+        pay_by: Timestamp,
+    },
+    /// By the effect worker: the provider has a page.
+    RecordIntent { reference: String, url: String },
+    /// By the effect worker: the provider refuses for good.
+    RecordFailure { reason: String },
+    /// By webhook or query: what the provider says now. Movements known already change nothing.
+    Report { movements: Vec<Movement>, standing: Standing },
+    /// By webhook: money for a reference nobody knows. Sent to an id derived from provider and reference.
+    Quarantine { payment: PaymentId, provider: Provider, serial: i64, movement: Movement },
+    /// By the saga: the order wants no money any more.
+    Close,
+    /// By the saga: what was received goes back.
+    Refund { why: RefundWhy },
+    /// Decides nothing; answers with the state.
+    Look,
+}
+
+/// Why a payment says no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No such payment.
+    #[error("no such payment")]
+    NotFound,
+    /// Not in this state; a saga step that came too early or too late.
+    #[error("not possible now")]
+    WrongState,
+}

@@ -1,0 +1,48 @@
+//! What one event makes others do: the checkout saga as two pure functions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Command;
+use crate::ids::{CommandId, PaymentId};
+use crate::value::{Currency, Provider, Timestamp};
+
+/// What has to happen because of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// UUIDv5 of the event's id and the position: the same at every re-send.
+    pub id: CommandId,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// Ask another aggregate.
+    Command(Command),
+    /// Ask the world outside.
+    Effect(Effect),
+}
+
+/// Something outside Boxoffice; its worker turns the answer into a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Open a payment at the provider.
+    CreatePayment(CreatePayment),
+    /// Cancel it there, and ask how it stands.
+    ClosePayment { payment: PaymentId, provider: Provider, serial: i64 },
+}
+
+/// What a provider needs to open a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatePayment {
+    pub payment: PaymentId,
+    pub provider: Provider,
+    pub serial: i64,
+    pub amount: i64,
+    pub currency: Currency,
+    pub code: String,
+    pub return_url: String,
+    pub cancel_url: Option<String>,
+    pub pay_by: Timestamp,
+}
