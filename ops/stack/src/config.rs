@@ -1,0 +1,101 @@
+//! Where a stack keeps its files, and what its clients are told.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::{environment, ephemeral};
+
+/// Where a stack lives and how durable it is.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// Data, ports and logs. Two stacks are the same if this is the same folder.
+    pub folder: PathBuf,
+    /// Downloaded servers; shared by any number of stacks and never wiped.
+    pub cache: PathBuf,
+    /// Whether the data may be lost when the machine (not merely a process) dies: Postgres then runs without fsync.
+    pub ephemeral: bool,
+    /// Durability class D1: Kafka syncs every append to disk before it answers.
+    pub sync: bool,
+}
+
+impl StackConfig {
+    /// The stack of a checkout, whose data stay until they are wiped.
+    pub fn local(root: &Path) -> Self {
+        Self {
+            folder: root.join(".local/stack"),
+            cache: cache(root),
+            ephemeral: false,
+            sync: false,
+        }
+    }
+
+    /// The stack that all tests of a checkout share; tests keep apart by namespaces.
+    pub fn for_tests(root: &Path) -> Self {
+        Self {
+            folder: root.join("target/test-stack"),
+            cache: cache(root),
+            ephemeral: true,
+            sync: false,
+        }
+    }
+
+    /// A stack in a new temporary folder, for one test; [`EphemeralStack`](crate::EphemeralStack) also ends it.
+    ///
+    /// # Errors
+    /// When no workspace is found to take the download cache from.
+    pub fn ephemeral() -> Result<Self> {
+        let cache = match environment::servers_cache() {
+            Some(cache) => cache,
+            None => cache(&find_root()?),
+        };
+        Ok(Self {
+            folder: ephemeral::new_folder(),
+            cache,
+            ephemeral: true,
+            sync: false,
+        })
+    }
+
+    /// The same with the folder as the servers' command lines name it: absolute, without links.
+    pub(crate) fn resolved(&self) -> Self {
+        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        Self { folder, ..self.clone() }
+    }
+}
+
+/// Where the servers of a stack are reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// Kafka bootstrap address, `127.0.0.1:port`.
+    pub kafka: String,
+    /// Base URL of the schema registry's Confluent API, without a trailing slash.
+    pub registry: String,
+    /// Postgres URL of the superuser's database.
+    pub postgres: String,
+}
+
+/// Finds the workspace: the nearest folder with `ops/pom.xml` above the running crate, else above the current folder.
+///
+/// # Errors
+/// When neither lies inside a checkout.
+pub fn find_root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("read the current folder")?;
+    let starts = [environment::crate_folder(), Some(here.clone())];
+    let root = starts
+        .iter()
+        .flatten()
+        .flat_map(|start| start.ancestors())
+        .find(|it| it.join("ops/pom.xml").is_file());
+    root.map(Path::to_owned).with_context(|| {
+        format!(
+            "no workspace: neither {} nor a folder above it has ops/pom.xml",
+            here.display()
+        )
+    })
+}
+
+fn cache(root: &Path) -> PathBuf {
+    environment::servers_cache().unwrap_or_else(|| root.join(".local/servers"))
+}
