@@ -104,6 +104,8 @@ pub enum ReleaseReason {
     PaymentFailed,
     ShowCancelled,
     OrderIdTaken,
+    /// The order ended after it had been paid, and its money goes back: even sold stock returns.
+    Refunded,
     #[serde(other)]
     Unknown,
 }
@@ -147,7 +149,7 @@ pub enum Command {
     /// By the saga, once the show is published.
     Open(SalesOpened),
     /// By the saga, once the show is cancelled: nothing is sold any more, and all that is held or sold comes back, 100 a tick.
-    Close { reason: CloseReason },
+    Close { show: ShowId, reason: CloseReason },
     /// By the show's organizer or an admin.
     ChangePrice { ticket_class: TicketClassId, price: i64 },
     /// By the show's organizer or an admin.

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{OrderId, PaymentId, PersonId, ShowId};
+use crate::payment::RefundWhy;
 use crate::value::{Currency, PaymentChoice, PricedLine, Timestamp};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct OrderCreated {
     pub lines: Vec<PricedLine>,
     pub currency: Currency,
     pub total: i64,
+    /// When its stock was reserved: when the buyer ordered.
+    pub created_at: Timestamp,
     pub pay_by: Timestamp,
     pub hold_until: Timestamp,
     pub payment: Option<PaymentChoice>,
@@ -29,6 +32,8 @@ pub struct OrderPaymentAdded {
     pub order: OrderId,
     pub show: ShowId,
     pub payment: PaymentChoice,
+    /// The order's code, for the payer to read.
+    pub code: String,
     pub amount: i64,
     pub currency: Currency,
     pub pay_by: Timestamp,
@@ -91,8 +96,8 @@ pub struct OrderCancelled {
     /// The payment whose money goes back.
     pub refund: Option<PaymentId>,
     /// Why it goes back.
-    pub refund_why: Option<crate::payment::RefundWhy>,
-    /// Whether tickets had been issued, and die now.
+    pub refund_why: Option<RefundWhy>,
+    /// Whether it had been paid (or was free), so that tickets exist or are under way; they die now.
     pub issued: bool,
 }
 
@@ -165,8 +170,8 @@ pub enum Command {
     EndPayment { payment: PaymentId, failed: bool },
     /// By the saga: the stock is gone, the money goes back.
     RefuseStock,
-    /// By the saga: the show is off.
-    CancelShow,
+    /// By the saga: the show is off. An order of another show with the same id stays as it is.
+    CancelShow { show: ShowId },
     /// By the saga: the tickets are there.
     Complete { ticket_count: i32 },
     /// By the outbox: a step does not get on.
@@ -206,7 +211,7 @@ pub enum Refusal {
     PaidByAnother,
     /// The order ended in a way that money does not reopen: it goes back.
     #[error("the order ended before the money came")]
-    EndedBefore,
+    EndedBefore { why: RefundWhy },
     /// Not in this state; a saga step that came too early or too late.
     #[error("not possible now")]
     WrongState,

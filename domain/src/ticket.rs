@@ -41,8 +41,10 @@ pub enum Event {
 pub enum Command {
     /// Ticket ids are derived from the order's.
     Issue { order: OrderId, show: ShowId, lines: Vec<Line> },
-    /// All of them die.
-    Revoke,
+    /// All of them die; a batch that is revoked before it is issued never gets any.
+    Revoke { order: OrderId, show: ShowId },
+    /// Decides nothing; answers with the state.
+    Look,
 }
 
 /// Why a batch says no.
