@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{environment, ephemeral};
+use crate::{ephemeral, world};
 
 /// Where a stack lives and how durable it is.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl StackConfig {
     /// # Errors
     /// When no workspace is found to take the download cache from.
     pub fn ephemeral() -> Result<Self> {
-        let cache = match environment::servers_cache() {
+        let cache = match world::servers_cache() {
             Some(cache) => cache,
             None => cache(&find_root()?),
         };
@@ -82,7 +82,7 @@ pub struct Endpoints {
 /// When neither lies inside a checkout.
 pub fn find_root() -> Result<PathBuf> {
     let here = std::env::current_dir().context("read the current folder")?;
-    let starts = [environment::crate_folder(), Some(here.clone())];
+    let starts = [world::crate_folder(), Some(here.clone())];
     let root = starts
         .iter()
         .flatten()
@@ -97,5 +97,5 @@ pub fn find_root() -> Result<PathBuf> {
 }
 
 fn cache(root: &Path) -> PathBuf {
-    environment::servers_cache().unwrap_or_else(|| root.join(".local/servers"))
+    world::servers_cache().unwrap_or_else(|| root.join(".local/servers"))
 }

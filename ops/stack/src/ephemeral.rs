@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::config::{Endpoints, StackConfig};
 use crate::stack;
+use crate::world::random_id;
 
 const PREFIX: &str = "boxoffice-stack-";
 
@@ -63,7 +64,7 @@ impl Drop for EphemeralStack {
 
 /// A path for a new stack that no other has.
 pub fn new_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()))
+    std::env::temp_dir().join(format!("{PREFIX}{}", random_id().simple()))
 }
 
 fn own(folder: &Path) -> std::io::Result<File> {

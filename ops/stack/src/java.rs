@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::download::{self, property, run};
-use crate::environment;
+
 use crate::servers::Progress;
+use crate::world;
 
 /// The registry's classes need it.
 const OLDEST: u32 = 21;
@@ -16,7 +17,7 @@ const OLDEST: u32 = 21;
 /// The `java` program to run servers with: from `JAVA_HOME`, the path or the system's folder of Java installations,
 /// else a runtime that is fetched into the cache once.
 pub fn find(cache: &Path, say: Progress) -> Result<PathBuf> {
-    let candidates = environment::java_home().map(|home| home.join("bin/java")).into_iter();
+    let candidates = world::java_home().map(|home| home.join("bin/java")).into_iter();
     let candidates = candidates.chain([PathBuf::from("java")]).chain(installed());
     match candidates.into_iter().find(|program| is_new_enough(program)) {
         Some(program) => Ok(program),

@@ -5,7 +5,7 @@
 
 mod config;
 mod download;
-mod environment;
+
 mod ephemeral;
 mod java;
 mod ports;
@@ -15,6 +15,7 @@ mod servers;
 mod shared_folder;
 mod stack;
 mod start;
+mod world;
 
 pub use config::{Endpoints, StackConfig, find_root};
 pub use ephemeral::EphemeralStack;

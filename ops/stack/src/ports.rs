@@ -4,13 +4,14 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Endpoints;
 use crate::servers::Server;
+use crate::world::{now, random_id};
 
 /// Below the range that systems hand to outgoing connections. A client that keeps dialling a dead server inside
 /// that range may one day be given the same port and connect to itself, which would block the server's return.
@@ -89,9 +90,9 @@ impl Ports {
             Server::Postgres => vec![self.postgres],
         };
         for port in needed {
-            let deadline = Instant::now() + LINGER;
+            let deadline = now() + LINGER;
             while !is_free(port) {
-                if Instant::now() > deadline {
+                if now() > deadline {
                     bail!(
                         "port {port}, which this stack keeps for {server}, is taken by another process; \
                          end that one, or take the stack down and delete {} to choose new ports",
@@ -112,7 +113,7 @@ impl Ports {
 pub fn free_port() -> Result<u16> {
     let width = u128::from(CHOICE.end - CHOICE.start);
     for _ in 0..200 {
-        let offset = u16::try_from(uuid::Uuid::new_v4().as_u128() % width).expect("the width of the range fits");
+        let offset = u16::try_from(random_id().as_u128() % width).expect("the width of the range fits");
         let port = CHOICE.start + offset;
         if is_free(port) {
             return Ok(port);

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::world::now;
 
 /// What a fault test does to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +113,9 @@ pub fn send(pid: u32, signal: Signal) -> Result<()> {
 
 /// Waits until a process is gone; says whether it is.
 pub fn wait_gone(pid: u32, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
+    let deadline = now() + limit;
     while runs(pid) {
-        if Instant::now() > deadline {
+        if now() > deadline {
             return false;
         }
         sleep(Duration::from_millis(20));

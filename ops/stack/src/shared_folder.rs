@@ -8,6 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::world::random_id;
+
 /// The account that Postgres runs as.
 pub enum Owner {
     /// Whoever runs us.
@@ -56,7 +58,7 @@ pub fn copy_programs(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     ensure!(!to.exists(), "{} belongs to somebody else; remove it", to.display());
-    let new = to.with_extension(uuid::Uuid::new_v4().simple().to_string());
+    let new = to.with_extension(random_id().simple().to_string());
     let output = Command::new("cp")
         .arg("-a")
         .arg(from)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use crate::ports::Ports;
 use crate::process::{self, Signal};
 use crate::servers::{Progress, Server};
 use crate::start::{self, Launch};
+use crate::world::now;
 
 /// How long a server may take to end in order before it is killed.
 const FAREWELL: Duration = Duration::from_secs(20);
@@ -210,7 +211,7 @@ impl Stack {
             .iter()
             .filter_map(|&server| Some((server, server.pid(&self.config)?)))
             .collect();
-        let since = Instant::now();
+        let since = now();
         for &(server, pid) in &running {
             process::send(pid, server.stop_signal())?;
             // A frozen server would hear of it only when it goes on.

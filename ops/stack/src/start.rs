@@ -14,6 +14,7 @@ use crate::download::Tools;
 use crate::ports::Ports;
 use crate::process;
 use crate::servers::{Progress, Server};
+use crate::world::now;
 
 /// Generous, because a start may share two cores with a compiler; a server that fails ends by itself far sooner.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,7 +36,7 @@ pub struct Launch {
 }
 
 pub fn launch(server: Server, config: &StackConfig, ports: &Ports, tools: &Tools, say: Progress) -> Result<Launch> {
-    let since = Instant::now();
+    let since = now();
     ports.check_free(server, &config.folder)?;
     let home = server.home(config);
     fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
@@ -84,8 +85,8 @@ impl Launch {
 
 /// Waits until a server answers; gives up when time is over or the server no longer runs.
 pub fn answers_in_time(server: Server, port: u16, mut runs: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
+    let deadline = now() + PATIENCE;
+    while now() < deadline {
         if server.probe(port).is_ok() {
             return true;
         }

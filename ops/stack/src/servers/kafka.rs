@@ -10,6 +10,7 @@ use super::{Server, java_mark};
 use crate::config::StackConfig;
 use crate::download::Tools;
 use crate::ports::Ports;
+use crate::world::random_id;
 
 const LOGGING: &str = "\
 status = warn
@@ -83,7 +84,7 @@ fn format_once(home: &Path, settings: &Path, tools: &Tools) -> Result<()> {
 /// Kafka wants 16 bytes as 22 characters of base 64. Hexadecimal digits are such characters, and the last one must
 /// leave its four spare bits empty.
 fn cluster_id() -> String {
-    let digits = uuid::Uuid::new_v4().simple().to_string();
+    let digits = random_id().simple().to_string();
     format!("{}A", &digits[..21])
 }
 

@@ -75,7 +75,9 @@ fn kafka(address: &str, key: i16, version: i16, body: &[u8]) -> Vec<u8> {
     request.extend([0, 0, 0, 7, 0xff, 0xff]);
     request.extend(body);
     let length = u32::try_from(request.len()).expect("short");
-    stream.write_all(&[&length.to_be_bytes()[..], &request].concat()).expect("write");
+    stream
+        .write_all(&[&length.to_be_bytes()[..], &request].concat())
+        .expect("write");
     let mut size = [0; 4];
     stream.read_exact(&mut size).expect("read");
     let mut answer = vec![0; u32::from_be_bytes(size) as usize];
@@ -91,7 +93,9 @@ fn put_text(body: &mut Vec<u8>, text: &str) {
 
 fn send(stream: &mut TcpStream, kind: &[u8], body: &[u8]) {
     let length = u32::try_from(body.len() + 4).expect("short");
-    stream.write_all(&[kind, &length.to_be_bytes(), body].concat()).expect("write");
+    stream
+        .write_all(&[kind, &length.to_be_bytes(), body].concat())
+        .expect("write");
 }
 
 fn messages(stream: &mut TcpStream) -> Vec<(u8, Vec<u8>)> {
