@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 use uuid::Uuid;
 
 use crate::servers::Progress;
+use crate::world::random_id;
 use crate::{java, shared_folder};
 
+const PARTIAL: &str = ".partial-";
 const POM: &str = include_str!("../../pom.xml");
 
 /// Where the programs are.
@@ -60,12 +62,9 @@ pub fn once(cache: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) ->
     if folder.join("complete").exists() {
         return Ok(folder);
     }
-    let new = cache.join(format!("{name}.partial"));
-    for left_over in [&new, &folder] {
-        if left_over.exists() {
-            fs::remove_dir_all(left_over).with_context(|| format!("remove the half-made {}", left_over.display()))?;
-        }
-    }
+    remove_left_overs(cache, name, &folder)?;
+    // Another name each time, because the Maven of a killed attempt may go on and write into its own folder.
+    let new = cache.join(format!("{name}{PARTIAL}{}", random_id().simple()));
     fs::create_dir(&new)
         .and_then(|()| shared_folder::open_to_all(&new))
         .with_context(|| format!("create {}", new.display()))?;
@@ -74,6 +73,21 @@ pub fn once(cache: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) ->
         .and_then(|()| fs::rename(&new, &folder))
         .with_context(|| format!("complete {}", folder.display()))?;
     Ok(folder)
+}
+
+fn remove_left_overs(cache: &Path, name: &str, folder: &Path) -> Result<()> {
+    let entries = fs::read_dir(cache).with_context(|| format!("list {}", cache.display()))?;
+    let partial = format!("{name}{PARTIAL}");
+    let is_left_over = |path: &PathBuf| {
+        path == folder
+            || path
+                .file_name()
+                .is_some_and(|it| it.to_string_lossy().starts_with(&partial))
+    };
+    for path in entries.flatten().map(|entry| entry.path()).filter(is_left_over) {
+        fs::remove_dir_all(&path).with_context(|| format!("remove the half-made {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Runs a program to its end, and quotes what it printed if it failed.

@@ -34,11 +34,15 @@ impl Owner {
 
     /// Creates a folder that this account can write to.
     pub fn make_home(&self, home: &Path) -> Result<()> {
-        let made = fs::create_dir_all(home).and_then(|()| match self {
-            Self::Ourselves => Ok(()),
-            Self::Nobody { user, group } => chown(home, Some(*user), Some(*group)),
-        });
-        made.with_context(|| format!("make the folder {}", home.display()))
+        fs::create_dir_all(home).with_context(|| format!("create {}", home.display()))?;
+        let Self::Nobody { user, group } = self else {
+            return Ok(());
+        };
+        // In a public place somebody else may have been there first.
+        let found = fs::symlink_metadata(home).with_context(|| format!("look at {}", home.display()))?;
+        let is_ours = found.is_dir() && [our_user(), *user].contains(&found.uid());
+        ensure!(is_ours, "{} belongs to somebody else; remove it", home.display());
+        chown(home, Some(*user), Some(*group)).with_context(|| format!("give {} to nobody", home.display()))
     }
 }
 

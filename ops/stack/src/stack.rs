@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +18,9 @@ use crate::world::now;
 
 /// How long a server may take to end in order before it is killed.
 const FAREWELL: Duration = Duration::from_secs(20);
+
+/// How long a server that runs without answering may take to answer.
+const SECOND_CHANCE: Duration = Duration::from_secs(30);
 
 /// How long the system may take to remove a killed process.
 const DEATH: Duration = Duration::from_secs(10);
@@ -177,7 +181,7 @@ impl Stack {
         let tools = Tools::get(&self.config.cache, say)?;
         let launch = |server: Server| start::launch(server, &self.config, ports, &tools, say);
         let launched: Vec<Launch> = dead.into_iter().map(launch).collect::<Result<_>>()?;
-        launched.into_iter().try_for_each(|launch| launch.wait(say))
+        start::wait(launched, say)
     }
 
     /// Whether a server answers. One that runs without answering may be frozen or still starting: it gets its chance,
@@ -198,8 +202,12 @@ impl Stack {
             .processes(pid)
             .into_iter()
             .try_for_each(|pid| process::send(pid, Signal::Continue))?;
-        if start::answers_in_time(server, port, || server.pid(&self.config).is_some()) {
-            return Ok(true);
+        let deadline = now() + SECOND_CHANCE;
+        while now() < deadline && server.pid(&self.config).is_some() {
+            if server.probe(port).is_ok() {
+                return Ok(true);
+            }
+            sleep(Duration::from_millis(100));
         }
         self.stop(&[server], say)?;
         Ok(false)

@@ -56,46 +56,58 @@ pub fn launch(server: Server, config: &StackConfig, ports: &Ports, tools: &Tools
     })
 }
 
-impl Launch {
-    /// Waits until the server answers.
-    pub fn wait(mut self, say: Progress) -> Result<()> {
-        let (server, port) = (self.server, self.port);
-        let child = &mut self.child;
-        if !answers_in_time(server, port, || matches!(child.try_wait(), Ok(None))) {
-            let what = match self.child.try_wait() {
-                Ok(Some(status)) => format!("ended at once ({status})"),
-                _ => format!("does not answer on port {port} after {} s", PATIENCE.as_secs()),
-            };
-            bail!(
-                "{server} {what}; the end of {}:\n{}",
-                self.log.display(),
-                log_end(&self.log, self.log_start)
-            );
+/// Waits until every one of them answers; the first that fails ends the waiting.
+pub fn wait(mut launched: Vec<Launch>, say: Progress) -> Result<()> {
+    while !launched.is_empty() {
+        let mut waiting = Vec::new();
+        for mut launch in launched {
+            if launch.answers()? {
+                launch.welcome(say)
+            } else {
+                waiting.push(launch)
+            }
         }
-        let seconds = self.since.elapsed().as_secs_f64();
+        launched = waiting;
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+impl Launch {
+    /// Whether it answers by now; an error when it never will.
+    fn answers(&mut self) -> Result<bool> {
+        let Self { server, port, log, .. } = self;
+        // Asked in this order, because another server that answers on this port would not be ours.
+        let ended = self
+            .child
+            .try_wait()
+            .with_context(|| format!("ask whether {server} still runs"))?;
+        if ended.is_none() && server.probe(*port).is_ok() {
+            return Ok(true);
+        }
+        let what = match ended {
+            Some(status) => format!("ended at once ({status})"),
+            None if self.since.elapsed() > PATIENCE => {
+                format!("does not answer on port {port} after {} s", PATIENCE.as_secs())
+            }
+            None => return Ok(false),
+        };
+        bail!(
+            "{server} {what}; the end of {}:\n{}",
+            log.display(),
+            log_end(log, self.log_start)
+        )
+    }
+
+    fn welcome(mut self, say: Progress) {
+        let (server, port, seconds) = (self.server, self.port, self.since.elapsed().as_secs_f64());
         say(&format!(
             "{server} {}: started on 127.0.0.1:{port} ({seconds:.1} s)",
             server.version()
         ));
         // Somebody must take note of its end, or it would stay behind as a zombie as long as this process runs.
         thread::spawn(move || self.child.wait());
-        Ok(())
     }
-}
-
-/// Waits until a server answers; gives up when time is over or the server no longer runs.
-pub fn answers_in_time(server: Server, port: u16, mut runs: impl FnMut() -> bool) -> bool {
-    let deadline = now() + PATIENCE;
-    while now() < deadline {
-        if server.probe(port).is_ok() {
-            return true;
-        }
-        if !runs() {
-            return false;
-        }
-        sleep(Duration::from_millis(50));
-    }
-    false
 }
 
 /// Sets a long log aside; tells where the output of the coming start will begin.

@@ -1,8 +1,9 @@
 //! The schema registry's settings: its ids must survive every crash, because the whole log is read by them.
 
+use std::fs;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{Server, java_mark};
 use crate::config::StackConfig;
@@ -10,7 +11,14 @@ use crate::download::Tools;
 use crate::ports::Ports;
 
 pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools) -> Result<Command> {
-    let database = Server::Registry.home(config).join("data/registry");
+    let home = Server::Registry.home(config);
+    let database = home.join("data/registry");
+    let temporary = home.join("tmp");
+    // It unpacks native libraries at every start, and leaves them behind when it is killed.
+    if temporary.exists() {
+        fs::remove_dir_all(&temporary).with_context(|| format!("empty {}", temporary.display()))?;
+    }
+    fs::create_dir(&temporary).with_context(|| format!("create {}", temporary.display()))?;
     let mut command = Command::new(&tools.java);
     command.args([
         "-Xmx384m",
@@ -18,6 +26,7 @@ pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools) -> Result<Com
         "-XX:+UseSerialGC",
         "-Djava.awt.headless=true",
     ]);
+    command.arg(format!("-Djava.io.tmpdir={}", temporary.display()));
     command.arg(java_mark(Server::Registry, config));
     command.arg("-jar").arg(tools.registry.join("quarkus-run.jar"));
     command.envs([
