@@ -1,0 +1,325 @@
+//! Records as bytes and back: magic 0, schema id (big endian), Avro datum.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use domain::event::Event;
+use domain::root::Meta;
+
+use crate::catalog::{EventType, RecordType, read_body, write_body};
+use crate::control::Control;
+use crate::ids::Ids;
+use crate::kept::{kept, kept_meta};
+use crate::learned::{Learned, rewrite};
+use crate::person_key::PersonKey;
+use crate::registry::RegistryError;
+use crate::source::{NoSource, SchemaSource};
+
+const HEADER_BYTES: usize = 5;
+
+/// A value does not fit its schema; only a bug can cause that.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} does not fit its schema")]
+pub struct EncodeError {
+    name: &'static str,
+    #[source]
+    source: Box<apache_avro::Error>,
+}
+
+/// Why bytes are no record. None of them may be skipped by a reader of events.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Too short, or the first byte is not 0.
+    #[error("the value does not start with 0 and a schema id")]
+    NotFramed,
+    /// Ask [`Codec::learn`] for it and decode again.
+    #[error("the schema with id {0} is not known yet")]
+    UnlearnedSchema(u32),
+    /// A newer version of Boxoffice wrote it.
+    #[error("{name} (schema id {id}) is a type that this version does not know")]
+    UnknownEvent {
+        /// The schema's id.
+        id: u32,
+        /// The record's full name.
+        name: String,
+    },
+    /// The writer's schema cannot be resolved to ours.
+    #[error("{name} was written by a schema (id {id}) that this version cannot read: {detail}")]
+    Incompatible {
+        /// The schema's id.
+        id: u32,
+        /// The record's full name.
+        name: String,
+        /// What does not fit.
+        detail: String,
+    },
+    /// Another kind of record was asked for.
+    #[error("{name} is not what was asked for")]
+    Unexpected {
+        /// The record's full name.
+        name: &'static str,
+    },
+    /// The bytes do not follow their schema.
+    #[error("the bytes of {name} do not follow its schema")]
+    Malformed {
+        /// The record's full name.
+        name: &'static str,
+        /// What Avro says, if it is not merely a wrong length.
+        #[source]
+        source: Option<Box<apache_avro::Error>>,
+    },
+}
+
+/// Why a schema could not be learned.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    /// The registry has no such id.
+    #[error("nobody knows the schema with id {0}")]
+    NotFound(u32),
+    /// What is registered under the id is no schema.
+    #[error("what is registered under id {id} is not a schema: {detail}")]
+    NotASchema {
+        /// The id.
+        id: u32,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The source cannot be asked now.
+    #[error("cannot ask for the schema with id {id}")]
+    Source {
+        /// The id.
+        id: u32,
+        /// Why.
+        #[source]
+        source: RegistryError,
+    },
+}
+
+/// The schema id in a record's value, without decoding it.
+pub fn schema_id(value: &[u8]) -> Option<u32> {
+    split(value).ok().map(|(id, _)| id)
+}
+
+/// Encodes and decodes records. Cheap to clone; one per process.
+#[derive(Clone)]
+pub struct Codec(Arc<Inner>);
+
+struct Inner {
+    ids: Ids,
+    own: HashMap<u32, RecordType>,
+    learned: RwLock<HashMap<u32, Arc<Learned>>>,
+    source: Box<dyn SchemaSource>,
+}
+
+impl std::fmt::Debug for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Codec").finish_non_exhaustive()
+    }
+}
+
+impl Codec {
+    /// A codec that writes under these ids, and asks the source about others.
+    pub fn new(ids: Ids, source: impl SchemaSource + 'static) -> Self {
+        let own = RecordType::all().map(|record| (ids.of(record), record)).collect();
+        Self(Arc::new(Inner { ids, own, learned: RwLock::default(), source: Box::new(source) }))
+    }
+
+    /// A codec for a log in memory: fixed ids, no registry.
+    pub fn in_memory() -> Self {
+        Self::new(Ids::in_memory(), NoSource)
+    }
+
+    /// The ids under which it writes.
+    pub fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// Encodes an event.
+    ///
+    /// # Errors
+    /// When the event does not fit its schema.
+    pub fn encode(&self, meta: &Meta, event: &Event) -> Result<Vec<u8>, EncodeError> {
+        let record = RecordType::Event(EventType::of(event));
+        let mut out = self.begin(record, 512);
+        let written = kept_meta().writer.write_ser(&mut out, meta);
+        let written = written.and_then(|_| write_body(&kept(record).writer, event, &mut out));
+        finish(record, written, out)
+    }
+
+    /// Decodes an event.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; never panics, whatever the bytes are.
+    pub fn decode(&self, value: &[u8]) -> Result<(Meta, Event), DecodeError> {
+        let (record, datum) = self.resolved(value)?;
+        let RecordType::Event(event_type) = record else { return Err(unexpected(record)) };
+        let rest = &mut &*datum;
+        let meta = kept_meta().reader.read_deser(rest).map_err(|error| malformed(record, error))?;
+        let event = read_body(&kept(record).reader, event_type, rest).map_err(|error| malformed(record, error))?;
+        whole(record, rest)?;
+        Ok((meta, event))
+    }
+
+    /// Encodes a control record.
+    ///
+    /// # Errors
+    /// When it does not fit its schema.
+    pub fn encode_control(&self, control: &Control) -> Result<Vec<u8>, EncodeError> {
+        let record = control.record();
+        let mut out = self.begin(record, 160);
+        let written = control.write(&kept(record).writer, &mut out);
+        finish(record, written, out)
+    }
+
+    /// Decodes a control record.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; never panics, whatever the bytes are.
+    pub fn decode_control(&self, value: &[u8]) -> Result<Control, DecodeError> {
+        let (record, datum) = self.resolved(value)?;
+        let rest = &mut &*datum;
+        if matches!(record, RecordType::Event(_) | RecordType::PersonKey) {
+            return Err(unexpected(record));
+        }
+        let control = Control::read(&kept(record).reader, record, rest).map_err(|error| malformed(record, error))?;
+        whole(record, rest)?;
+        control.ok_or(DecodeError::Malformed { name: record.full_name(), source: None })
+    }
+
+    /// Encodes a record of the topic `person-keys`.
+    ///
+    /// # Errors
+    /// When it does not fit its schema.
+    pub fn encode_person_key(&self, key: &PersonKey) -> Result<Vec<u8>, EncodeError> {
+        let record = RecordType::PersonKey;
+        let mut out = self.begin(record, 192);
+        let written = kept(record).writer.write_ser(&mut out, key);
+        finish(record, written, out)
+    }
+
+    /// Decodes a record of the topic `person-keys`.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; never panics, whatever the bytes are.
+    pub fn decode_person_key(&self, value: &[u8]) -> Result<PersonKey, DecodeError> {
+        let (record, datum) = self.resolved(value)?;
+        if record != RecordType::PersonKey {
+            return Err(unexpected(record));
+        }
+        let rest = &mut &*datum;
+        let key = kept(record).reader.read_deser(rest).map_err(|error| malformed(record, error))?;
+        whole(record, rest)?;
+        Ok(key)
+    }
+
+    /// The type of the records with a schema id: ours, or learned.
+    pub fn record_type(&self, id: u32) -> Option<RecordType> {
+        if let Some(record) = self.0.own.get(&id) {
+            return Some(*record);
+        }
+        match &*self.learned(id)? {
+            Learned::Same(record) | Learned::Other(record, _) => Some(*record),
+            Learned::Incompatible { .. } | Learned::Unknown { .. } => None,
+        }
+    }
+
+    /// The name of the event type with a schema id, such as `OrderPaid`; `None` for what is no event or not learned.
+    pub fn event_name(&self, id: u32) -> Option<&'static str> {
+        match self.record_type(id)? {
+            RecordType::Event(event) => Some(event.name()),
+            _ => None,
+        }
+    }
+
+    /// Asks the source for a schema that [`DecodeError::UnlearnedSchema`] named. What it turns out to be (readable,
+    /// unknown, incompatible), the next decoding says. Learning twice does nothing.
+    ///
+    /// # Errors
+    /// When the source has none, or cannot be asked.
+    pub async fn learn(&self, id: u32) -> Result<(), LearnError> {
+        if self.0.own.contains_key(&id) || self.learned(id).is_some() {
+            return Ok(());
+        }
+        let answer = self.0.source.schema(id).await.map_err(|source| LearnError::Source { id, source })?;
+        self.learn_text(id, &answer.ok_or(LearnError::NotFound(id))?)
+    }
+
+    /// Learns a schema whose text is at hand, such as one from the topic `event-schemas`.
+    ///
+    /// # Errors
+    /// When the text is no schema.
+    pub fn learn_text(&self, id: u32, text: &str) -> Result<(), LearnError> {
+        if self.0.own.contains_key(&id) || self.learned(id).is_some() {
+            return Ok(());
+        }
+        let learned = Learned::of(text).map_err(|detail| LearnError::NotASchema { id, detail })?;
+        let mut all = self.0.learned.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(id, Arc::new(learned));
+        Ok(())
+    }
+
+    fn begin(&self, record: RecordType, capacity: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(capacity);
+        out.push(0);
+        out.extend_from_slice(&self.0.ids.of(record).to_be_bytes());
+        out
+    }
+
+    fn learned(&self, id: u32) -> Option<Arc<Learned>> {
+        self.0.learned.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The type of a value, and its datum as we would have written it.
+    fn resolved<'v>(&self, value: &'v [u8]) -> Result<(RecordType, Cow<'v, [u8]>), DecodeError> {
+        let (id, datum) = split(value)?;
+        if let Some(record) = self.0.own.get(&id) {
+            return Ok((*record, Cow::Borrowed(datum)));
+        }
+        let learned = self.learned(id).ok_or(DecodeError::UnlearnedSchema(id))?;
+        match &*learned {
+            Learned::Same(record) => Ok((*record, Cow::Borrowed(datum))),
+            Learned::Other(record, reader) => {
+                let ours = rewrite(reader, *record, datum).map_err(|error| malformed(*record, error))?;
+                Ok((*record, Cow::Owned(ours)))
+            }
+            Learned::Incompatible { name, detail } => {
+                Err(DecodeError::Incompatible { id, name: name.clone(), detail: detail.clone() })
+            }
+            Learned::Unknown { name } => Err(DecodeError::UnknownEvent { id, name: name.clone() }),
+        }
+    }
+}
+
+fn split(value: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
+    match value.split_at_checked(HEADER_BYTES) {
+        Some((&[0, a, b, c, d], datum)) => Ok((u32::from_be_bytes([a, b, c, d]), datum)),
+        _ => Err(DecodeError::NotFramed),
+    }
+}
+
+fn finish(
+    record: RecordType,
+    written: Result<usize, apache_avro::Error>,
+    out: Vec<u8>,
+) -> Result<Vec<u8>, EncodeError> {
+    match written {
+        Ok(_) => Ok(out),
+        Err(source) => Err(EncodeError { name: record.full_name(), source: Box::new(source) }),
+    }
+}
+
+fn whole(record: RecordType, rest: &[u8]) -> Result<(), DecodeError> {
+    match rest {
+        [] => Ok(()),
+        _ => Err(DecodeError::Malformed { name: record.full_name(), source: None }),
+    }
+}
+
+fn malformed(record: RecordType, source: apache_avro::Error) -> DecodeError {
+    DecodeError::Malformed { name: record.full_name(), source: Some(Box::new(source)) }
+}
+
+fn unexpected(record: RecordType) -> DecodeError {
+    DecodeError::Unexpected { name: record.full_name() }
+}

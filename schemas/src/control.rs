@@ -1,0 +1,90 @@
+//! The records by which owners of a partition speak to each other.
+
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::writer::datum::GenericDatumWriter;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::catalog::RecordType;
+
+/// A control record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// An owner starts to write to this partition.
+    Claimed {
+        /// Fresh for every claim.
+        claim: Uuid,
+        /// The one before plus 1.
+        term: u32,
+        /// The owner's name, for operators.
+        instance: String,
+        /// Where the owner takes commands.
+        url: String,
+    },
+    /// Says nothing; its acknowledgement proves that its writer still owns the partition.
+    Barrier,
+    /// Everything that records before `below` made others do has been answered.
+    Settled {
+        /// An offset.
+        below: i64,
+    },
+}
+
+// The serializer compares the names of these with the records' names.
+#[derive(Serialize, Deserialize)]
+struct PartitionClaimed {
+    claim: Uuid,
+    term: i64,
+    instance: String,
+    url: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Barrier {}
+
+#[derive(Serialize, Deserialize)]
+struct Settled {
+    below: i64,
+}
+
+impl Control {
+    pub(crate) fn record(&self) -> RecordType {
+        match self {
+            Self::Claimed { .. } => RecordType::PartitionClaimed,
+            Self::Barrier => RecordType::Barrier,
+            Self::Settled { .. } => RecordType::Settled,
+        }
+    }
+
+    pub(crate) fn write(
+        &self,
+        writer: &GenericDatumWriter<'static>,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, apache_avro::Error> {
+        match self {
+            Self::Claimed { claim, term, instance, url } => {
+                let (instance, url) = (instance.clone(), url.clone());
+                writer.write_ser(out, &PartitionClaimed { claim: *claim, term: i64::from(*term), instance, url })
+            }
+            Self::Barrier => writer.write_ser(out, &Barrier {}),
+            Self::Settled { below } => writer.write_ser(out, &Settled { below: *below }),
+        }
+    }
+
+    /// `None` if the type is no control record's, or the term no `u32`.
+    pub(crate) fn read(
+        reader: &GenericDatumReader<'static>,
+        record: RecordType,
+        datum: &mut &[u8],
+    ) -> Result<Option<Self>, apache_avro::Error> {
+        match record {
+            RecordType::PartitionClaimed => {
+                let PartitionClaimed { claim, term, instance, url } = reader.read_deser(datum)?;
+                Ok(u32::try_from(term).ok().map(|term| Self::Claimed { claim, term, instance, url }))
+            }
+            RecordType::Barrier => reader.read_deser(datum).map(|Barrier {}| Some(Self::Barrier)),
+            RecordType::Settled => reader.read_deser(datum).map(|Settled { below }| Some(Self::Settled { below })),
+            RecordType::Event(_) | RecordType::PersonKey => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Our own schemas, parsed once per process, with the writers and readers that are kept for them.
+
+use std::sync::LazyLock;
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::schema::RecordSchema;
+use apache_avro::writer::datum::GenericDatumWriter;
+
+use crate::catalog::RecordType;
+
+/// No length in a datum may make a reader allocate more than this; a frame is far below it.
+const MAX_ALLOCATION_BYTES: usize = 8 << 20;
+
+/// What is kept for one record type.
+pub(crate) struct Kept {
+    /// The whole record.
+    pub whole: &'static Schema,
+    /// What decides about the bytes: two writers with the same canonical form write the same.
+    pub canonical: String,
+    /// Writes the whole record from a value.
+    pub whole_writer: GenericDatumWriter<'static>,
+    /// Writes the record, for an event without `meta`.
+    pub writer: GenericDatumWriter<'static>,
+    /// Reads the record, for an event without `meta`.
+    pub reader: GenericDatumReader<'static>,
+}
+
+/// What is kept for `boxoffice.Meta`, which is the same in every event.
+pub(crate) struct KeptMeta {
+    pub writer: GenericDatumWriter<'static>,
+    pub reader: GenericDatumReader<'static>,
+}
+
+static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| {
+    apache_avro::util::max_allocation_bytes(MAX_ALLOCATION_BYTES);
+    RecordType::all().map(keep).collect()
+});
+
+static META: LazyLock<KeptMeta> = LazyLock::new(|| {
+    let schema = forever(parse(include_str!("../avro/Meta.avsc")));
+    KeptMeta { writer: writer(schema), reader: reader(schema) }
+});
+
+/// What is kept for a record type.
+pub(crate) fn kept(record: RecordType) -> &'static Kept {
+    &KEPT[record.index()]
+}
+
+/// What is kept for `meta`.
+pub(crate) fn kept_meta() -> &'static KeptMeta {
+    &META
+}
+
+/// Gives a schema the life of the process. Only for what is parsed at most once: our own schemas, and each text that
+/// a registry ever answers.
+pub(crate) fn forever(schema: Schema) -> &'static Schema {
+    Box::leak(Box::new(schema))
+}
+
+fn keep(record: RecordType) -> Kept {
+    let whole = forever(parse(record.text()));
+    let own = match record {
+        RecordType::Event(_) => forever(without_meta(whole)),
+        _ => whole,
+    };
+    Kept {
+        whole,
+        canonical: whole.canonical_form(),
+        whole_writer: writer(whole),
+        writer: writer(own),
+        reader: reader(own),
+    }
+}
+
+fn parse(text: &str) -> Schema {
+    Schema::parse_str(text).expect("the schema files are tested")
+}
+
+/// An Avro record is written as its fields one after another; so `meta`, the first, can be written apart from the rest.
+fn without_meta(whole: &Schema) -> Schema {
+    let Schema::Record(record) = whole else { unreachable!("every schema file holds a record") };
+    let (first, own) = record.fields.split_first().expect("every event has fields");
+    assert_eq!(first.name, "meta", "every event starts with meta");
+    let rest = RecordSchema::builder().name(record.name.clone()).fields(own.to_vec()).build();
+    Schema::Record(rest)
+}
+
+fn writer(schema: &'static Schema) -> GenericDatumWriter<'static> {
+    let writer = GenericDatumWriter::builder(schema).human_readable(true).build();
+    writer.expect("our schemas are self-contained")
+}
+
+fn reader(schema: &'static Schema) -> GenericDatumReader<'static> {
+    let reader = GenericDatumReader::builder(schema).human_readable(true).build();
+    reader.expect("our schemas are self-contained")
+}
