@@ -122,7 +122,12 @@ impl Codec {
     /// A codec that writes under these ids, and asks the source about others.
     pub fn new(ids: Ids, source: impl SchemaSource + 'static) -> Self {
         let own = RecordType::all().map(|record| (ids.of(record), record)).collect();
-        Self(Arc::new(Inner { ids, own, learned: RwLock::default(), source: Box::new(source) }))
+        Self(Arc::new(Inner {
+            ids,
+            own,
+            learned: RwLock::default(),
+            source: Box::new(source),
+        }))
     }
 
     /// A codec for a log in memory: fixed ids, no registry.
@@ -153,9 +158,14 @@ impl Codec {
     /// [`DecodeError`]; never panics, whatever the bytes are.
     pub fn decode(&self, value: &[u8]) -> Result<(Meta, Event), DecodeError> {
         let (record, datum) = self.resolved(value)?;
-        let RecordType::Event(event_type) = record else { return Err(unexpected(record)) };
+        let RecordType::Event(event_type) = record else {
+            return Err(unexpected(record));
+        };
         let rest = &mut &*datum;
-        let meta = kept_meta().reader.read_deser(rest).map_err(|error| malformed(record, error))?;
+        let meta = kept_meta()
+            .reader
+            .read_deser(rest)
+            .map_err(|error| malformed(record, error))?;
         let event = read_body(&kept(record).reader, event_type, rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok((meta, event))
@@ -184,7 +194,10 @@ impl Codec {
         }
         let control = Control::read(&kept(record).reader, record, rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
-        control.ok_or(DecodeError::Malformed { name: record.full_name(), source: None })
+        control.ok_or(DecodeError::Malformed {
+            name: record.full_name(),
+            source: None,
+        })
     }
 
     /// Encodes a record of the topic `person-keys`.
@@ -208,7 +221,10 @@ impl Codec {
             return Err(unexpected(record));
         }
         let rest = &mut &*datum;
-        let key = kept(record).reader.read_deser(rest).map_err(|error| malformed(record, error))?;
+        let key = kept(record)
+            .reader
+            .read_deser(rest)
+            .map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok(key)
     }
@@ -241,7 +257,12 @@ impl Codec {
         if self.0.own.contains_key(&id) || self.learned(id).is_some() {
             return Ok(());
         }
-        let answer = self.0.source.schema(id).await.map_err(|source| LearnError::Source { id, source })?;
+        let answer = self
+            .0
+            .source
+            .schema(id)
+            .await
+            .map_err(|source| LearnError::Source { id, source })?;
         self.learn_text(id, &answer.ok_or(LearnError::NotFound(id))?)
     }
 
@@ -267,7 +288,12 @@ impl Codec {
     }
 
     fn learned(&self, id: u32) -> Option<Arc<Learned>> {
-        self.0.learned.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.0
+            .learned
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
     }
 
     /// The type of a value, and its datum as we would have written it.
@@ -283,9 +309,11 @@ impl Codec {
                 let ours = rewrite(reader, *record, datum).map_err(|error| malformed(*record, error))?;
                 Ok((*record, Cow::Owned(ours)))
             }
-            Learned::Incompatible { name, detail } => {
-                Err(DecodeError::Incompatible { id, name: name.clone(), detail: detail.clone() })
-            }
+            Learned::Incompatible { name, detail } => Err(DecodeError::Incompatible {
+                id,
+                name: name.clone(),
+                detail: detail.clone(),
+            }),
             Learned::Unknown { name } => Err(DecodeError::UnknownEvent { id, name: name.clone() }),
         }
     }
@@ -305,21 +333,32 @@ fn finish(
 ) -> Result<Vec<u8>, EncodeError> {
     match written {
         Ok(_) => Ok(out),
-        Err(source) => Err(EncodeError { name: record.full_name(), source: Box::new(source) }),
+        Err(source) => Err(EncodeError {
+            name: record.full_name(),
+            source: Box::new(source),
+        }),
     }
 }
 
 fn whole(record: RecordType, rest: &[u8]) -> Result<(), DecodeError> {
     match rest {
         [] => Ok(()),
-        _ => Err(DecodeError::Malformed { name: record.full_name(), source: None }),
+        _ => Err(DecodeError::Malformed {
+            name: record.full_name(),
+            source: None,
+        }),
     }
 }
 
 fn malformed(record: RecordType, source: apache_avro::Error) -> DecodeError {
-    DecodeError::Malformed { name: record.full_name(), source: Some(Box::new(source)) }
+    DecodeError::Malformed {
+        name: record.full_name(),
+        source: Some(Box::new(source)),
+    }
 }
 
 fn unexpected(record: RecordType) -> DecodeError {
-    DecodeError::Unexpected { name: record.full_name() }
+    DecodeError::Unexpected {
+        name: record.full_name(),
+    }
 }

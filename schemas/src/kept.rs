@@ -39,7 +39,10 @@ static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| {
 
 static META: LazyLock<KeptMeta> = LazyLock::new(|| {
     let schema = forever(parse(include_str!("../avro/Meta.avsc")));
-    KeptMeta { writer: writer(schema), reader: reader(schema) }
+    KeptMeta {
+        writer: writer(schema),
+        reader: reader(schema),
+    }
 });
 
 /// What is kept for a record type.
@@ -79,10 +82,15 @@ fn parse(text: &str) -> Schema {
 
 /// An Avro record is written as its fields one after another; so `meta`, the first, can be written apart from the rest.
 fn without_meta(whole: &Schema) -> Schema {
-    let Schema::Record(record) = whole else { unreachable!("every schema file holds a record") };
+    let Schema::Record(record) = whole else {
+        unreachable!("every schema file holds a record")
+    };
     let (first, own) = record.fields.split_first().expect("every event has fields");
     assert_eq!(first.name, "meta", "every event starts with meta");
-    let rest = RecordSchema::builder().name(record.name.clone()).fields(own.to_vec()).build();
+    let rest = RecordSchema::builder()
+        .name(record.name.clone())
+        .fields(own.to_vec())
+        .build();
     Schema::Record(rest)
 }
 

@@ -1,0 +1,12 @@
+//! The contract, tested against the Rust types, old bytes, other writers, garbage and a real registry.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod contract;
+mod evolution;
+mod garbage;
+mod golden;
+mod person;
+mod registry;
+mod samples;
+mod shape;
