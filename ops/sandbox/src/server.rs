@@ -1,0 +1,90 @@
+//! Starting and stopping a sandbox.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::books::Books;
+use crate::settings::Settings;
+use crate::{control, delivery, payos};
+
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A sandbox that answers; it ends when stopped or dropped.
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    app: Arc<App>,
+    server: JoinHandle<()>,
+}
+
+impl Running {
+    /// The base URL for the shop's client and for the control API, without a trailing slash.
+    pub fn base_url(&self) -> String {
+        self.app.base_url.clone()
+    }
+
+    /// Stops listening, ends every task and waits briefly for open requests.
+    pub async fn stop(mut self) {
+        self.app.stop();
+        if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.app.stop();
+    }
+}
+
+/// Starts a sandbox in this process.
+///
+/// # Errors
+/// When the address is taken, or the journal cannot be read or written.
+pub async fn start(settings: Settings) -> anyhow::Result<Running> {
+    // An Err only says that the process has installed one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("listen on {}", settings.listen))?;
+    let addr = listener.local_addr().context("read the sandbox's address")?;
+    let app = Arc::new(build(settings, addr)?);
+    delivery::resume(&app);
+    let router = payos::router().merge(control::router()).with_state(Arc::clone(&app));
+    let stopping = Arc::clone(&app);
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.stopped().await });
+    let server = tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the sandbox stopped serving");
+        }
+    });
+    Ok(Running { addr, app, server })
+}
+
+fn build(settings: Settings, addr: SocketAddr) -> anyhow::Result<App> {
+    let mut books = Books::open(settings.state.as_deref())?;
+    if let Some(url) = settings.webhook_url.clone() {
+        books.change_target(|target| target.url = Some(url));
+    }
+    // Webhooks go where they are sent: no proxy of the environment, no redirect.
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("build the webhook client")?;
+    Ok(App::new(settings, base_url(addr), books, http))
+}
+
+fn base_url(addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() {
+        return format!("http://{}:{}", Ipv4Addr::LOCALHOST, addr.port());
+    }
+    format!("http://{addr}")
+}
