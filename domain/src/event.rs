@@ -1,8 +1,10 @@
 //! The events and commands of all contexts as one type each, for sagas, codecs and projections.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::ids::{OrderId, PaymentId, ShowId};
+use crate::root::Context;
 use crate::{inventory, order, payment, show, ticket};
 
 /// Any domain event.
@@ -18,6 +20,54 @@ pub enum Event {
     Payment(payment::Event),
     /// Of `ticket-events`.
     Ticket(ticket::Event),
+}
+
+impl Event {
+    /// The context it belongs to.
+    pub fn context(&self) -> Context {
+        match self {
+            Self::Show(_) => Context::Catalog,
+            Self::Inventory(_) => Context::Inventory,
+            Self::Order(_) => Context::Order,
+            Self::Payment(_) => Context::Payment,
+            Self::Ticket(_) => Context::Ticket,
+        }
+    }
+
+    /// The record's name, in Rust and in Avro.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Show(event) => event.name(),
+            Self::Inventory(event) => event.name(),
+            Self::Order(event) => event.name(),
+            Self::Payment(event) => event.name(),
+            Self::Ticket(event) => event.name(),
+        }
+    }
+
+    /// The aggregate it belongs to: its record key.
+    pub fn aggregate(&self) -> Uuid {
+        match self {
+            Self::Show(event) => event.aggregate(),
+            Self::Inventory(event) => event.aggregate(),
+            Self::Order(event) => event.aggregate(),
+            Self::Payment(event) => event.aggregate(),
+            Self::Ticket(event) => event.aggregate(),
+        }
+    }
+}
+
+impl Command {
+    /// The context and aggregate it is for.
+    pub fn target(&self) -> (Context, Uuid) {
+        match self {
+            Self::Show(id, _) => (Context::Catalog, id.0),
+            Self::Inventory(id, _) => (Context::Inventory, id.0),
+            Self::Order(id, _) => (Context::Order, id.0),
+            Self::Payment(id, _) => (Context::Payment, id.0),
+            Self::Ticket(id, _) => (Context::Ticket, id.0),
+        }
+    }
 }
 
 macro_rules! wraps {

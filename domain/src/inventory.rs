@@ -2,11 +2,17 @@
 //!
 //! Invariant: for every class, held + sold never exceeds capacity.
 
+mod reserve;
+mod rules;
+mod state;
+
 use serde::{Deserialize, Serialize};
 
+use crate::event_name::recorded;
 use crate::ids::{OrderId, PersonId, SessionId, ShowId, TicketClassId};
 use crate::show::ClassTerms;
 use crate::value::{Currency, Fingerprint, Line, PaymentChoice, PricedLine, Sealed, Timestamp};
+pub use state::{ClassStock, Inventory, Opened, Reservation, ReservationStatus};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SalesOpened {
@@ -143,6 +149,8 @@ pub enum Event {
     ReservationExpired(ReservationExpired),
 }
 
+recorded!(Event, show; SalesOpened, SalesClosed, PriceChanged, CapacityChanged, TicketsReserved, ReservationConfirmed, ReservationReleased, ReservationExpired);
+
 /// What can be asked of a show's stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
@@ -192,7 +200,10 @@ pub enum Refusal {
     Forbidden,
     /// Sales have not opened, or are over, or the class is outside its window. `opens_at` is when it may succeed.
     #[error("not on sale")]
-    NotOnSale { line: Option<usize>, opens_at: Option<Timestamp> },
+    NotOnSale {
+        line: Option<usize>,
+        opens_at: Option<Timestamp>,
+    },
     /// No such class.
     #[error("no such ticket class")]
     ClassNotFound { line: Option<usize> },
@@ -204,7 +215,11 @@ pub enum Refusal {
     LimitExceeded { line: usize, max: i32 },
     /// The buyer saw another price.
     #[error("the price is {price}")]
-    PriceChanged { line: usize, price: i64, currency: Currency },
+    PriceChanged {
+        line: usize,
+        price: i64,
+        currency: Currency,
+    },
     /// The provider cannot collect this currency.
     #[error("the provider cannot collect {currency}")]
     ProviderUnavailable { currency: Currency },

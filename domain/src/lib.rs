@@ -1,12 +1,15 @@
 //! The aggregates, events and saga rules of Boxoffice: pure, without I/O or clock.
 
 pub mod event;
+mod event_name;
 pub mod ids;
 pub mod inventory;
 pub mod order;
 pub mod payment;
+pub mod principal;
 pub mod root;
 pub mod saga;
+pub mod short;
 pub mod show;
 pub mod ticket;
 pub mod value;

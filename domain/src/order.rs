@@ -2,11 +2,18 @@
 //!
 //! Invariant: an order is paid by at most one payment, and ends exactly once unless late money reopens it.
 
+mod lines;
+mod rules;
+mod state;
+
 use serde::{Deserialize, Serialize};
 
+use crate::event_name::recorded;
 use crate::ids::{OrderId, PaymentId, PersonId, ShowId};
 use crate::payment::RefundWhy;
 use crate::value::{Currency, PaymentChoice, PricedLine, Timestamp};
+pub use rules::MAX_PAYMENTS;
+pub use state::{Attempt, AttemptState, Known, Order, Status};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderCreated {
@@ -155,13 +162,18 @@ pub enum Event {
     OrderStuck(OrderStuck),
 }
 
+recorded!(Event, order; OrderCreated, OrderPaymentAdded, OrderPaymentEnded, OrderOverdue, OrderPaid, OrderCompleted, OrderCancelled, OrderFailed, OrderStuck);
+
 /// What can be asked of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// By the saga, once stock is held.
     Create(OrderCreated),
     /// By the buyer: another attempt.
-    AddPayment { payment: PaymentChoice, accepts: Vec<Currency> },
+    AddPayment {
+        payment: PaymentChoice,
+        accepts: Vec<Currency>,
+    },
     /// By the buyer.
     Cancel,
     /// By the saga: this payment has the whole amount.

@@ -2,10 +2,15 @@
 //!
 //! Invariant: received = applied + refund asked for, and quarantined money is never applied.
 
+mod rules;
+mod state;
+
 use serde::{Deserialize, Serialize};
 
+use crate::event_name::recorded;
 use crate::ids::{OrderId, PaymentId, ShowId};
 use crate::value::{Currency, Provider, Timestamp};
+pub use state::{Known, Payment, Status};
 
 /// Money is to be collected: the provider gets called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,6 +185,8 @@ pub enum Standing {
     Paid,
 }
 
+recorded!(Event, payment; PaymentRequested, PaymentIntentCreated, PaymentPartiallyReceived, PaymentCompleted, PaymentFailed, PaymentClosing, PaymentExpired, PaymentQuarantined, RefundRequested);
+
 /// What can be asked of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
@@ -201,9 +208,17 @@ pub enum Command {
     /// By the effect worker: the provider refuses for good.
     RecordFailure { reason: String },
     /// By webhook or query: what the provider says now. Movements known already change nothing.
-    Report { movements: Vec<Movement>, standing: Standing },
+    Report {
+        movements: Vec<Movement>,
+        standing: Standing,
+    },
     /// By webhook: money for a reference nobody knows. Sent to an id derived from provider and reference.
-    Quarantine { payment: PaymentId, provider: Provider, serial: i64, movement: Movement },
+    Quarantine {
+        payment: PaymentId,
+        provider: Provider,
+        serial: i64,
+        movement: Movement,
+    },
     /// By the saga: the order wants no money any more.
     Close,
     /// By the saga: what was received goes back.

@@ -54,7 +54,10 @@ pub struct Issued<C> {
 
 /// An aggregate root that a partition owner can hold.
 pub trait Root:
-    cqrs_es::Aggregate<Services = (), Command = Issued<<Self as Root>::Ask>, Event: Into<Event> + TryFrom<Event>> + Clone + 'static
+    cqrs_es::Aggregate<Services = (), Command = Issued<<Self as Root>::Ask>, Event: Into<Event> + TryFrom<Event>>
+    + Clone
+    + std::fmt::Debug
+    + 'static
 {
     /// The bare command, without its envelope.
     type Ask: Clone + std::fmt::Debug + Send + 'static;

@@ -1,10 +1,16 @@
 //! What one event makes others do: the checkout saga as two pure functions.
 
+mod react;
+mod refused;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::Command;
 use crate::ids::{CommandId, PaymentId};
 use crate::value::{Currency, Provider, Timestamp};
+
+pub use react::react;
+pub use refused::on_refusal;
 
 /// What has to happen because of an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +36,11 @@ pub enum Effect {
     /// Open a payment at the provider.
     CreatePayment(CreatePayment),
     /// Cancel it there, and ask how it stands.
-    ClosePayment { payment: PaymentId, provider: Provider, serial: i64 },
+    ClosePayment {
+        payment: PaymentId,
+        provider: Provider,
+        serial: i64,
+    },
 }
 
 /// What a provider needs to open a payment.

@@ -1,9 +1,15 @@
 //! What is put on sale: a show, its ticket classes, and its way from draft to published.
 
+mod checks;
+mod rules;
+mod state;
+
 use serde::{Deserialize, Serialize};
 
+use crate::event_name::recorded;
 use crate::ids::{ShowId, TicketClassId};
 use crate::value::{Currency, Fingerprint, Timestamp};
+pub use state::{Class, Known, Show};
 
 /// What people read about a show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +129,8 @@ pub enum Event {
     ShowCancelled(ShowCancelled),
 }
 
+recorded!(Event, show; ShowCreated, ShowEdited, TicketClassDefined, TicketClassEdited, ShowConfigured, ShowApproved, ShowPublished, ShowCancelled);
+
 /// A change of details: only what is `Some` changes; `Some(None)` clears.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DetailsPatch {
@@ -151,11 +159,24 @@ pub struct TermsPatch {
 /// What can be asked of a show. Only its organizer or an admin may; approving is an admin's alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    Create { show: ShowId, details: ShowDetails },
-    Edit { patch: DetailsPatch },
-    DefineClass { terms: ClassTerms },
-    EditClass { ticket_class: TicketClassId, patch: TermsPatch },
-    Configure { pay_within_s: i64, checkout_url: Option<String> },
+    Create {
+        show: ShowId,
+        details: ShowDetails,
+    },
+    Edit {
+        patch: DetailsPatch,
+    },
+    DefineClass {
+        terms: ClassTerms,
+    },
+    EditClass {
+        ticket_class: TicketClassId,
+        patch: TermsPatch,
+    },
+    Configure {
+        pay_within_s: i64,
+        checkout_url: Option<String>,
+    },
     Approve,
     Publish,
     Cancel,

@@ -2,10 +2,15 @@
 //!
 //! Invariant: an order gets its tickets once.
 
+mod rules;
+mod state;
+
 use serde::{Deserialize, Serialize};
 
+use crate::event_name::recorded;
 use crate::ids::{OrderId, ShowId, TicketClassId, TicketId};
 use crate::value::Line;
+pub use state::TicketBatch;
 
 /// One admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +41,17 @@ pub enum Event {
     TicketsRevoked(TicketsRevoked),
 }
 
+recorded!(Event, order; TicketsIssued, TicketsRevoked);
+
 /// What can be asked of an order's tickets; only the saga does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Ticket ids are derived from the order's.
-    Issue { order: OrderId, show: ShowId, lines: Vec<Line> },
+    Issue {
+        order: OrderId,
+        show: ShowId,
+        lines: Vec<Line>,
+    },
     /// All of them die; a batch that is revoked before it is issued never gets any.
     Revoke { order: OrderId, show: ShowId },
     /// Decides nothing; answers with the state.

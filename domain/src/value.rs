@@ -86,7 +86,8 @@ impl Serialize for Fingerprint {
 impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = serde_bytes::ByteBuf::deserialize(deserializer)?;
-        let bytes = <[u8; 16]>::try_from(bytes.as_slice()).map_err(|_| de::Error::custom("a fingerprint has 16 bytes"))?;
+        let bytes =
+            <[u8; 16]>::try_from(bytes.as_slice()).map_err(|_| de::Error::custom("a fingerprint has 16 bytes"))?;
         Ok(Self(bytes))
     }
 }
@@ -177,6 +178,21 @@ impl Actor {
         }
     }
 
+    /// Whether Boxoffice itself acts.
+    pub fn is_system(&self) -> bool {
+        matches!(self, Self::System)
+    }
+
+    /// Whether this is the account or guest of that name.
+    pub fn is(&self, owner: &str) -> bool {
+        matches!(self, Self::Account { principal, .. } | Self::Guest { principal } if principal == owner)
+    }
+
+    /// Whether this is the organizer of that name, still in that role, or an admin.
+    pub fn runs(&self, organizer: &str) -> bool {
+        self.has(Role::Admin) || (self.has(Role::Organizer) && self.is(organizer))
+    }
+
     /// Whether this account has the role.
     pub fn has(&self, role: Role) -> bool {
         matches!(self, Self::Account { roles, .. } if roles.contains(&role))
@@ -206,7 +222,10 @@ pub struct PricedLine {
 impl PricedLine {
     /// Without the price.
     pub fn line(&self) -> Line {
-        Line { ticket_class: self.ticket_class, quantity: self.quantity }
+        Line {
+            ticket_class: self.ticket_class,
+            quantity: self.quantity,
+        }
     }
 }
 

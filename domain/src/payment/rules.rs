@@ -1,0 +1,327 @@
+//! What becomes of an attempt to collect money, and of every movement of money that is reported.
+
+use crate::payment::state::Known;
+use crate::payment::{
+    Command, Event, Movement, Payment, PaymentClosing, PaymentCompleted, PaymentExpired, PaymentFailed,
+    PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined, PaymentRequested, QuarantineReason,
+    RefundRequested, RefundWhy, Refusal, Standing, Status,
+};
+use crate::root::Issued;
+
+type Decision = Result<Vec<Event>, Refusal>;
+
+/// So many movements of one report are taken in at most; the rest comes with the next report.
+const MAX_MOVEMENTS: usize = 100;
+
+impl Payment {
+    pub(super) fn decide(&self, issued: Issued<Command>) -> Decision {
+        let Issued {
+            command, by, serial, ..
+        } = issued;
+        match command {
+            Command::Look => self.known().map(|_| vec![]).ok_or(Refusal::NotFound),
+            _ if !by.is_system() => Err(Refusal::NotFound),
+            command @ Command::Request { .. } => Ok(self.request(command, serial)),
+            command @ Command::Quarantine { .. } => Ok(self.quarantine(command)),
+            Command::RecordIntent { reference, url } => Ok(self.existing()?.record_intent(reference, url)),
+            Command::RecordFailure { reason } => Ok(self.existing()?.record_failure(reason)),
+            Command::Report { movements, standing } => self.existing().map(|_| self.report(movements, standing)),
+            Command::Close => Ok(self.existing()?.close()),
+            Command::Refund { why } => self.existing()?.refund(why),
+        }
+    }
+
+    fn existing(&self) -> Result<&Known, Refusal> {
+        self.known().ok_or(Refusal::NotFound)
+    }
+
+    fn request(&self, command: Command, serial: u64) -> Vec<Event> {
+        match command {
+            Command::Request {
+                payment,
+                order,
+                show,
+                provider,
+                amount,
+                currency,
+                code,
+                return_url,
+                cancel_url,
+                pay_by,
+            } if self.known().is_none() => {
+                let serial = i64::try_from(serial).expect("a counter never gets that far");
+                let requested = PaymentRequested {
+                    payment,
+                    order,
+                    show,
+                    provider,
+                    serial,
+                    amount,
+                    currency,
+                    code,
+                    return_url,
+                    cancel_url,
+                    pay_by,
+                };
+                vec![requested.into()]
+            }
+            _ => vec![], // A retry.
+        }
+    }
+
+    fn quarantine(&self, command: Command) -> Vec<Event> {
+        match command {
+            Command::Quarantine {
+                payment,
+                provider,
+                serial,
+                movement,
+            } if !self.has_seen(&movement.reference) => {
+                let known = self.known();
+                let (order, show) = (known.map(|known| known.order), known.map(|known| known.show));
+                let Movement {
+                    reference,
+                    amount,
+                    currency,
+                } = movement;
+                let reason = QuarantineReason::UnknownReference;
+                let quarantined = PaymentQuarantined {
+                    payment,
+                    order,
+                    show,
+                    provider,
+                    serial,
+                    reference,
+                    amount,
+                    currency,
+                    reason,
+                };
+                vec![quarantined.into()]
+            }
+            _ => vec![], // A retry.
+        }
+    }
+
+    /// Takes in the movements not seen before, one after the other, then how the payment stands.
+    fn report(&self, movements: Vec<Movement>, standing: Standing) -> Vec<Event> {
+        let mut next = self.clone();
+        let mut events = Vec::new();
+        let mut taken = 0;
+        for movement in movements {
+            if next.has_seen(&movement.reference) {
+                continue;
+            }
+            if taken == MAX_MOVEMENTS {
+                return events;
+            }
+            taken += 1;
+            let known = next.known().expect("only what exists is reported on");
+            let received = known.receive(movement);
+            received.iter().cloned().for_each(|event| next.fold(event));
+            events.extend(received);
+        }
+        let known = next.known().expect("only what exists is reported on");
+        events.extend(known.settle(standing));
+        events
+    }
+}
+
+impl Known {
+    /// A page that comes after the order lost interest is of no use to anybody; the provider is being asked anyway.
+    fn record_intent(&self, reference: String, url: String) -> Vec<Event> {
+        match self.status {
+            Status::Requested => {
+                let (payment, order, show) = (self.payment, self.order, self.show);
+                vec![
+                    PaymentIntentCreated {
+                        payment,
+                        order,
+                        show,
+                        reference,
+                        url,
+                    }
+                    .into(),
+                ]
+            }
+            Status::Ready | Status::Closing | Status::Completed | Status::Failed | Status::Expired => vec![],
+        }
+    }
+
+    fn record_failure(&self, reason: String) -> Vec<Event> {
+        if self.status.open() && self.received == 0 {
+            vec![self.failed(reason)]
+        } else {
+            vec![]
+        }
+    }
+
+    fn receive(&self, movement: Movement) -> Vec<Event> {
+        let Movement {
+            reference,
+            amount,
+            currency,
+        } = movement;
+        if currency != self.currency {
+            return vec![self.quarantined(reference, amount, currency, QuarantineReason::WrongCurrency)];
+        }
+        // No provider reports such a movement; if one does, a person has to look.
+        if amount <= 0 {
+            return vec![self.quarantined(reference, amount, currency, QuarantineReason::Unknown)];
+        }
+        let Some(received) = self
+            .received
+            .checked_add(amount)
+            .filter(|received| *received <= self.amount)
+        else {
+            return vec![self.quarantined(reference, amount, currency, QuarantineReason::TooMuch)];
+        };
+        let (payment, order, show) = (self.payment, self.order, self.show);
+        // What has gone back in part can never become whole.
+        if received == self.amount && self.refunded == 0 {
+            return vec![
+                PaymentCompleted {
+                    payment,
+                    order,
+                    show,
+                    reference,
+                    amount,
+                    currency,
+                    received,
+                }
+                .into(),
+            ];
+        }
+        let part = PaymentPartiallyReceived {
+            payment,
+            order,
+            show,
+            reference,
+            amount,
+            currency,
+            received,
+        }
+        .into();
+        // Nobody waits for the rest any more, so it goes back at once.
+        let back = (!self.status.open()).then(|| self.refunding(amount, RefundWhy::PaidInPart));
+        [part].into_iter().chain(back).collect()
+    }
+
+    /// Ends what the provider says is over. A whole amount is told by the movements alone.
+    fn settle(&self, standing: Standing) -> Vec<Event> {
+        match standing {
+            Standing::Open | Standing::Paid => vec![],
+            Standing::Failed | Standing::Ended if !self.status.open() => vec![],
+            Standing::Failed if self.kept() == 0 => vec![self.failed("declined".to_owned())],
+            Standing::Failed | Standing::Ended => self.expire(),
+        }
+    }
+
+    fn expire(&self) -> Vec<Event> {
+        let expired = PaymentExpired {
+            payment: self.payment,
+            order: self.order,
+            show: self.show,
+        }
+        .into();
+        let back = (self.kept() > 0).then(|| self.refunding(self.kept(), RefundWhy::PaidInPart));
+        [expired].into_iter().chain(back).collect()
+    }
+
+    fn close(&self) -> Vec<Event> {
+        match self.status {
+            Status::Requested | Status::Ready => {
+                let Self {
+                    payment,
+                    order,
+                    show,
+                    provider,
+                    serial,
+                    ..
+                } = *self;
+                vec![
+                    PaymentClosing {
+                        payment,
+                        order,
+                        show,
+                        provider,
+                        serial,
+                    }
+                    .into(),
+                ]
+            }
+            Status::Closing | Status::Completed | Status::Failed | Status::Expired => vec![],
+        }
+    }
+
+    /// Sends everything back, once.
+    fn refund(&self, why: RefundWhy) -> Decision {
+        match self.status {
+            Status::Completed if self.kept() > 0 => Ok(vec![self.refunding(self.kept(), why)]),
+            Status::Completed => Ok(vec![]), // A retry.
+            Status::Requested | Status::Ready | Status::Closing | Status::Failed | Status::Expired => {
+                Err(Refusal::WrongState)
+            }
+        }
+    }
+
+    fn refunding(&self, amount: i64, why: RefundWhy) -> Event {
+        let Self {
+            payment,
+            order,
+            show,
+            provider,
+            currency,
+            ..
+        } = *self;
+        let by_hand = provider.refunds_by_hand();
+        RefundRequested {
+            payment,
+            order,
+            show,
+            provider,
+            amount,
+            currency,
+            why,
+            by_hand,
+        }
+        .into()
+    }
+
+    fn failed(&self, reason: String) -> Event {
+        PaymentFailed {
+            payment: self.payment,
+            order: self.order,
+            show: self.show,
+            reason,
+        }
+        .into()
+    }
+
+    fn quarantined(
+        &self,
+        reference: String,
+        amount: i64,
+        currency: crate::value::Currency,
+        reason: QuarantineReason,
+    ) -> Event {
+        let Self {
+            payment,
+            provider,
+            serial,
+            ..
+        } = *self;
+        let (order, show) = (Some(self.order), Some(self.show));
+        PaymentQuarantined {
+            payment,
+            order,
+            show,
+            provider,
+            serial,
+            reference,
+            amount,
+            currency,
+            reason,
+        }
+        .into()
+    }
+}
