@@ -1,1 +1,3 @@
 //! The write side: partition owners, outbox, payment gateways and the HTTP commands.
+
+pub mod payments;

@@ -1,0 +1,5 @@
+//! Collecting money: the seam, and the providers behind it.
+
+pub mod gateway;
+
+pub use gateway::{CreateError, GatewayError, Gateways, PaymentGateway};
