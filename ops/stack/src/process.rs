@@ -10,6 +10,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::world::now;
 
+/// How long the system may take to remove a killed process.
+pub const DEATH: Duration = Duration::from_secs(10);
+
 /// What a fault test does to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -62,6 +65,13 @@ pub fn children(pid: u32) -> Vec<u32> {
         .filter_map(facts)
         .filter(|it| it.parent == pid)
         .map(|it| it.pid)
+        .collect()
+}
+
+/// The processes that work in this folder.
+pub fn in_folder(folder: &Path) -> Vec<u32> {
+    pids()
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|it| it == folder))
         .collect()
 }
 

@@ -22,9 +22,6 @@ const FAREWELL: Duration = Duration::from_secs(20);
 /// How long a server that runs without answering may take to answer.
 const SECOND_CHANCE: Duration = Duration::from_secs(30);
 
-/// How long the system may take to remove a killed process.
-const DEATH: Duration = Duration::from_secs(10);
-
 /// One server as it is now.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerStatus {
@@ -249,7 +246,7 @@ fn kill_all(server: Server, pid: u32) -> Result<()> {
     processes.iter().try_for_each(|&pid| process::send(pid, Signal::Kill))?;
     for pid in processes {
         ensure!(
-            process::wait_gone(pid, DEATH),
+            process::wait_gone(pid, process::DEATH),
             "{server}: process {pid} survives being killed"
         );
     }

@@ -76,6 +76,22 @@ fn keeps_data_when_killed(config: &StackConfig, endpoints: &Endpoints) {
         Some("42")
     );
 
+    // Its first process alone, while another is busy for a client and would go on.
+    let busy = client::start_query(&endpoints.postgres, "SELECT pg_sleep(300)");
+    let pid = look(config)
+        .into_iter()
+        .find(|it| it.name == Server::Postgres)
+        .and_then(|it| it.pid)
+        .expect("it runs");
+    assert!(
+        Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .expect("kill runs")
+            .success()
+    );
+    up(config, &mut loud).expect("up repairs");
+    drop(busy);
     restart(config, Server::Postgres).expect("restart");
     assert_eq!(
         client::query(&endpoints.postgres, "SELECT n FROM kept").as_deref(),

@@ -11,6 +11,7 @@ use super::{Progress, Server};
 use crate::config::StackConfig;
 use crate::download::Tools;
 use crate::ports::Ports;
+use crate::process::{self, DEATH, Signal};
 use crate::shared_folder::{self, Owner};
 
 /// The arguments that every Postgres of this stack's data has.
@@ -36,7 +37,9 @@ pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools, say: Progress
     shared_folder::copy_programs(&tools.postgres, &programs)?;
     owner.make_home(&home)?;
     let data = home.join("data");
-    if !data.exists() {
+    if data.exists() {
+        clear(&data)?;
+    } else {
         create(&programs, &data, &owner)?;
     }
     let mut command = run_as(&owner, programs.join("bin/postgres"));
@@ -67,6 +70,26 @@ fn create(programs: &Path, data: &Path, owner: &Owner) -> Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     fs::rename(&new, data).with_context(|| format!("rename {} to {}", new.display(), data.display()))
+}
+
+/// Ends what a killed Postgres left at work on its data, and its claim on them. Postgres trusts the claim as long as
+/// any process has the number in it, be it a stranger or a dead one that nobody has collected yet.
+fn clear(data: &Path) -> Result<()> {
+    for pid in process::in_folder(data) {
+        process::send(pid, Signal::Kill)?;
+        ensure!(
+            process::wait_gone(pid, DEATH),
+            "process {pid} works on {} and survives being killed",
+            data.display()
+        );
+    }
+    let claim = data.join("postmaster.pid");
+    match fs::remove_file(&claim) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove the left-over {}", claim.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn run_as(owner: &Owner, program: PathBuf) -> Command {

@@ -57,16 +57,25 @@ pub fn register(base: &str, name: &str) -> u64 {
 
 /// Runs one statement; gives the first column of its last row.
 pub fn query(url: &str, statement: &str) -> Option<String> {
+    let answer = messages(&mut start_query(url, statement));
+    let row = answer.iter().rfind(|(kind, _)| *kind == b'D')?;
+    // The number of columns and the length of the first come before it.
+    Some(String::from_utf8(row.1[6..].to_vec()).expect("text"))
+}
+
+/// Sends one statement without waiting for its answer.
+pub fn start_query(url: &str, statement: &str) -> TcpStream {
     let (_, rest) = url.split_once('@').expect("a user");
     let (address, database) = rest.split_once('/').expect("a database");
     let mut stream = TcpStream::connect(address).expect("Postgres listens");
-    let startup = format!("\0\x03\0\0user\0postgres\0database\0{database}\0\0");
-    send(&mut stream, b"", startup.as_bytes());
+    send(
+        &mut stream,
+        b"",
+        format!("\0\x03\0\0user\0postgres\0database\0{database}\0\0").as_bytes(),
+    );
     messages(&mut stream);
     send(&mut stream, b"Q", format!("{statement}\0").as_bytes());
-    let answer = messages(&mut stream);
-    let row = answer.iter().rfind(|(kind, _)| *kind == b'D')?;
-    Some(String::from_utf8(row.1[6..].to_vec()).expect("text"))
+    stream
 }
 
 fn kafka(address: &str, key: i16, version: i16, body: &[u8]) -> Vec<u8> {
