@@ -1,1 +1,22 @@
-//! Folds the event topics into Postgres read models.
+//! Folds the event topics into Postgres read models: one file each, and one loop for all.
+//!
+//! Every read model has tables, and its checkpoints beside them, in a schema of its own
+//! (`<namespace>_<name>_v<version>`; the empty namespace is called `boxoffice`). Readers use the views in the schema
+//! `<namespace>`: [`shows`], [`inventory`], [`orders`], [`payments`], [`tickets`] and [`person_keys`] document them;
+//! the view `checkpoints` has `projection`, `context`, `partition`, `next_offset`, `identity`, `term`, `claim`, `seq`,
+//! `hole`, `updated_at`. Nothing is in them that the logs do not hold: emptied, they are filled again.
+//!
+//! Invariant: rows and checkpoints move in one transaction, so that every event counts exactly once, however many
+//! processes run.
+
+pub mod inventory;
+mod model;
+pub mod orders;
+pub mod payments;
+pub mod person_keys;
+mod schema;
+pub mod shows;
+pub mod tickets;
+
+pub use model::{Envelope, Layout, ReadModel, Touched, View};
+pub use schema::{BadNamespace, LAYOUTS, Names, ensure, wipe};
