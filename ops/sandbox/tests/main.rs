@@ -1,0 +1,21 @@
+//! The sandbox from outside: vectors of the protocol, and HTTP in and out.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
+#[path = "main/cancel.rs"]
+mod cancel;
+#[path = "main/create.rs"]
+mod create;
+#[path = "main/faults.rs"]
+mod faults;
+#[path = "main/journal.rs"]
+mod journal;
+#[path = "main/kit.rs"]
+mod kit;
+#[path = "main/money.rs"]
+mod money;
+#[path = "main/page.rs"]
+mod page;
+#[path = "main/vectors.rs"]
+mod vectors;
+#[path = "main/webhooks.rs"]
+mod webhooks;
