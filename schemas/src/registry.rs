@@ -1,11 +1,12 @@
 //! The schema registry: any that speaks Confluent's protocol.
 //!
 //! Invariant: a schema is only ever registered under FULL_TRANSITIVE, and an id is trusted only when the registry
-//! gives our own text back for it.
+//! gives our own schema back for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use apache_avro::Schema;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use reqwest::{Client, StatusCode, Url};
 use schema_registry_converter::async_impl::schema_registry::{SrSettings, post_schema};
@@ -340,10 +341,11 @@ impl SchemaSource for Registry {
     }
 }
 
-/// Registries may lay the text out anew, and Confluent's leaves unknown attributes alone; the JSON stays.
+/// Registries lay the text out anew (Apicurio leaves out a namespace that follows from the enclosing one); what must
+/// not differ is what the bytes mean.
 fn same(ours: &str, theirs: &str) -> bool {
-    let parsed = |text| serde_json::from_str::<Value>(text).ok();
-    parsed(ours).is_some_and(|ours| parsed(theirs) == Some(ours))
+    let meaning = |text| Schema::parse_str(text).map(|schema| schema.canonical_form()).ok();
+    meaning(ours).is_some_and(|ours| meaning(theirs) == Some(ours))
 }
 
 fn shortened(body: &[u8]) -> String {

@@ -225,6 +225,14 @@ fn a_bytes_field_takes_any_length_exactly_if_it_is_personal() {
     let event = Event::from(domain::inventory::Event::TicketsReserved(reserved));
     let bytes = codec.encode(&meta, &event).unwrap();
     assert_eq!(codec.decode(&bytes).unwrap(), (meta, event));
+
+    // The fingerprint is the last field: a length, then 16 bytes. One byte more is refused.
+    let bytes = sample_bytes(RecordType::Event(EventType::ShowCreated), Optional::Set, 0);
+    let (before, fingerprint) = bytes.split_at(bytes.len() - 16);
+    let (length, before) = before.split_last().unwrap();
+    assert_eq!(*length, 2 * 16);
+    let longer = [before, &[2 * 17, 0], fingerprint].concat();
+    assert!(codec.decode(&bytes).is_ok() && codec.decode(&longer).is_err());
 }
 
 #[test]

@@ -57,7 +57,9 @@ fn what_was_sealed_once_opens_for_ever() {
     let key = DataKey::new(Uuid::from_u128(42), [0x2a; 32]);
     assert_eq!(Buyer::open(&keys(&key), &sealed, b"golden"), Ok(buyer()));
     let wrapped: PersonKey = serde_json::from_str(&golden("person-key.v1.json")).unwrap();
-    let key = MasterKeys::new(MasterKey::new([0x17; 32]), []).unwrap(&wrapped).unwrap();
+    let key = MasterKeys::new(MasterKey::new([0x17; 32]), [])
+        .unwrap(&wrapped)
+        .unwrap();
     assert_eq!(Buyer::open(&keys(&key), &sealed, b"golden"), Ok(buyer()));
 }
 

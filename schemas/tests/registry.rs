@@ -73,6 +73,25 @@ async fn an_incompatible_schema_is_refused_with_its_subject() {
         first,
         "not the latest, but ours"
     );
+
+    // Old readers need the price; and what only the latest version could follow is refused too.
+    let mut without: Value = serde_json::from_str(record.text()).unwrap();
+    without["fields"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|field| field["name"] != "price");
+    let error = registry.register(&subject, &without.to_string()).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Incompatible { .. }), "{error:?}");
+    schema["fields"]
+        .as_array_mut()
+        .unwrap()
+        .last_mut()
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .remove("default");
+    let error = registry.register(&subject, &schema.to_string()).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Incompatible { .. }), "{error:?}");
 }
 
 #[tokio::test]

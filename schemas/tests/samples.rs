@@ -110,7 +110,7 @@ impl<'s> Sampler<'s> {
             Schema::String if field == "currency" => Value::String("VND".to_owned()),
             Schema::String => Value::String(format!("{field} {n} \u{1ec7}")),
             Schema::Bytes => Value::Bytes((0..16).map(|byte| byte + u8::try_from(n).unwrap()).collect()),
-            Schema::Boolean => Value::Boolean(n % 2 == 0),
+            Schema::Boolean => Value::Boolean(n.is_multiple_of(2)),
             Schema::Int => Value::Int(i32::try_from(n).unwrap() * 1_000),
             Schema::Long => Value::Long(i64::from(n) * 1_000_000_007),
             Schema::TimestampMicros => Value::TimestampMicros(1_795_255_200_000_000 + i64::from(n)),
