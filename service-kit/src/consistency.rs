@@ -193,7 +193,7 @@ mod tests {
         token.merge(&Token::at(Context::Catalog, 0, i64::MAX, LOG));
         assert_eq!(token.to_string().parse(), Ok(token.clone()));
         assert_eq!(token.get(Context::Order, 3), Some(Position { offset: 41, log: LOG }));
-        insta::assert_snapshot!(Token::at(Context::Order, 3, 41, LOG), @"");
+        insta::assert_snapshot!(Token::at(Context::Order, 3, 41, LOG), @"AQMAAAADAAAAAAAAACkAAAAAAAAAAAAAAAAAABI0");
     }
 
     #[test]

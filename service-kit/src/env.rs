@@ -381,7 +381,13 @@ mod tests {
             ("BOXOFFICE_URL", "x"),
             ("BOXOFFICE_SECRET", "hunter2"),
         ]);
-        insta::assert_snapshot!(env.read(sample).unwrap_err(), @"");
+        insta::assert_snapshot!(env.read(sample).unwrap_err(), @r#"
+        BOXOFFICE_PARTITIONS: "0" is not valid; expected a whole number from 1 to 1024
+        BOXOFFICE_WAIT_MS: "soon" is not valid; expected milliseconds, a whole number from 1 to 1000
+        BOXOFFICE_KAFKA: is not set; expected host:port, several separated by commas
+        BOXOFFICE_URL: "x" is not valid; expected an absolute http or https URL
+        BOXOFFICE_SECRET: its value is not valid; expected 32 bytes as 64 hex digits
+        "#);
     }
 
     #[test]
@@ -393,7 +399,15 @@ mod tests {
     #[test]
     fn the_table_has_every_variable() {
         let variables = Env::declared(sample);
-        insta::assert_snapshot!(table(&variables), @"");
+        insta::assert_snapshot!(table(&variables), @"
+        | variable | when not set | what |
+        |---|---|---|
+        | `BOXOFFICE_KAFKA` | required | Where. (host:port, several separated by commas) |
+        | `BOXOFFICE_PARTITIONS` | `4` | How many. (a whole number from 1 to 1024) |
+        | `BOXOFFICE_SECRET` | not used | Secret. (32 bytes as 64 hex digits) |
+        | `BOXOFFICE_URL` | not used | Where else. (an absolute http or https URL) |
+        | `BOXOFFICE_WAIT_MS` | `250` | How long. (milliseconds, a whole number from 1 to 1000) |
+        ");
         assert_eq!(undocumented(&table(&variables), &variables), Vec::<String>::new());
         assert_eq!(undocumented("", &variables).len(), 5);
     }

@@ -273,22 +273,22 @@ mod tests {
 
     #[test]
     fn malformed_json_is_refused_with_its_position() {
-        insta::assert_snapshot!(refused("{\"show\": }"), @"");
-        insta::assert_snapshot!(refused(r#"{"lines":[],"lines":[]}"#), @"");
-        insta::assert_snapshot!(refused("{} {}"), @"");
+        insta::assert_snapshot!(refused("{\"show\": }"), @"bad-json: expected value at line 1 column 10");
+        insta::assert_snapshot!(refused(r#"{"lines":[],"lines":[]}"#), @r#"bad-json: the member "lines" is there twice at line 1 column 23"#);
+        insta::assert_snapshot!(refused("{} {}"), @"bad-json: trailing characters at line 1 column 4");
         assert!(refused(&"[".repeat(1000)).starts_with("bad-json"));
         assert!(refused("\"\\ud800\"").starts_with("bad-json"));
     }
 
     #[test]
     fn a_misshapen_body_is_refused_with_the_place() {
-        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":1,"x/y":1}}]}}"#)), @"");
-        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[],"colour":1}}"#)), @"");
-        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":"2"}}]}}"#)), @"");
-        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{}}]}}"#)), @"");
-        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{}","lines":[]}}"#, SHOW.to_uppercase())), @"");
-        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":1}},{{"quantity":0}}]}}"#)), @"");
-        insta::assert_snapshot!(refused(""), @"");
+        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":1,"x/y":1}}]}}"#)), @"unknown-field: The body has a field that this route does not know. [/lines/0/x~1y] this field is not known");
+        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[],"colour":1}}"#)), @"unknown-field: The body has a field that this route does not know. [/colour] this field is not known");
+        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":"2"}}]}}"#)), @r#"validation: The body breaks rules; errors names each place. [/lines/0/quantity] invalid type: string "2", expected i32"#);
+        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{}}]}}"#)), @"validation: The body breaks rules; errors names each place. [/lines/0/quantity] is missing");
+        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{}","lines":[]}}"#, SHOW.to_uppercase())), @"validation: The body breaks rules; errors names each place. [/show] must be a UUID in lower case");
+        insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":1}},{{"quantity":0}}]}}"#)), @"validation: The body breaks rules; errors names each place. [/lines/1/quantity] must be from 1 to 100");
+        insta::assert_snapshot!(refused(""), @"validation: The body breaks rules; errors names each place. [/show] is missing");
     }
 
     #[test]

@@ -121,7 +121,28 @@ mod tests {
         assert_ne!(secret.derive("a"), secret.derive("b"));
         assert_ne!(secret.derive("a"), Secret32::new([8; 32]).derive("a"));
         // Pinned: a changed derivation would make every stored fingerprint and order code unrecognisable.
-        insta::assert_debug_snapshot!(Keys::new(&secret).fingerprint("{}"), @"");
+        insta::assert_debug_snapshot!(Keys::new(&secret).fingerprint("{}"), @"
+        Fingerprint(
+            [
+                132,
+                146,
+                37,
+                40,
+                138,
+                126,
+                4,
+                206,
+                161,
+                94,
+                94,
+                149,
+                122,
+                123,
+                127,
+                250,
+            ],
+        )
+        ");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// The shape of a problem on the wire.
+/// Problem details, RFC 9457. Some kinds have more members: `available` per class, the present `price`, and so on.
 #[derive(Serialize, ToSchema)]
 struct Wire<'a> {
     /// Names the kind of problem; `GET` it for an explanation.
@@ -60,14 +60,15 @@ struct Wire<'a> {
     detail: &'a str,
     /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "/v1/orders/3f6b1f5e-5d0e-4b6c-9d3c-2f1a0b9c8d7e")]
     instance: Option<&'a str>,
     /// The places of the request that are wrong.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    #[schema(value_type = Option<Vec<FieldError>>)]
+    #[schema(value_type = Vec<FieldError>, required = false)]
     errors: &'a [FieldError],
     /// More members, by kind: `available` per class, the present `price`, and so on.
     #[serde(flatten)]
-    #[schema(additional_properties, value_type = Object)]
+    #[schema(ignore)]
     extensions: &'a Map<String, Value>,
 }
 
