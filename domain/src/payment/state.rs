@@ -46,6 +46,10 @@ pub struct Known {
     pub url: Option<Box<str>>,
     /// The provider's own name for it, once it has one.
     pub reference: Option<Box<str>>,
+    /// Where the payer's browser goes afterwards, whenever it comes back.
+    pub return_url: Box<str>,
+    /// Where it goes after giving up.
+    pub cancel_url: Option<Box<str>>,
     /// What has come, quarantined money aside.
     pub received: i64,
     /// What of it goes back.
@@ -166,6 +170,8 @@ fn born(event: PaymentRequested) -> Known {
         status: Status::Requested,
         url: None,
         reference: None,
+        return_url: event.return_url.into(),
+        cancel_url: event.cancel_url.map(Into::into),
         received: 0,
         refunded: 0,
     }
