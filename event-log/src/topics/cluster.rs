@@ -1,0 +1,133 @@
+//! Asking and telling Kafka about topics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::{Layout, Topic, TopicsError};
+use crate::kafka::{ASKING, KafkaLog, KafkaSettings};
+use crate::log::LogError;
+
+/// How long a new topic may take until every question finds it.
+const APPEARS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A cluster to look at and to make topics in.
+pub(super) struct Cluster {
+    pub(super) log: Arc<KafkaLog>,
+    admin: AdminClient<DefaultClientContext>,
+}
+
+impl Cluster {
+    pub(super) fn connect(settings: &KafkaSettings) -> Result<Self, LogError> {
+        let log = Arc::new(KafkaLog::connect(settings.clone())?);
+        let admin = settings.finish(settings.client()).create();
+        let admin = admin.map_err(|error| unanswered("create the client for administration", &error))?;
+        Ok(Self { log, admin })
+    }
+
+    /// How many partitions every topic of the cluster has.
+    pub(super) async fn partitions(&self) -> Result<HashMap<String, u32>, LogError> {
+        let attempted = "ask Kafka for its topics";
+        let log = Arc::clone(&self.log);
+        let asked = tokio::task::spawn_blocking(move || {
+            let metadata = log.metadata()?;
+            let count = |topic: &rdkafka::metadata::MetadataTopic| {
+                let partitions = u32::try_from(topic.partitions().len()).expect("Kafka counts partitions with 31 bits");
+                (topic.name().to_owned(), partitions)
+            };
+            Ok(metadata.topics().iter().filter(|topic| topic.error().is_none()).map(count).collect())
+        });
+        asked.await.map_err(|error| LogError { attempted, detail: error.to_string() })?
+    }
+
+    /// Makes the topics, and returns once the cluster knows them. One that exists meanwhile is no error.
+    pub(super) async fn create(&self, topics: &[&Topic], layout: Layout) -> Result<(), TopicsError> {
+        let min_insync = layout.min_insync.to_string();
+        let new: Vec<NewTopic<'_>> = topics.iter().map(|topic| new_topic(topic, layout, &min_insync)).collect();
+        let options = AdminOptions::new().operation_timeout(Some(APPEARS_WITHIN)).request_timeout(Some(APPEARS_WITHIN));
+        let created = self.admin.create_topics(&new, &options).await;
+        for result in created.map_err(|error| unanswered("create topics", &error))? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => return Err(TopicsError::Refused { topic, detail: code.to_string() }),
+            }
+        }
+        let deadline = tokio::time::Instant::now() + APPEARS_WITHIN;
+        loop {
+            let known = self.partitions().await?;
+            let Some(missing) = topics.iter().find(|topic| !known.contains_key(&topic.name)) else { return Ok(()) };
+            if tokio::time::Instant::now() >= deadline {
+                return Err(TopicsError::Missing { topic: missing.name.clone() });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Compares what there is with what has to be.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(super) async fn compare(&self, topics: &[Topic]) -> Result<(), TopicsError> {
+        let found = self.partitions().await?;
+        for topic in topics {
+            match found.get(&topic.name) {
+                None => return Err(TopicsError::Missing { topic: topic.name.clone() }),
+                Some(&count) if count != topic.partitions => {
+                    let (topic, expected) = (topic.name.clone(), topic.partitions);
+                    return Err(TopicsError::Partitions { topic, found: count, expected });
+                }
+                Some(_) => {}
+            }
+        }
+        self.compare_settings(topics).await
+    }
+
+    async fn compare_settings(&self, topics: &[Topic]) -> Result<(), TopicsError> {
+        let attempted = "ask Kafka for the settings of topics";
+        let asked: Vec<ResourceSpecifier<'_>> = topics.iter().map(|it| ResourceSpecifier::Topic(&it.name)).collect();
+        let options = AdminOptions::new().request_timeout(Some(ASKING));
+        let answers = self.admin.describe_configs(&asked, &options).await;
+        let mut found = HashMap::new();
+        for answer in answers.map_err(|error| unanswered(attempted, &error))? {
+            let answer = answer.map_err(|code| LogError { attempted, detail: code.to_string() })?;
+            let OwnedResourceSpecifier::Topic(name) = answer.specifier else { continue };
+            let entries = answer.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+            found.insert(name, entries.collect::<HashMap<String, String>>());
+        }
+        topics.iter().try_for_each(|topic| match found.get(&topic.name) {
+            None => Err(LogError { attempted, detail: format!("no answer about {}", topic.name) }.into()),
+            Some(found) => compare_topic(topic, found),
+        })
+    }
+}
+
+fn compare_topic(topic: &Topic, found: &HashMap<String, String>) -> Result<(), TopicsError> {
+    for setting in &topic.settings {
+        let found = found.get(setting.name).map_or("nothing", String::as_str);
+        if !setting.allows(found) {
+            return Err(TopicsError::Setting {
+                topic: topic.name.clone(),
+                setting: setting.name,
+                found: found.to_owned(),
+                expected: setting.expected(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn new_topic<'a>(topic: &'a Topic, layout: Layout, min_insync: &'a str) -> NewTopic<'a> {
+    let partitions = i32::try_from(topic.partitions).expect("Kafka counts partitions with 31 bits");
+    let replication = i32::try_from(layout.replication).expect("there are few brokers");
+    let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(replication));
+    let new = new.set("min.insync.replicas", min_insync);
+    topic.settings.iter().fold(new, |new, setting| new.set(setting.name, &setting.value))
+}
+
+fn unanswered(attempted: &'static str, error: &KafkaError) -> LogError {
+    LogError { attempted, detail: error.to_string() }
+}
