@@ -11,7 +11,7 @@ use crate::catalog::{EventType, RecordType, read_body, write_body};
 use crate::control::Control;
 use crate::error::{DecodeError, EncodeError, LearnError};
 use crate::ids::Ids;
-use crate::kept::{kept, kept_meta};
+use crate::kept::{kept, kept_meta, limit_allocations};
 use crate::learned::{Learned, rewrite};
 use crate::person_key::PersonKey;
 use crate::source::{NoSource, SchemaSource};
@@ -43,6 +43,7 @@ impl std::fmt::Debug for Codec {
 impl Codec {
     /// A codec that writes under these ids, and asks the source about others.
     pub fn new(ids: Ids, source: impl SchemaSource + 'static) -> Self {
+        limit_allocations();
         let own = RecordType::all().map(|record| (ids.of(record), record)).collect();
         Self(Arc::new(Inner {
             ids,

@@ -32,10 +32,7 @@ pub(crate) struct KeptMeta {
     pub reader: GenericDatumReader<'static>,
 }
 
-static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| {
-    apache_avro::util::max_allocation_bytes(MAX_ALLOCATION_BYTES);
-    RecordType::all().map(keep).collect()
-});
+static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| RecordType::all().map(keep).collect());
 
 static META: LazyLock<KeptMeta> = LazyLock::new(|| {
     let schema = forever(parse(include_str!("../avro/Meta.avsc")));
@@ -44,6 +41,11 @@ static META: LazyLock<KeptMeta> = LazyLock::new(|| {
         reader: reader(schema),
     }
 });
+
+/// Sets the limit of allocations. Avro takes it once for the whole process, before anything is read.
+pub(crate) fn limit_allocations() {
+    apache_avro::util::max_allocation_bytes(MAX_ALLOCATION_BYTES);
+}
 
 /// What is kept for a record type.
 pub(crate) fn kept(record: RecordType) -> &'static Kept {
