@@ -60,7 +60,7 @@ impl Env {
     )]
     pub fn from_process() -> Self {
         let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        // A value that is no text becomes one that no format accepts silently.
+        // A value that is no UTF-8 gets replacement characters, which nothing but free text accepts.
         Self::from_map(ours.map(|(name, value)| (name, value.to_string_lossy().into_owned())))
     }
 
@@ -180,8 +180,10 @@ impl Env {
 pub struct Format<T> {
     expected: String,
     secret: bool,
-    parse: Box<dyn Fn(&str) -> Option<T>>,
+    parse: Parse<T>,
 }
+
+type Parse<T> = Box<dyn Fn(&str) -> Option<T>>;
 
 impl<T> Format<T> {
     /// A format of one's own; `expected` completes the sentence "expected …".

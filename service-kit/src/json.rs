@@ -123,7 +123,7 @@ fn misshapen(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
         return Problem::new(Kind::UnknownField).error(child(&pointer, field), detail);
     }
     if let Some(field) = named_after(&detail, "missing field `") {
-        return Problem::new(Kind::Validation).error(child(&pointer, field), "is missing");
+        return Problem::new(Kind::Validation).error(format!("{pointer}/{}", escape(field)), "is missing");
     }
     Problem::new(Kind::Validation).error(pointer, short(&detail))
 }
@@ -289,6 +289,59 @@ mod tests {
         insta::assert_snapshot!(refused(&format!(r#"{{"show":"{}","lines":[]}}"#, SHOW.to_uppercase())), @"validation: The body breaks rules; errors names each place. [/show] must be a UUID in lower case");
         insta::assert_snapshot!(refused(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":1}},{{"quantity":0}}]}}"#)), @"validation: The body breaks rules; errors names each place. [/lines/1/quantity] must be from 1 to 100");
         insta::assert_snapshot!(refused(""), @"validation: The body breaks rules; errors names each place. [/show] is missing");
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Nested {
+        inner: Option<Box<Nested>>,
+        needed: i32,
+    }
+
+    impl Validate for Nested {
+        fn validate(&self, _: &mut Errors) {}
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Around {
+        quantity: Line,
+    }
+
+    impl Validate for Around {
+        fn validate(&self, _: &mut Errors) {}
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Colour {
+        colour: Line,
+    }
+
+    impl Validate for Colour {
+        fn validate(&self, _: &mut Errors) {}
+    }
+
+    #[test]
+    fn a_place_with_the_name_of_the_field_around_it_is_named_whole() {
+        let place = |body: &str| {
+            Json::<Nested>::parse(body.as_bytes()).unwrap_err().errors()[0]
+                .pointer
+                .clone()
+        };
+        assert_eq!(place(r#"{"needed":1,"inner":{"inner":{}}}"#), "/inner/inner/needed");
+        assert_eq!(place(r#"{"needed":1,"inner":{"needed":1,"x":{"x":1}}}"#), "/inner/x");
+        assert_eq!(
+            place(r#"{"needed":1,"inner":{"needed":1,"inner":{"needed":"1"}}}"#),
+            "/inner/inner/needed"
+        );
+        let colour = Json::<Colour>::parse(br#"{"colour":{"quantity":1,"colour":1}}"#).unwrap_err();
+        assert_eq!(colour.errors()[0].pointer, "/colour/colour");
+        let missing = Json::<Around>::parse(br#"{"quantity":{}}"#).unwrap_err();
+        assert_eq!(missing.errors()[0].pointer, "/quantity/quantity");
     }
 
     #[test]

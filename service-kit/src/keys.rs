@@ -120,29 +120,13 @@ mod tests {
         assert_eq!(secret.derive("a"), secret.derive("a"));
         assert_ne!(secret.derive("a"), secret.derive("b"));
         assert_ne!(secret.derive("a"), Secret32::new([8; 32]).derive("a"));
-        // Pinned: a changed derivation would make every stored fingerprint and order code unrecognisable.
-        insta::assert_debug_snapshot!(Keys::new(&secret).fingerprint("{}"), @"
-        Fingerprint(
-            [
-                132,
-                146,
-                37,
-                40,
-                138,
-                126,
-                4,
-                206,
-                161,
-                94,
-                94,
-                149,
-                122,
-                123,
-                127,
-                250,
-            ],
-        )
-        ");
+        // Pinned: a changed derivation would make every stored fingerprint, command and order code unrecognisable.
+        let keys = Keys::new(&secret);
+        let hex = |bytes: [u8; 16]| format!("{:032x}", u128::from_be_bytes(bytes));
+        insta::assert_snapshot!(hex(keys.fingerprint("{}").0), @"849225288a7e04cea15e5e957a7b7ffa");
+        insta::assert_snapshot!(hex(keys.command(&[b"a", b"b"])), @"24bff8ec5c8e3edaf8d46877b48fb8ea");
+        insta::assert_snapshot!(hex(keys.email("an@example.org")), @"2b7db70750d77f480a4e4b8ee0cbd0f9");
+        insta::assert_snapshot!(crate::code::order(&keys, OrderId(uuid::Uuid::from_u128(1))), @"4CST8GZR7W");
     }
 
     #[test]

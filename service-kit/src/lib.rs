@@ -21,6 +21,7 @@ pub mod prefer;
 pub mod problem;
 pub mod problems;
 pub mod random;
+mod secrets;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

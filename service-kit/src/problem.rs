@@ -212,7 +212,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.wait_s() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.0.kind == Kind::Unauthorized {
+        if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"boxoffice\""));
         }
         for (name, value) in &self.0.headers {
@@ -299,8 +299,10 @@ mod tests {
 
     #[test]
     fn a_401_says_how_to_authenticate() {
-        let response = Problem::new(Kind::Unauthorized).into_response();
-        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer realm=\"boxoffice\"");
+        for kind in [Kind::Unauthorized, Kind::CheckoutTokenMissing] {
+            let response = Problem::new(kind).into_response();
+            assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer realm=\"boxoffice\"");
+        }
     }
 
     #[test]
