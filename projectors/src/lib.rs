@@ -9,14 +9,24 @@
 //! Invariant: rows and checkpoints move in one transaction, so that every event counts exactly once, however many
 //! processes run.
 
+mod checkpoints;
+mod ends;
+mod intake;
 pub mod inventory;
+mod light;
 mod model;
 pub mod orders;
 pub mod payments;
 pub mod person_keys;
+mod run;
 mod schema;
 pub mod shows;
+mod store;
 pub mod tickets;
+mod worker;
 
+pub use checkpoints::{context_name, position};
 pub use model::{Envelope, Layout, ReadModel, Touched, View};
+pub use run::{FollowKeys, Logs, RunError, Settings, run};
 pub use schema::{BadNamespace, LAYOUTS, Names, ensure, wipe};
+pub use worker::Refused;

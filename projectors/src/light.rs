@@ -1,0 +1,87 @@
+//! How a read model does, for readiness, metrics and whoever is on duty.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use service_kit::health::{Check, Health};
+
+/// Ready once everything that was there at the start is shown, as long as the database answers and no partition broke.
+pub(crate) struct Light {
+    name: &'static str,
+    check: Check,
+    caught_up: bool,
+    database: Option<String>,
+    broken: BTreeMap<String, String>,
+}
+
+impl Light {
+    pub(crate) fn new(name: &'static str, health: &Health) -> Self {
+        let check = health.register(format!("read model {name}"));
+        Self { name, check, caught_up: false, database: None, broken: BTreeMap::new() }
+    }
+
+    /// The database did what it was asked.
+    pub(crate) fn database_answers(&mut self) {
+        if self.database.take().is_some() {
+            tracing::info!(projection = self.name, "the database answers again");
+            self.show();
+        }
+    }
+
+    /// The database did not; it is tried again.
+    pub(crate) fn database_fails(&mut self, attempted: &str, error: &sqlx::Error) {
+        metrics::counter!("projector_database_errors_total", "projection" => self.name).increment(1);
+        let why = format!("{attempted}: {error}");
+        if self.database.as_ref() != Some(&why) {
+            tracing::error!(projection = self.name, attempted, %error, "the database fails; trying again");
+            self.database = Some(why);
+            self.show();
+        }
+    }
+
+    /// Everything there was is written.
+    pub(crate) fn caught_up(&mut self) {
+        if !self.caught_up {
+            tracing::info!(projection = self.name, "the read model has caught up with the log");
+            self.caught_up = true;
+            self.show();
+        }
+    }
+
+    /// It is filled from the start of the log again.
+    pub(crate) fn emptied(&mut self) {
+        self.caught_up = false;
+        self.show();
+    }
+
+    /// A partition is not read on: somebody has to look.
+    pub(crate) fn broke(&mut self, at: impl Display, why: &dyn Display) {
+        let at = at.to_string();
+        tracing::error!(projection = self.name, partition = at, %why, "a partition stops: a person has to look");
+        self.broken.insert(at, why.to_string());
+        self.count_broken();
+        self.show();
+    }
+
+    /// Partitions are tried again from what is stored.
+    pub(crate) fn reloaded(&mut self) {
+        self.broken.clear();
+        self.count_broken();
+        self.show();
+    }
+
+    fn count_broken(&self) {
+        let count = u32::try_from(self.broken.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("projector_stopped_partitions", "projection" => self.name).set(f64::from(count));
+    }
+
+    fn show(&self) {
+        let stopped = self.broken.iter().next();
+        match (&self.database, stopped, self.caught_up) {
+            (_, Some((at, why)), _) => self.check.not_ready(format!("{at} stopped: {why}")),
+            (Some(why), None, _) => self.check.not_ready(why.clone()),
+            (None, None, false) => self.check.not_ready("catching up with the log"),
+            (None, None, true) => self.check.ready(),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The loop of every read model: load where it stands, follow the log from there, fold, write, go on.
+//!
+//! It ends only when it is dropped, or if at its start the log is not the one that the read model was filled from.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_log::log::{Log, Partition};
+use event_log::validity::{Broken, Position};
+use schemas::Codec;
+use service_kit::random;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+
+use crate::ends::Ends;
+use crate::intake::Intake;
+use crate::light::Light;
+use crate::model::ReadModel;
+use crate::store::{Batch, Store, Written, is_missing};
+
+/// Between two attempts, at least and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The log is not what the read model was filled from. Nothing is skipped: a person has to decide (`boxctl`: wipe it,
+/// or bring the log back).
+#[derive(Debug, thiserror::Error)]
+#[error("the read model {projection} cannot go on in {partition}")]
+pub struct Refused {
+    /// Which read model.
+    pub projection: &'static str,
+    /// Where.
+    pub partition: Partition,
+    /// Why.
+    #[source]
+    pub source: Broken,
+}
+
+/// How a worker does its work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) batch_records: usize,
+    pub(crate) linger: Duration,
+    pub(crate) look_every: Duration,
+}
+
+pub(crate) struct Worker<M> {
+    log: Arc<dyn Log>,
+    ends: Arc<Ends>,
+    codec: Codec,
+    store: Store,
+    light: Light,
+    pace: Pace,
+    places: Vec<Partition>,
+    model: PhantomData<M>,
+}
+
+impl<M: ReadModel> Worker<M> {
+    pub(crate) fn new(
+        (log, ends): (Arc<dyn Log>, Arc<Ends>),
+        codec: Codec,
+        store: Store,
+        light: Light,
+        (pace, partitions): (Pace, u32),
+    ) -> Self {
+        let of = |context| (0..partitions).map(move |number| Partition { context, number });
+        let places = M::CONTEXTS.iter().copied().flat_map(of).collect();
+        Self { log, ends, codec, store, light, pace, places, model: PhantomData }
+    }
+
+    pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
+        let mut backoff = Backoff::default();
+        let mut first = true;
+        loop {
+            let positions = self.load().await;
+            let sound = self.sound(positions, first).await?;
+            first = false;
+            let mut intake = Intake::open(&*self.log, self.codec.clone(), sound);
+            self.follow(&mut intake, &mut backoff).await;
+            drop(intake);
+            // Whoever is ahead does the work; asking now and then is enough to take over from it.
+            backoff.wait().await;
+        }
+    }
+
+    /// Where the read model stands, once the database tells.
+    async fn load(&mut self) -> Vec<Position> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.store.load(&self.places).await {
+                Ok(positions) if positions.len() == self.places.len() => {
+                    self.light.database_answers();
+                    self.light.reloaded();
+                    if positions.iter().any(|position| position.next == 0) {
+                        self.light.emptied();
+                    }
+                    return positions;
+                }
+                // Emptied between two statements.
+                Ok(_) => {}
+                Err(error) => self.light.database_fails("load the checkpoints", &error),
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// The partitions that can be read on from what is stored. One that cannot stops the process at its start, and
+    /// itself later.
+    async fn sound(&mut self, stored: Vec<Position>, first: bool) -> Result<Vec<(Partition, Position)>, Refused> {
+        let checks = self.places.iter().zip(stored).map(|(place, position)| self.check(*place, position));
+        let mut sound = Vec::new();
+        for (place, position, checked) in futures::future::join_all(checks).await {
+            match checked {
+                Ok(()) => sound.push((place, position)),
+                Err(source) if first => {
+                    return Err(Refused { projection: M::LAYOUT.name, partition: place, source });
+                }
+                Err(broken) => self.light.broke(place, &broken),
+            }
+        }
+        Ok(sound)
+    }
+
+    async fn check(&self, place: Partition, stored: Position) -> (Partition, Position, Result<(), Broken>) {
+        let mut backoff = Backoff::default();
+        loop {
+            let ends = Arc::clone(&self.ends);
+            let asked = spawn_blocking(move || ends.check(place, &stored)).await.expect("asking the log never panics");
+            match asked {
+                Ok(checked) => return (place, stored, checked),
+                Err(error) => tracing::warn!(partition = %place, %error, "waiting for the log"),
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Until the checkpoints are found to be somewhere else.
+    async fn follow(&mut self, intake: &mut Intake, backoff: &mut Backoff) {
+        loop {
+            if timeout(self.pace.look_every, intake.wait()).await.is_err() {
+                let expected = intake.sources().iter().map(|source| (source.place, source.position)).collect();
+                if !self.still_here(expected).await {
+                    return;
+                }
+                self.measure(intake);
+                continue;
+            }
+            let taken = intake.take::<M>(self.pace.batch_records, self.pace.linger).await;
+            for (place, broken) in &taken.broken {
+                self.light.broke(*place, broken);
+            }
+            metrics::counter!("projector_void_records_total", "projection" => M::LAYOUT.name).increment(taken.void);
+            if !taken.batch.steps.is_empty() {
+                if !self.write(&taken.batch).await {
+                    return;
+                }
+                intake.written();
+                *backoff = Backoff::default();
+            }
+            if intake.sources().iter().all(|source| source.caught_up) {
+                self.light.caught_up();
+            }
+            self.measure(intake);
+        }
+    }
+
+    /// Writes a batch, however long the database is away. False if the batch is void, because somebody else moved the
+    /// checkpoints or they are gone.
+    async fn write(&mut self, batch: &Batch<M::Changes>) -> bool {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.store.write::<M>(batch).await {
+                Ok(Written::Rows(rows)) => {
+                    self.light.database_answers();
+                    let name = M::LAYOUT.name;
+                    metrics::counter!("projector_batches_total", "projection" => name).increment(1);
+                    metrics::counter!("projector_events_total", "projection" => name).increment(batch.events);
+                    metrics::counter!("projector_rows_total", "projection" => name).increment(rows);
+                    return true;
+                }
+                Ok(Written::Overtaken) => {
+                    self.light.database_answers();
+                    metrics::counter!("projector_overtaken_total", "projection" => M::LAYOUT.name).increment(1);
+                    return false;
+                }
+                Err(error) => {
+                    self.light.database_fails("write a batch", &error);
+                    if is_missing(&error) {
+                        return false;
+                    }
+                }
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Whether the checkpoints are where they were left. Nobody writes while nothing happens, and so nothing else
+    /// would tell that the read model was emptied or an older state of it brought back.
+    async fn still_here(&mut self, expected: Vec<(Partition, Position)>) -> bool {
+        let (places, expected): (Vec<Partition>, Vec<Position>) = expected.into_iter().unzip();
+        match timeout(self.pace.look_every.max(RETRY.1), self.store.look(&places)).await {
+            Ok(Ok(stored)) => {
+                self.light.database_answers();
+                stored == expected
+            }
+            Ok(Err(error)) => {
+                self.light.database_fails("look at the checkpoints", &error);
+                !is_missing(&error)
+            }
+            Err(_) => {
+                self.light.database_fails("look at the checkpoints", &sqlx::Error::PoolTimedOut);
+                true
+            }
+        }
+    }
+
+    fn measure(&self, intake: &Intake) {
+        for source in intake.sources() {
+            let lag = self.ends.lag(source.place, source.position.next);
+            let partition = source.place.to_string();
+            #[allow(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
+            metrics::gauge!("projector_lag_records", "projection" => M::LAYOUT.name, "partition" => partition)
+                .set(lag as f64);
+        }
+    }
+}
+
+/// Waits longer each time, and never as long as somebody else who began at the same moment.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff(u32);
+
+impl Backoff {
+    pub(crate) async fn wait(&mut self) {
+        let base = RETRY.0.saturating_mul(1 << self.0.min(10)).min(RETRY.1);
+        self.0 += 1;
+        let half = u64::try_from(base.as_millis() / 2).expect("at most some seconds");
+        sleep(Duration::from_millis(half + random::below(half + 1))).await;
+    }
+}
