@@ -1,0 +1,160 @@
+//! Folding the log and claiming the partition.
+
+use std::time::Duration;
+
+use domain::ids::CommandId;
+use domain::root::Root;
+use domain::value::{Fingerprint, Timestamp};
+use schemas::Control;
+use uuid::Uuid;
+
+use super::{Now, Output, Owner, Phase};
+use crate::frame::{Frame, Kind};
+use crate::log::{NewRecord, Record};
+use crate::state::{Folded, State};
+use crate::validity::{Broken, Valid, Verdict};
+
+/// The key of control records.
+pub const CONTROL_KEY: &str = "_control";
+
+/// Decodes the events of one valid command for folding.
+///
+/// # Errors
+/// A value of an unknown type, or of another context.
+pub fn decoded<A: Root>(codec: &schemas::Codec, valid: Vec<Valid>) -> Result<Folded<A>, Broken> {
+    let first = valid.first().expect("a command has an event");
+    let (command, hash, offset) = (first.frame.cmd_id, first.frame.cmd_hash, first.record.offset);
+    let mut events = Vec::with_capacity(valid.len());
+    for Valid { record, .. } in valid {
+        let undecodable = |detail: String| Broken::Undecodable { offset: record.offset, detail };
+        let (meta, event) = codec.decode(&record.value).map_err(|error| undecodable(error.to_string()))?;
+        let event = A::Event::try_from(event).map_err(|_| undecodable("it belongs to another topic".to_owned()))?;
+        events.push((meta, event));
+    }
+    Ok(Folded { command: CommandId(command), hash: Fingerprint(hash), offset, events })
+}
+
+/// Folds what one verdict says into a state. Tells who claimed, if it was a claim.
+///
+/// # Errors
+/// A value that cannot be decoded.
+pub fn absorb<A: Root>(
+    state: &mut State<A>,
+    codec: &schemas::Codec,
+    verdict: Verdict,
+    partitions: u32,
+) -> Result<(), Broken> {
+    match verdict {
+        Verdict::Command(valid) => state.fold(decoded(codec, valid)?, partitions, None),
+        Verdict::Settled(Valid { record, .. }) => {
+            let undecodable = |detail: String| Broken::Undecodable { offset: record.offset, detail };
+            match codec.decode_control(&record.value).map_err(|error| undecodable(error.to_string()))? {
+                Control::Settled { below } => state.settle(below),
+                other => return Err(undecodable(format!("a watermark was expected, not {other:?}"))),
+            }
+        }
+        Verdict::Claimed { .. } | Verdict::Barrier | Verdict::Partial | Verdict::Void(_) => {}
+    }
+    Ok(())
+}
+
+impl<A: Root, R> Owner<A, R> {
+    /// Everything up to the log's end has been read.
+    pub fn reached_end(&mut self, end: i64, now: Now) -> Vec<Output<A, R>> {
+        self.end = Some(end);
+        self.try_claim(now)
+    }
+
+    /// Claims, if everything was read and it is time to.
+    pub(super) fn try_claim(&mut self, now: Now) -> Vec<Output<A, R>> {
+        let Phase::Folding { not_before } = self.phase else { return Vec::new() };
+        if now.mono < not_before || self.end.is_none_or(|end| self.reader.next() < end) {
+            return Vec::new();
+        }
+        let claim = (self.new_claim)();
+        self.phase = Phase::Claiming { claim, since: now.mono };
+        let term = self.reader.position().term + 1;
+        let record = self.claim_record(claim, term);
+        vec![Output::Append { claim, first_seq: 0, records: vec![record] }]
+    }
+
+    pub(super) fn fold(&mut self, record: Record, now: Now) -> Result<Vec<Output<A, R>>, Broken> {
+        let verdict = self.reader.judge(record)?;
+        let mut outputs = Vec::new();
+        if let Verdict::Void(void) = verdict {
+            outputs.push(Output::Void(void));
+        }
+        let claimed = match &verdict {
+            Verdict::Claimed { claim, term, at } => Some((*claim, *term, *at)),
+            _ => None,
+        };
+        absorb(&mut self.acked, &self.codec, verdict, self.settings.partitions)?;
+        self.acked.position = self.reader.position();
+        match (self.phase, claimed) {
+            (Phase::Claiming { claim: ours, .. }, Some((claim, term, at))) if claim == ours => {
+                outputs.extend(self.own(term, at, now));
+            }
+            // Somebody else was faster, or it is our claim of before: wait, fold, try again.
+            (Phase::Claiming { .. }, Some(_)) => self.back_off(now),
+            _ => {}
+        }
+        Ok(outputs)
+    }
+
+    /// Between 1 s and 30 s, doubling, at random so that two do not meet again.
+    pub(super) fn back_off(&mut self, now: Now) {
+        let random = u64::from((self.new_claim)().as_bytes()[0]);
+        let base = 1000_u64 << self.attempts.min(5);
+        let wait = Duration::from_millis((base / 2 + base * random / 256).min(30_000));
+        self.attempts += 1;
+        self.phase = Phase::Folding { not_before: now.mono + wait };
+    }
+
+    fn own(&mut self, term: u32, broker: Timestamp, now: Now) -> Vec<Output<A, R>> {
+        let off = Duration::from_micros(broker.0.abs_diff(now.wall.0));
+        if off > self.settings.clock_tolerance {
+            self.back_off(now);
+            let reason = format!("the broker's clock and ours are {} ms apart", off.as_millis());
+            return vec![Output::Doubt { reason, in_doubt: 0 }];
+        }
+        self.phase = Phase::Serving;
+        self.attempts = 0;
+        self.claimed_at = self.acked.position.next - 1;
+        self.claimed = (now.wall, now.mono);
+        self.acked_seq = 0;
+        self.head = self.acked.clone();
+        self.last_settled = now.mono;
+        let mut outputs = vec![Output::Unfollow, Output::Serving { term }];
+        let outbox = self.acked.outbox.clone();
+        for (offset, caused) in &outbox {
+            outputs.extend(self.send(*offset, caused));
+        }
+        outputs
+    }
+
+    fn claim_record(&self, claim: Uuid, term: u32) -> NewRecord {
+        let value = Control::Claimed {
+            claim,
+            term,
+            instance: self.settings.instance.clone(),
+            url: self.settings.url.clone(),
+        };
+        self.control_record(Kind::Claim, term, 0, claim, &value)
+    }
+
+    pub(super) fn control_record(&self, kind: Kind, term: u32, seq: u64, claim: Uuid, value: &Control) -> NewRecord {
+        let frame = Frame {
+            kind,
+            term,
+            seq,
+            evt_idx: 0,
+            evt_cnt: 1,
+            agg_ver: 0,
+            claim,
+            cmd_id: Uuid::nil(),
+            cmd_hash: [0; 16],
+        };
+        let value = self.codec.encode_control(value).expect("control records always fit their schema");
+        NewRecord { key: CONTROL_KEY.to_owned(), header: frame.encode(), value }
+    }
+}

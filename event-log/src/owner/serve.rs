@@ -1,0 +1,363 @@
+//! Serving in batches: decide, encode, append, and answer once the prefix is acknowledged.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_es::event_sink::EventSink;
+use domain::ids::CommandId;
+use domain::root::{Issued, Meta, Root};
+use domain::value::{Actor, Fingerprint, Timestamp};
+use futures::FutureExt;
+use schemas::Control;
+use uuid::Uuid;
+
+use super::{Answer, Batch, Now, Outcome, Output, Owner, Phase, Send, Submission, Target};
+use crate::frame::{Frame, Kind};
+use crate::log::NewRecord;
+use crate::state::{Caused, Folded};
+
+/// A command's events are at most so many …
+const FRAME_EVENTS: usize = 500;
+/// … and so many bytes.
+const FRAME_BYTES: usize = 512 * 1024;
+/// Timers fired in one batch, at most.
+const TIMERS: usize = 200;
+/// Records in one batch, about.
+const BATCH: usize = 250;
+
+/// One command to decide, from the mailbox or from a timer.
+struct Deciding<A: Root> {
+    id: Uuid,
+    ask: A::Ask,
+    by: Actor,
+    command: CommandId,
+    hash: Fingerprint,
+    correlation_id: Uuid,
+    causation_id: Uuid,
+}
+
+impl<A: Root, R> Owner<A, R> {
+    /// Does whatever can be done now.
+    pub fn step(&mut self, now: Now) -> Vec<Output<A, R>> {
+        let mut outputs = self.drop_late(now);
+        match self.phase {
+            Phase::Broken => {}
+            Phase::Folding { .. } => outputs.extend(self.try_claim(now)),
+            Phase::Claiming { since, .. } if now.mono >= since + self.settings.ack_deadline => self.back_off(now),
+            Phase::Claiming { .. } => {}
+            Phase::Serving => match self.in_flight.front() {
+                Some(batch) if now.mono >= batch.sent + self.settings.ack_deadline => {
+                    outputs.extend(self.doubt("no acknowledgement in time".to_owned(), now));
+                }
+                _ => outputs.extend(self.serve(now)),
+            },
+        }
+        outputs
+    }
+
+    /// While nobody decides, what is too late is answered at once. The mailboxes are in order of arrival.
+    fn drop_late(&mut self, now: Now) -> Vec<Output<A, R>> {
+        if self.phase == Phase::Serving {
+            return Vec::new();
+        }
+        let mut outputs = Vec::new();
+        for lane in [&mut self.saga, &mut self.mailbox] {
+            while let Some(submission) = lane.pop_front_if(|first| first.deadline.is_some_and(|at| at <= now.mono)) {
+                outputs.push(Output::Answer(submission.reply, Outcome::TooLate));
+            }
+        }
+        outputs
+    }
+
+    fn serve(&mut self, now: Now) -> Vec<Output<A, R>> {
+        let mut outputs = Vec::new();
+        loop {
+            let mut records = Vec::new();
+            self.fire_timers(now, &mut records);
+            let more = self.drain(now, &mut records, &mut outputs);
+            self.settle(now, &mut records);
+            let overdue = !self.unsent.is_empty() && now.mono >= self.unsent_since + self.settings.barrier_after;
+            if records.is_empty() && overdue {
+                records.push(self.control(Kind::Barrier, &Control::Barrier));
+            }
+            if !records.is_empty() {
+                outputs.push(self.send_batch(now, records));
+            }
+            if !more {
+                return outputs;
+            }
+        }
+    }
+
+    /// Decides what waits, sagas first, while there is room. Tells whether there is more to do at once.
+    fn drain(&mut self, now: Now, records: &mut Vec<NewRecord>, outputs: &mut Vec<Output<A, R>>) -> bool {
+        loop {
+            if self.unacknowledged() >= self.settings.in_flight {
+                return false;
+            }
+            if records.len() >= BATCH {
+                return true;
+            }
+            let Some(submission) = self.saga.pop_front().or_else(|| self.mailbox.pop_front()) else { return false };
+            if submission.deadline.is_some_and(|at| at <= now.mono) {
+                outputs.push(Output::Answer(submission.reply, Outcome::TooLate));
+                continue;
+            }
+            self.take(submission, now, records);
+        }
+    }
+
+    fn take(&mut self, submission: Submission<A, R>, now: Now, records: &mut Vec<NewRecord>) {
+        let Submission { target, ask, by, id: command, hash, correlation_id, causation_id, reply, .. } = submission;
+        let id = match target {
+            Target::Id(id) => Some(id),
+            Target::Serial(serial) => self.head.by_serial(serial),
+        };
+        let reply = Some(reply);
+        let outcome = match (self.head.repeat(command), id) {
+            (Some(repeat), _) if repeat.hash != hash => Outcome::KeyReused,
+            (Some(repeat), _) => Outcome::Done(Box::new(self.answer(repeat.aggregate, true, 0))),
+            (None, None) => Outcome::NoSuchSerial,
+            (None, Some(id)) => {
+                let deciding = Deciding { id, ask, by, command, hash, correlation_id, causation_id };
+                self.decide(deciding, now, records)
+            }
+        };
+        self.conclude(reply, outcome, now);
+    }
+
+    fn conclude(&mut self, reply: Option<R>, outcome: Outcome<A>, now: Now) {
+        if self.unsent.is_empty() {
+            self.unsent_since = now.mono;
+        }
+        self.unsent.push((reply, outcome));
+    }
+
+    /// One command on the head's root: nothing changes unless its whole frame is encoded and fits.
+    fn decide(&mut self, deciding: Deciding<A>, now: Now, records: &mut Vec<NewRecord>) -> Outcome<A> {
+        let Deciding { id, ask, by, command, hash, correlation_id, causation_id, .. } = deciding;
+        let at = self.time(now);
+        let before = self.head.get(id);
+        let version = before.map_or(0, |entry| entry.version);
+        let mut after = before.map(|entry| entry.state.clone()).unwrap_or_default();
+        let serial = self.head.next_serial(self.settings.partition.number, self.settings.partitions);
+        let actor = by.principal();
+        let issued = Issued { command: ask, by, at, fingerprint: hash, serial };
+        let sink = EventSink::default();
+        let verdict = after.handle(issued, &(), &sink).now_or_never().expect("handle never waits");
+        if let Err(refusal) = verdict {
+            return Outcome::Refused(refusal);
+        }
+        let events = sink.collect().now_or_never().expect("collect never waits");
+        if events.is_empty() {
+            return Outcome::Done(Box::new(self.answer(id, false, 0)));
+        }
+        let written = events.len();
+        let meta = |n: usize| Meta {
+            event_id: domain::ids::derived(command.0, "event", n as u64),
+            occurred_at: at,
+            version: i64::try_from(version).expect("versions are small") + n as i64 + 1,
+            correlation_id,
+            causation_id,
+            actor: actor.clone(),
+        };
+        let events: Vec<(Meta, A::Event)> = events.into_iter().enumerate().map(|(n, event)| (meta(n), event)).collect();
+        let Some(frame) = self.frame(id, command, hash, &events) else { return Outcome::TooLarge };
+        records.extend(frame);
+        let offset = self.offset_of(self.head.position.seq);
+        self.head.fold(Folded { command, hash, offset, events }, self.settings.partitions, Some(after));
+        self.advance(written as u64);
+        Outcome::Done(Box::new(self.answer(id, false, written)))
+    }
+
+    /// The records of one command, or none if they are more than a frame may be.
+    fn frame(
+        &self,
+        id: Uuid,
+        command: CommandId,
+        hash: Fingerprint,
+        events: &[(Meta, A::Event)],
+    ) -> Option<Vec<NewRecord>> {
+        if events.len() > FRAME_EVENTS {
+            return None;
+        }
+        let position = self.head.position;
+        let count = u16::try_from(events.len()).expect("at most 500");
+        let key = id.hyphenated().to_string();
+        let mut size = 0;
+        let mut records = Vec::with_capacity(events.len());
+        for (n, (meta, event)) in events.iter().enumerate() {
+            let value = self.codec.encode(meta, &event.clone().into()).expect("every event fits its schema");
+            let frame = Frame {
+                kind: Kind::Event,
+                term: position.term,
+                seq: position.seq + n as u64,
+                evt_idx: u16::try_from(n).expect("at most 500"),
+                evt_cnt: count,
+                agg_ver: u64::try_from(meta.version).expect("versions are positive"),
+                claim: position.claim,
+                cmd_id: command.0,
+                cmd_hash: hash.0,
+            };
+            let record = NewRecord { key: key.clone(), header: frame.encode(), value };
+            size += record.size();
+            records.push(record);
+        }
+        (size <= FRAME_BYTES).then_some(records)
+    }
+
+    fn answer(&self, id: Uuid, replayed: bool, written: usize) -> Answer<A> {
+        let entry = self.head.get(id);
+        Answer {
+            id,
+            state: entry.map(|entry| entry.state.clone()).unwrap_or_default(),
+            version: entry.map_or(0, |entry| entry.version),
+            replayed,
+            written,
+            offset: self.head.position.next - 1,
+            identity: self.head.position.identity.expect("an owner has read its claim"),
+        }
+    }
+
+    fn fire_timers(&mut self, now: Now, records: &mut Vec<NewRecord>) {
+        if self.head.timers.is_empty() || now.mono < self.timers_from() {
+            return;
+        }
+        let at = self.time(now);
+        let due = self.head.timers.iter().take_while(|(due, _)| *due <= at);
+        let due = due.filter(|(due, id)| self.idle_timers.get(id) != Some(due)).take(TIMERS);
+        let due: Vec<(Timestamp, Uuid)> = due.copied().collect();
+        for (due, id) in due {
+            let command = CommandId(domain::ids::derived(id, "due", due.0.unsigned_abs()));
+            let deciding = Deciding {
+                id,
+                ask: A::due(),
+                by: Actor::System,
+                command,
+                hash: Fingerprint::default(),
+                correlation_id: command.0,
+                causation_id: command.0,
+            };
+            let outcome = self.decide(deciding, now, records);
+            let moved = self.head.get(id).and_then(|entry| entry.state.next_due()) != Some(due);
+            let wrote = matches!(&outcome, Outcome::Done(answer) if answer.written > 0);
+            // A timer that changes nothing would fire for ever. One that pages through a list stays due and writes.
+            if !moved && !wrote {
+                self.idle_timers.insert(id, due);
+            }
+        }
+    }
+
+    /// Says in the log, at most so often, below which offset everything caused has been answered.
+    fn settle(&mut self, now: Now, records: &mut Vec<NewRecord>) {
+        let Some((first, _)) = self.head.outbox.get_min() else { return };
+        if now.mono < self.last_settled + self.settings.settle_every {
+            return;
+        }
+        let Some((last, _)) = self.acked.outbox.get_max() else { return };
+        let below = self.open.keys().next().copied().unwrap_or(last + 1);
+        if *first >= below {
+            return;
+        }
+        self.last_settled = now.mono;
+        records.push(self.control(Kind::Settled, &Control::Settled { below }));
+        self.head.settle(below);
+    }
+
+    fn control(&mut self, kind: Kind, value: &Control) -> NewRecord {
+        let position = self.head.position;
+        let record = self.control_record(kind, position.term, position.seq, position.claim, value);
+        self.advance(1);
+        record
+    }
+
+    fn send_batch(&mut self, now: Now, records: Vec<NewRecord>) -> Output<A, R> {
+        let position = self.head.position;
+        let last_seq = position.seq - 1;
+        let first_seq = position.seq - records.len() as u64;
+        let answers = std::mem::take(&mut self.unsent);
+        self.in_flight.push_back(Batch { last_seq, sent: now.mono, after: self.head.clone(), answers });
+        Output::Append { claim: position.claim, first_seq, records }
+    }
+
+    /// Answers every batch whose prefix is acknowledged, and sends what it caused.
+    pub(super) fn acknowledge(&mut self) -> Vec<Output<A, R>> {
+        let mut outputs = Vec::new();
+        while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.last_seq <= self.acked_seq) {
+            let from = self.acked.position.next;
+            self.acked = batch.after;
+            outputs.extend(batch.answers.into_iter().filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome))));
+            let caused: Vec<(i64, Arc<Caused>)> =
+                self.acked.outbox.range(from..).map(|(offset, caused)| (*offset, Arc::clone(caused))).collect();
+            for (offset, caused) in caused {
+                outputs.extend(self.send(offset, &caused));
+            }
+        }
+        outputs
+    }
+
+    /// What an entry of the outbox wants done, but for what is under way already.
+    pub(super) fn send(&mut self, offset: i64, caused: &Caused) -> Vec<Output<A, R>> {
+        let open: &mut HashSet<usize> = self.open.entry(offset).or_default();
+        let mut outputs = Vec::new();
+        for (n, outgoing) in caused.outgoing.iter().enumerate() {
+            if open.insert(n) {
+                outputs.push(Output::Send(Send {
+                    at: (offset, n),
+                    causation_id: caused.event_id,
+                    correlation_id: caused.correlation_id,
+                    outgoing: outgoing.clone(),
+                }));
+            }
+        }
+        outputs
+    }
+
+    pub(super) fn wake_while_serving(&self, now: Now) -> Duration {
+        let mut wake = now.mono + Duration::from_secs(1);
+        if let Some(batch) = self.in_flight.front() {
+            wake = wake.min(batch.sent + self.settings.ack_deadline);
+        }
+        if !self.unsent.is_empty() {
+            wake = wake.min(self.unsent_since + self.settings.barrier_after);
+        }
+        let next = self.head.timers.iter().find(|(due, id)| self.idle_timers.get(id) != Some(due));
+        if let Some((due, _)) = next {
+            let ahead = u64::try_from(due.0 - self.time(now).0).unwrap_or(0);
+            wake = wake.min((now.mono + Duration::from_micros(ahead)).max(self.timers_from()));
+        }
+        if !self.acked.outbox.is_empty() {
+            wake = wake.min((self.last_settled + self.settings.settle_every).max(now.mono + Duration::from_millis(20)));
+        }
+        wake
+    }
+
+    /// No hold ends so soon after a take-over; the first owner of a log has taken over from nobody.
+    fn timers_from(&self) -> Duration {
+        match self.head.position.term {
+            1 => Duration::ZERO,
+            _ => self.claimed.1 + self.settings.takeover_grace,
+        }
+    }
+
+    /// The wall clock at the claim plus monotonic time since, never before the last event.
+    fn time(&self, now: Now) -> Timestamp {
+        let since = now.mono.saturating_sub(self.claimed.1).as_micros();
+        let since = i64::try_from(since).expect("less than 292,000 years");
+        Timestamp(self.claimed.0.0.saturating_add(since)).max(self.head.last)
+    }
+
+    fn unacknowledged(&self) -> usize {
+        usize::try_from(self.head.position.seq - 1 - self.acked_seq).expect("few are in flight")
+    }
+
+    fn offset_of(&self, seq: u64) -> i64 {
+        self.claimed_at + i64::try_from(seq).expect("a claim has less than 2^63 records")
+    }
+
+    fn advance(&mut self, records: u64) {
+        self.head.position.seq += records;
+        self.head.position.next = self.offset_of(self.head.position.seq);
+    }
+}
