@@ -68,10 +68,6 @@ impl Access {
         jsonwebtoken::encode(&header, &claims, &self.current.encoding).expect("an HMAC key signs any claims")
     }
 
-    pub(crate) fn knows(&self, kid: &str) -> bool {
-        self.key(kid).is_some()
-    }
-
     pub(crate) fn verify(&self, kid: &str, token: &str, now: Timestamp) -> Result<(OrderId, ShowId), Refused> {
         let key = self.key(kid).ok_or(Refused::Invalid)?;
         let decoded = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation);
