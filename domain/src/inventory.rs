@@ -138,6 +138,10 @@ pub struct ReservationExpired {
 
 /// What happened to the stock of a show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would cost every reader of the common, large variant"
+)]
 pub enum Event {
     SalesOpened(SalesOpened),
     SalesClosed(SalesClosed),
@@ -153,6 +157,10 @@ recorded!(Event, show; SalesOpened, SalesClosed, PriceChanged, CapacityChanged, 
 
 /// What can be asked of a show's stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would cost every reader of the common, large variant"
+)]
 pub enum Command {
     /// By the saga, once the show is published.
     Open(SalesOpened),
