@@ -17,12 +17,14 @@ pub(super) async fn read(log: &KafkaLog) -> Result<BTreeMap<u32, SchemaRecord>, 
     let topic = event_schemas(log.settings());
     let mut copy = BTreeMap::new();
     for record in log.read_compacted(&topic, READ_WITHIN).await? {
-        let Some(value) = record.value else { continue };
+        let Some(value) = record.value else {
+            copy.remove(&record.key);
+            continue;
+        };
         let no_schema = |_| TopicsError::NotASchema { topic: topic.name.clone(), offset: record.offset };
-        let schema = SchemaRecord::decode(&value).map_err(no_schema)?;
-        copy.insert(schema.id, schema);
+        copy.insert(record.key, SchemaRecord::decode(&value).map_err(no_schema)?);
     }
-    Ok(copy)
+    Ok(copy.into_values().map(|schema| (schema.id, schema)).collect())
 }
 
 /// Which of our ids the copy does not have yet.

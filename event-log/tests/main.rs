@@ -1,0 +1,9 @@
+//! The log and its protocol: one contract for both logs, the owner against faults, and what only Kafka can show.
+
+#![allow(clippy::unwrap_used)]
+
+mod contract;
+mod kafka_log;
+mod memory_log;
+mod support;
+mod topics;
