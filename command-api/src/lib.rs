@@ -1,3 +1,11 @@
 //! The write side: partition owners, outbox, payment gateways and the HTTP commands.
 
+pub mod config;
+pub mod effects;
+pub mod http;
+pub mod outbox;
+pub mod owners;
 pub mod payments;
+pub mod person_keys;
+pub mod service;
+pub mod watch;

@@ -54,8 +54,12 @@ pub struct Issued<C> {
 
 /// An aggregate root that a partition owner can hold.
 pub trait Root:
-    cqrs_es::Aggregate<Services = (), Command = Issued<<Self as Root>::Ask>, Event: Into<Event> + TryFrom<Event>>
-    + Clone
+    cqrs_es::Aggregate<
+        Services = (),
+        Command = Issued<<Self as Root>::Ask>,
+        Event: Into<Event> + TryFrom<Event>,
+        Error: Clone + Send + Sync + 'static,
+    > + Clone
     + std::fmt::Debug
     + 'static
 {

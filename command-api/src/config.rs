@@ -1,0 +1,111 @@
+//! What the process is told by its environment.
+
+use std::time::Duration;
+
+use service_kit::config::{self, Common, Env, Noted, Secrets, Variable};
+use service_kit::env;
+use service_kit::keys::Secret32;
+
+use crate::payments::payos::PayosSettings;
+
+/// Everything.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What every process is told.
+    pub common: Common,
+    /// What things are signed, verified and recognised by.
+    pub secrets: Secrets,
+    /// What the keys of personal data are wrapped by.
+    pub master_key: Secret32,
+    /// Of the partition owners.
+    pub owners: OwnerSettings,
+    /// Of payments.
+    pub payments: PaymentSettings,
+    /// How many keys for personal data are kept ready.
+    pub key_pool: usize,
+}
+
+/// Settings of the partition owners.
+#[derive(Debug, Clone)]
+pub struct OwnerSettings {
+    /// Partitions of every event topic.
+    pub partitions: u32,
+    /// This instance's name.
+    pub instance: String,
+    /// Where its commands are taken.
+    pub url: String,
+    /// No acknowledgement for so long means in doubt.
+    pub ack_deadline: Duration,
+    /// Answers that write nothing are collected so long.
+    pub barrier_after: Duration,
+    /// No timer fires so soon after a take-over.
+    pub takeover_grace: Duration,
+    /// At most so many commands wait in a mailbox.
+    pub mailbox: usize,
+}
+
+/// Settings of payments.
+#[derive(Debug, Clone)]
+pub struct PaymentSettings {
+    /// How long after `pay_by` stock is still held.
+    pub hold_backstop: Duration,
+    /// How often an open payment is asked for.
+    pub status_every: Duration,
+    /// An effect that fails for so long makes its order stuck.
+    pub give_up: Duration,
+    /// PayOS, if it is set up.
+    pub payos: Option<PayosSettings>,
+}
+
+impl Config {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Noted in `env`.
+    pub fn read(env: &mut Env) -> Result<Self, Noted> {
+        let common = Common::read(env, "127.0.0.1:8081");
+        let secrets = Secrets::read(env);
+        let master_key = config::master_key(env);
+        let owners = OwnerSettings::read(env);
+        let payments = PaymentSettings::read(env);
+        let pool = env.with_default("BOXOFFICE_KEY_POOL", "256", env::whole(1..=100_000), "Keys for personal data kept ready, so that no order waits for one.");
+        let (common, mut owners) = (common?, owners?);
+        owners.partitions = common.partitions;
+        owners.instance.clone_from(&common.instance);
+        owners.url = format!("http://{}", common.listen);
+        Ok(Self { common, secrets: secrets?, master_key: master_key?, owners, payments: payments?, key_pool: pool? })
+    }
+}
+
+impl OwnerSettings {
+    fn read(env: &mut Env) -> Result<Self, Noted> {
+        let ack = env.with_default("BOXOFFICE_ACK_DEADLINE_MS", "5000", env::millis(100..=60_000), "A batch that Kafka has not acknowledged by then is in doubt.");
+        let barrier = env.with_default("BOXOFFICE_BARRIER_AFTER_MS", "20", env::millis(0..=1000), "Refusals are collected so long for one barrier.");
+        let grace = env.with_default("BOXOFFICE_TAKEOVER_GRACE_S", "60", env::seconds(0..=3600), "No hold ends so soon after a partition was taken over.");
+        let mailbox = env.with_default("BOXOFFICE_MAILBOX", "4096", env::whole(16..=1_000_000), "Commands that may wait for a partition's owner; more get 503.");
+        Ok(Self {
+            partitions: 0,
+            instance: String::new(),
+            url: String::new(),
+            ack_deadline: ack?,
+            barrier_after: barrier?,
+            takeover_grace: grace?,
+            mailbox: mailbox?,
+        })
+    }
+}
+
+impl PaymentSettings {
+    fn read(env: &mut Env) -> Result<Self, Noted> {
+        let backstop = env.with_default("BOXOFFICE_HOLD_BACKSTOP_S", "300", env::seconds(1..=86_400), "How long after pay_by stock is still held while a provider is silent.");
+        let status = env.with_default("BOXOFFICE_STATUS_EVERY_MS", "30000", env::millis(100..=3_600_000), "How often the provider is asked about an open payment.");
+        let give_up = env.with_default("BOXOFFICE_EFFECT_GIVE_UP_S", "120", env::seconds(1..=86_400), "A provider call that fails for so long makes its order stuck.");
+        let payos = PayosSettings::read(env);
+        Ok(Self { hold_backstop: backstop?, status_every: status?, give_up: give_up?, payos: payos? })
+    }
+}
+
+/// Every variable that this process reads.
+pub fn variables() -> Vec<Variable> {
+    Env::declared(Config::read)
+}

@@ -1,0 +1,174 @@
+//! Calls to payment providers that events ask for, and what their answers tell the payment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::event::Command;
+use domain::ids::{CommandId, PaymentId, derived};
+use domain::order::Step;
+use domain::payment::{self, Payment, Status};
+use domain::saga::{CreatePayment, Effect};
+use domain::value::{Actor, Fingerprint};
+use event_log::owner::{Outcome, Target};
+use service_kit::{clock, random};
+use uuid::Uuid;
+
+use crate::outbox::{insist, mark_stuck};
+use crate::owners::{Owners, Request};
+use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
+use crate::payments::gateway::{Intent, Report};
+
+/// Carries effects out. Each call may happen twice; providers recognise the second by its reference.
+pub struct Effects {
+    owners: Arc<Owners>,
+    gateways: Arc<Gateways>,
+    give_up: Duration,
+}
+
+/// What a payment is told.
+struct Telling {
+    command: payment::Command,
+    id: CommandId,
+}
+
+impl Effects {
+    /// With the providers that are set up; an effect that fails for `give_up` makes its order stuck.
+    pub fn new(owners: Arc<Owners>, gateways: Arc<Gateways>, give_up: Duration) -> Self {
+        Self { owners, gateways, give_up }
+    }
+
+    /// Carries one effect out, and comes back when it is answered or a person was called.
+    pub async fn carry_out(&self, effect: &Effect, correlation: Uuid, id: CommandId) {
+        let (payment, provider) = match effect {
+            Effect::CreatePayment(create) => (create.payment, create.provider),
+            Effect::ClosePayment { payment, provider, .. } => (*payment, *provider),
+        };
+        let Some(gateway) = self.gateways.get(provider) else {
+            return self.give_up(payment, correlation, id, "the provider is not set up here").await;
+        };
+        let started = clock::monotonic();
+        let mut wait = Duration::from_millis(200);
+        loop {
+            let told = match effect {
+                Effect::CreatePayment(create) => self.create(gateway.as_ref(), create, id).await,
+                Effect::ClosePayment { serial, .. } => close(gateway.as_ref(), *serial, id).await,
+            };
+            match told {
+                Ok(telling) => return self.tell(payment, telling, correlation).await,
+                Err(reason) if started.elapsed() > self.give_up => {
+                    return self.give_up(payment, correlation, id, &reason).await;
+                }
+                Err(reason) => tracing::warn!(payment.id = %payment, reason, "a provider call is tried again"),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(10));
+            let creating = matches!(effect, Effect::CreatePayment(_));
+            if creating && self.look(payment).await.is_some_and(|status| status != Status::Requested) {
+                // The order gave up in the meantime; closing finds out what the lost call left behind.
+                return;
+            }
+        }
+    }
+
+    async fn create(&self, gateway: &dyn PaymentGateway, create: &CreatePayment, id: CommandId) -> Result<Telling, String> {
+        let urls = self.gateways.urls(create.provider);
+        let command = match gateway.create(create, &urls).await {
+            Ok(Intent { reference, url }) => payment::Command::RecordIntent { reference, url },
+            Err(CreateError::Refused { code }) => payment::Command::RecordFailure { reason: code },
+            Err(CreateError::PageLost { .. }) => match gateway.close(create.serial, "page lost").await {
+                Ok(report) if report.movements.is_empty() => payment::Command::RecordFailure { reason: "page-lost".to_owned() },
+                Ok(report) => reported(report),
+                Err(error) => return Err(chain(&error)),
+            },
+            Err(error @ (CreateError::Ambiguous(_) | CreateError::Unavailable { .. })) => return Err(chain(&error)),
+        };
+        Ok(Telling { command, id: CommandId(derived(id.0, "created", 0)) })
+    }
+
+    async fn tell(&self, payment: PaymentId, telling: Telling, correlation: Uuid) {
+        let command = Command::Payment(payment, telling.command);
+        if let Err(refusal) = insist(&self.owners, command, telling.id, correlation, telling.id.0).await {
+            tracing::error!(payment.id = %payment, ?refusal, "a payment does not take its provider's answer");
+        }
+    }
+
+    async fn give_up(&self, payment: PaymentId, correlation: Uuid, id: CommandId, reason: &str) {
+        let Some(order) = self.known(payment).await.map(|known| known.order) else { return };
+        tracing::error!(payment.id = %payment, order.id = %order, reason, "a provider call does not get on: the order is stuck");
+        mark_stuck(&self.owners, order, Step::PaymentStatus, reason.chars().take(200).collect(), id, correlation).await;
+    }
+
+    async fn look(&self, payment: PaymentId) -> Option<Status> {
+        self.known(payment).await.map(|known| known.status)
+    }
+
+    /// What the payment's owner knows of it.
+    pub async fn known(&self, payment: PaymentId) -> Option<payment::Known> {
+        let id = CommandId(random::id());
+        let request = Request {
+            ask: payment::Command::Look,
+            by: Actor::System,
+            id,
+            hash: Fingerprint::default(),
+            correlation_id: id.0,
+            causation_id: id.0,
+            within: Some(Duration::from_secs(5)),
+        };
+        match self.owners.ask::<Payment>(Target::Id(payment.0), request).await {
+            Outcome::Done(answer) => answer.state.known().cloned(),
+            _ => None,
+        }
+    }
+
+    /// Asks the provider how an open payment stands, and tells the payment if there is news.
+    pub async fn ask(&self, payment: PaymentId) {
+        let Some(known) = self.known(payment).await else { return };
+        let Some(gateway) = self.gateways.get(known.provider) else { return };
+        let asked = match known.status {
+            Status::Closing => gateway.close(known.serial, "order over").await,
+            Status::Ready => gateway.status(known.serial).await,
+            Status::Requested | Status::Completed | Status::Failed | Status::Expired => return,
+        };
+        match asked {
+            Ok(report) if is_news(&known, &report) => {
+                let id = CommandId(random::id());
+                self.tell(payment, Telling { command: reported(report), id }, id.0).await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(payment.id = %payment, reason = chain(&error), "a provider does not say how a payment stands"),
+        }
+    }
+}
+
+fn is_news(known: &payment::Known, report: &Report) -> bool {
+    let came: i64 = report.movements.iter().map(|movement| movement.amount).sum();
+    came != known.received || report.standing != payment::Standing::Open
+}
+
+async fn close(gateway: &dyn PaymentGateway, serial: i64, id: CommandId) -> Result<Telling, String> {
+    match gateway.close(serial, "order over").await {
+        Ok(report) => Ok(Telling { command: reported(report), id: CommandId(derived(id.0, "closed", 0)) }),
+        Err(GatewayError::NotFound) => {
+            let command = reported(Report::never_opened());
+            Ok(Telling { command, id: CommandId(derived(id.0, "closed", 0)) })
+        }
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+fn reported(report: Report) -> payment::Command {
+    payment::Command::Report { movements: report.movements, standing: report.standing }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        line.push_str(": ");
+        line.push_str(&next.to_string());
+        cause = next.source();
+    }
+    line
+}
+

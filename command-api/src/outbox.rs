@@ -1,0 +1,192 @@
+//! Gets done what events caused: commands to other aggregates, and effects on the world outside.
+//!
+//! Invariant: something is settled only once it was answered, or its refusal was dealt with. Until then it is tried again,
+//! always under the same id, so that a target recognises it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::event::{Command, Refusal};
+use domain::ids::{CommandId, OrderId};
+use domain::inventory::Inventory;
+use domain::order::{self, Order, Step};
+use domain::payment::Payment;
+use domain::root::Context;
+use domain::saga::{self, Action, Outgoing};
+use domain::show::Show;
+use domain::ticket::TicketBatch;
+use domain::value::{Actor, Fingerprint};
+use event_log::log::Partition;
+use event_log::owner::{Outcome, Send, Target};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use uuid::Uuid;
+
+use crate::effects::Effects;
+use crate::owners::{Held, Owners, Request};
+
+/// So many outgoing commands to one destination are under way at once.
+const UNDER_WAY: usize = 256;
+/// A refusal that causes a command that is refused, and so on: never deeper than this.
+const REFUSALS: u64 = 4;
+
+/// What an owner wants done, with where it comes from.
+#[derive(Debug)]
+pub struct Wanted {
+    cause: Partition,
+    sent: Send,
+}
+
+/// Collects what owners want done, until the dispatcher is started.
+pub fn collect() -> (event_log::driver::Outbox, UnboundedReceiver<Wanted>) {
+    let (wanted, received) = unbounded_channel();
+    let outbox = Arc::new(move |cause, sent| {
+        // A dispatcher that is gone belongs to a process that ends: the next one re-sends.
+        let _ = wanted.send(Wanted { cause, sent });
+    });
+    (outbox, received)
+}
+
+/// Where something goes: each destination has a sender of its own, so that a slow one holds back no other.
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
+enum Destination {
+    Owner(Context, u32),
+    Outside,
+}
+
+/// Distributes what is wanted to its destinations, for ever.
+pub async fn dispatch(owners: Arc<Owners>, effects: Arc<Effects>, mut wanted: UnboundedReceiver<Wanted>) {
+    let mut senders: HashMap<Destination, UnboundedSender<Wanted>> = HashMap::new();
+    while let Some(next) = wanted.recv().await {
+        let destination = destination(&owners, &next.sent.outgoing.action);
+        let sender = senders.entry(destination).or_insert_with(|| {
+            let (sender, received) = unbounded_channel();
+            tokio::spawn(send_all(Arc::clone(&owners), Arc::clone(&effects), received));
+            sender
+        });
+        if sender.send(next).is_err() {
+            tracing::error!(?destination, "the sender of a destination has ended");
+        }
+    }
+}
+
+fn destination(owners: &Owners, action: &Action) -> Destination {
+    let at = |partition: Partition| Destination::Owner(partition.context, partition.number);
+    match action {
+        Action::Command(Command::Show(id, _)) => at(owners.partition_of::<Show>(Target::Id(id.0))),
+        Action::Command(Command::Inventory(id, _)) => at(owners.partition_of::<Inventory>(Target::Id(id.0))),
+        Action::Command(Command::Order(id, _)) => at(owners.partition_of::<Order>(Target::Id(id.0))),
+        Action::Command(Command::Payment(id, _)) => at(owners.partition_of::<Payment>(Target::Id(id.0))),
+        Action::Command(Command::Ticket(id, _)) => at(owners.partition_of::<TicketBatch>(Target::Id(id.0))),
+        Action::Effect(_) => Destination::Outside,
+    }
+}
+
+async fn send_all(owners: Arc<Owners>, effects: Arc<Effects>, mut received: UnboundedReceiver<Wanted>) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some(()) = under_way.next(), if !under_way.is_empty() => {}
+            next = received.recv(), if under_way.len() < UNDER_WAY => match next {
+                Some(wanted) => under_way.push(carry_out(&owners, &effects, wanted)),
+                None => return,
+            },
+        }
+    }
+}
+
+async fn carry_out(owners: &Owners, effects: &Effects, wanted: Wanted) {
+    let Wanted { cause, sent } = wanted;
+    match &sent.outgoing.action {
+        Action::Command(_) => deliver(owners, &sent).await,
+        Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).await,
+    }
+    owners.settled(cause, sent.at);
+}
+
+/// Delivers a command, and what its refusal causes, until every one of them is answered.
+async fn deliver(owners: &Owners, sent: &Send) {
+    let mut outgoing = sent.outgoing.clone();
+    for _ in 0..REFUSALS {
+        let Action::Command(command) = &outgoing.action else { return };
+        let Err(refusal) = insist(owners, command.clone(), outgoing.id, sent.correlation_id, sent.causation_id).await
+        else {
+            return;
+        };
+        let Some(next) = saga::on_refusal(&outgoing, &refusal) else {
+            tracing::debug!(?refusal, command.id = %outgoing.id, "a saga command was refused, as may be");
+            return;
+        };
+        let id = CommandId(domain::ids::derived(outgoing.id.0, "refused", 0));
+        outgoing = Outgoing { id, action: Action::Command(next) };
+    }
+    tracing::error!(command.id = %sent.outgoing.id, "refusals cause refusals: a person has to look");
+}
+
+/// Sends a command to its owner until it is answered.
+///
+/// # Errors
+/// The aggregate's refusal.
+pub async fn insist(
+    owners: &Owners,
+    command: Command,
+    id: CommandId,
+    correlation_id: Uuid,
+    causation_id: Uuid,
+) -> Result<(), Refusal> {
+    let insistent = Insistent { owners, id, correlation_id, causation_id };
+    match command {
+        Command::Show(to, ask) => insistent.ask::<Show>(to.0, ask).await.map_err(Refusal::Show),
+        Command::Inventory(to, ask) => insistent.ask::<Inventory>(to.0, ask).await.map_err(Refusal::Inventory),
+        Command::Order(to, ask) => insistent.ask::<Order>(to.0, ask).await.map_err(Refusal::Order),
+        Command::Payment(to, ask) => insistent.ask::<Payment>(to.0, ask).await.map_err(Refusal::Payment),
+        Command::Ticket(to, ask) => insistent.ask::<TicketBatch>(to.0, ask).await.map_err(Refusal::Ticket),
+    }
+}
+
+struct Insistent<'a> {
+    owners: &'a Owners,
+    id: CommandId,
+    correlation_id: Uuid,
+    causation_id: Uuid,
+}
+
+impl Insistent<'_> {
+    async fn ask<A: Held>(&self, to: Uuid, ask: A::Ask) -> Result<(), A::Error> {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            let request = Request {
+                ask: ask.clone(),
+                by: Actor::System,
+                id: self.id,
+                hash: Fingerprint::default(),
+                correlation_id: self.correlation_id,
+                causation_id: self.causation_id,
+                within: None,
+            };
+            match self.owners.ask::<A>(Target::Id(to), request).await {
+                Outcome::Done(_) => return Ok(()),
+                Outcome::Refused(refusal) => return Err(refusal),
+                Outcome::Overloaded | Outcome::TooLate | Outcome::InDoubt | Outcome::Broken => {}
+                // None of these can come of a command that Boxoffice itself sends; a person has to look.
+                outcome @ (Outcome::KeyReused | Outcome::TooLarge | Outcome::NoSuchSerial) => {
+                    tracing::error!(?outcome, aggregate.id = %to, ?ask, "a saga command cannot be carried out");
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+/// Records that a step of an order does not get on.
+pub async fn mark_stuck(owners: &Owners, order: OrderId, step: Step, reason: String, cause: CommandId, correlation: Uuid) {
+    let id = CommandId(domain::ids::derived(cause.0, "stuck", 0));
+    let command = Command::Order(order, order::Command::MarkStuck { step, reason });
+    if let Err(refusal) = insist(owners, command, id, correlation, cause.0).await {
+        tracing::debug!(?refusal, order.id = %order, "the order got on in the meantime");
+    }
+}

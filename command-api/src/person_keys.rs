@@ -1,0 +1,93 @@
+//! A small store of keys for personal data whose loss is ruled out: each was acknowledged in the log before it is used.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use ring::rand::SystemRandom;
+use schemas::sealed::{DataKey, MasterKey, MasterKeys};
+use schemas::{Codec, PersonKey};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Where wrapped keys are kept: the compacted topic `person-keys`.
+pub trait KeyStore: Send + Sync + 'static {
+    /// Appends a key and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// It is not known to be there.
+    fn keep(&self, key: PersonKey, value: Vec<u8>) -> BoxFuture<'_, anyhow::Result<()>>;
+}
+
+/// The keys that are ready.
+pub struct KeyPool {
+    ready: Mutex<Vec<DataKey>>,
+    wanted: Notify,
+    size: usize,
+}
+
+impl KeyPool {
+    /// An empty pool of this size; `fill` keeps it full.
+    pub fn new(size: usize) -> Arc<Self> {
+        Arc::new(Self { ready: Mutex::new(Vec::with_capacity(size)), wanted: Notify::new(), size })
+    }
+
+    /// A key for one person's data; none if orders come faster than keys are acknowledged.
+    pub fn take(&self) -> Option<DataKey> {
+        let (key, left) = {
+            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            (ready.pop(), ready.len())
+        };
+        if left < self.size / 2 {
+            self.wanted.notify_one();
+        }
+        key
+    }
+
+    /// How many are ready.
+    pub fn ready(&self) -> usize {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Keeps the pool full until the process ends.
+    pub async fn fill(self: Arc<Self>, store: Arc<dyn KeyStore>, master: MasterKey, codec: Codec, shutdown: CancellationToken) {
+        let masters = MasterKeys::new(master, []);
+        let mut wait = Duration::from_millis(100);
+        while !shutdown.is_cancelled() {
+            match self.top_up(store.as_ref(), &masters, &codec).await {
+                Ok(()) => {
+                    wait = Duration::from_millis(100);
+                    tokio::select! {
+                        () = self.wanted.notified() => {}
+                        () = shutdown.cancelled() => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "keys for personal data could not be stored; trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    async fn top_up(&self, store: &dyn KeyStore, masters: &MasterKeys, codec: &Codec) -> anyhow::Result<()> {
+        let random = SystemRandom::new();
+        let missing = self.size.saturating_sub(self.ready());
+        let mut fresh = Vec::with_capacity(missing);
+        for _ in 0..missing {
+            let key = DataKey::generate(service_kit::random::id(), &random)?;
+            let wrapped = masters.wrap(&key, &random)?;
+            let value = codec.encode_person_key(&wrapped)?;
+            fresh.push((key, wrapped, value));
+        }
+        let kept = fresh.into_iter().map(|(key, wrapped, value)| async move {
+            store.keep(wrapped, value).await?;
+            Ok::<_, anyhow::Error>(key)
+        });
+        for kept in futures::future::join_all(kept).await {
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(kept?);
+        }
+        Ok(())
+    }
+}
