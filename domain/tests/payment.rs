@@ -266,7 +266,7 @@ fn money_that_does_not_fit_is_quarantined_once() {
         |reference: &str, amount| -> Event { quarantined(reference, amount, vnd(), QuarantineReason::TooMuch).into() };
     after(
         vec![requested(), ready()],
-        report(vec![moved("a", 101)], Standing::Paid),
+        report(vec![moved("a", 101)], Standing::Open),
         vec![too_much("a", 101)],
     );
     after(
@@ -305,6 +305,17 @@ fn a_decline_fails_and_an_end_expires() {
         after(end.clone(), say(Standing::Failed), vec![]);
         after(end, say(Standing::Ended), vec![]);
     }
+}
+
+#[test]
+fn a_page_paid_with_money_in_quarantine_is_over() {
+    let too_much: Event = quarantined("b", 70, vnd(), QuarantineReason::TooMuch).into();
+    let back = refund(40, RefundWhy::PaidInPart);
+    after(
+        vec![requested(), ready()],
+        report(vec![moved("a", 40), moved("b", 70)], Standing::Paid),
+        vec![part("a", 40, 40), too_much, expired(), back],
+    );
 }
 
 #[test]

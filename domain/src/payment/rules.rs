@@ -206,13 +206,15 @@ impl Known {
         [part].into_iter().chain(back).collect()
     }
 
-    /// Ends what the provider says is over. A whole amount is told by the movements alone.
+    /// Ends what the provider says is over. A whole amount is told by the movements alone: if it says paid,
+    /// they may be late; but if part of them is in quarantine, the rest will never be enough.
     fn settle(&self, standing: Standing) -> Vec<Event> {
         match standing {
-            Standing::Open | Standing::Paid => vec![],
-            Standing::Failed | Standing::Ended if !self.status.open() => vec![],
+            _ if !self.status.open() => vec![],
+            Standing::Open => vec![],
+            Standing::Paid if !self.quarantined => vec![],
             Standing::Failed if self.kept() == 0 => vec![self.failed("declined".to_owned())],
-            Standing::Failed | Standing::Ended => self.expire(),
+            Standing::Failed | Standing::Ended | Standing::Paid => self.expire(),
         }
     }
 

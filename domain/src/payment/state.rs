@@ -54,6 +54,8 @@ pub struct Known {
     pub received: i64,
     /// What of it goes back.
     pub refunded: i64,
+    /// Whether money came that was not applied.
+    pub quarantined: bool,
 }
 
 /// How an attempt stands.
@@ -124,6 +126,9 @@ impl Payment {
             Event::PaymentExpired(_) => self.end(Status::Expired),
             Event::PaymentQuarantined(event) => {
                 self.seen.insert(event.reference.into());
+                if let Some(known) = self.known.as_mut() {
+                    Arc::make_mut(known).quarantined = true;
+                }
             }
             Event::RefundRequested(event) => {
                 let known = self.known_mut();
@@ -174,6 +179,7 @@ fn born(event: PaymentRequested) -> Known {
         cancel_url: event.cancel_url.map(Into::into),
         received: 0,
         refunded: 0,
+        quarantined: false,
     }
 }
 
