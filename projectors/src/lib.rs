@@ -10,6 +10,7 @@
 //! processes run.
 
 mod checkpoints;
+mod config;
 mod ends;
 mod intake;
 pub mod inventory;
@@ -26,7 +27,8 @@ pub mod tickets;
 mod worker;
 
 pub use checkpoints::{context_name, position};
+pub use config::{Config, variables};
 pub use model::{Envelope, Layout, ReadModel, Touched, View};
 pub use run::{FollowKeys, Logs, RunError, Settings, run};
-pub use schema::{BadNamespace, LAYOUTS, Names, ensure, wipe};
+pub use schema::{BadNamespace, LAYOUTS, Names, READS, WipeError, ensure, sources, wipe};
 pub use worker::Refused;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::root::Context;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::{Layout, ReadModel as _};
@@ -16,6 +17,22 @@ pub const LAYOUTS: [Layout; 6] = [
     tickets::Tickets::LAYOUT,
     person_keys::LAYOUT,
 ];
+
+/// Which topics each read model of events folds.
+pub const READS: [(&str, &[Context]); 5] = [
+    (shows::Shows::LAYOUT.name, shows::Shows::CONTEXTS),
+    (inventory::Inventory::LAYOUT.name, inventory::Inventory::CONTEXTS),
+    (orders::Orders::LAYOUT.name, orders::Orders::CONTEXTS),
+    (payments::Payments::LAYOUT.name, payments::Payments::CONTEXTS),
+    (tickets::Tickets::LAYOUT.name, tickets::Tickets::CONTEXTS),
+];
+
+/// The read models that a view shows, with the topics they fold: what a reader who wants to see its own write has to
+/// wait for. Empty if there is no such view of events.
+pub fn sources(view: &str) -> Vec<(&'static str, &'static [Context])> {
+    let query = LAYOUTS.iter().flat_map(|layout| layout.views).find(|it| it.name == view).map_or("", |it| it.query);
+    READS.into_iter().filter(|(name, _)| query.contains(&format!("{{{name}}}"))).collect()
+}
 
 /// In every read model's schema: how far it has come. A checkpoint is all fields of `validity::Position`.
 const CHECKPOINTS: &str = "
@@ -39,6 +56,20 @@ create table if not exists checkpoints (
     "the namespace {0:?} cannot name database schemas: at most 45 letters, digits, '_', '-' or '.', not beginning with pg_"
 )]
 pub struct BadNamespace(String);
+
+/// Why a read model was not emptied.
+#[derive(Debug, thiserror::Error)]
+pub enum WipeError {
+    /// The namespace cannot name schemas.
+    #[error(transparent)]
+    Namespace(#[from] BadNamespace),
+    /// No such read model.
+    #[error("there is no read model {0:?}")]
+    Unknown(String),
+    /// What the database says.
+    #[error("cannot empty the read model")]
+    Database(#[from] sqlx::Error),
+}
 
 /// How schemas and notification channels are called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,11 +148,11 @@ pub(crate) async fn search_in(tx: &mut PgConnection, schema: &str) -> Result<(),
 /// Empties a read model: a projector that runs, or the next one, fills it again from the start of the log.
 ///
 /// # Errors
-/// The read model is not known, the namespace no namespace, or whatever the database says.
-pub async fn wipe(pool: &PgPool, namespace: &str, name: &str) -> anyhow::Result<()> {
+/// [`WipeError`].
+pub async fn wipe(pool: &PgPool, namespace: &str, name: &str) -> Result<(), WipeError> {
     let names = Names::of(namespace)?;
     let layout = LAYOUTS.iter().find(|layout| layout.name == name);
-    let layout = layout.ok_or_else(|| anyhow::anyhow!("there is no read model {name:?}"))?;
+    let layout = layout.ok_or_else(|| WipeError::Unknown(name.to_owned()))?;
     ensure(pool, &names).await?;
     let mut tx = pool.begin().await?;
     search_in(&mut tx, &names.tables(layout)).await?;
@@ -188,6 +219,14 @@ mod tests {
         for bad in ["a\"b", "ä", "a b", "pg_x", &"a".repeat(46)] {
             assert!(Names::of(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_view_tells_what_it_shows() {
+        let names = |view| sources(view).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names("orders"), ["orders", "payments"]);
+        assert_eq!(names("ticket_classes"), ["shows", "inventory"]);
+        assert_eq!(names("nothing"), [""; 0]);
     }
 
     #[test]

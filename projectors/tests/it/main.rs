@@ -1,0 +1,9 @@
+//! The read models on a real Postgres, over a log in memory.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod database;
+mod faults;
+mod keys;
+mod lanes;
+mod purchases;
+mod story;
