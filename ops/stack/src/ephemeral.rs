@@ -67,10 +67,13 @@ pub fn new_folder() -> PathBuf {
     std::env::temp_dir().join(format!("{PREFIX}{}", random_id().simple()))
 }
 
+/// The file gets its name only when it is locked, or a sweep could take a stack that is being made for a lost one.
 fn own(folder: &Path) -> std::io::Result<File> {
     fs::create_dir_all(folder)?;
-    let owner = File::create(folder.join("owner"))?;
+    let new = folder.join("owner.new");
+    let owner = File::create(&new)?;
     owner.lock()?;
+    fs::rename(new, folder.join("owner"))?;
     Ok(owner)
 }
 

@@ -20,6 +20,6 @@ mod world;
 pub use config::{Endpoints, StackConfig, find_root};
 pub use ephemeral::EphemeralStack;
 pub use ports::free_port;
-pub use process::Signal;
+pub use process::{Signal, send};
 pub use servers::Server;
-pub use stack::{ServerStatus, down, kill, restart, status, up, wipe};
+pub use stack::{ServerStatus, down, endpoints, kill, restart, status, up, wipe};

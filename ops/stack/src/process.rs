@@ -106,6 +106,9 @@ pub fn spawn(mut command: Command, log: &Path) -> Result<Child> {
 }
 
 /// Sends a signal to a process; one that no longer exists is left alone.
+///
+/// # Errors
+/// When the signal is refused.
 pub fn send(pid: u32, signal: Signal) -> Result<()> {
     // The standard library has no call for this, and the shell has it built in everywhere.
     let output = Command::new("sh")

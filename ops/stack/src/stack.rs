@@ -52,6 +52,14 @@ pub fn up(config: &StackConfig, progress: &mut dyn FnMut(&str)) -> Result<Endpoi
     Ok(ports.endpoints())
 }
 
+/// Where a stack's servers are reached, without asking whether they run; `None` if it never ran.
+///
+/// # Errors
+/// When its ports cannot be read.
+pub fn endpoints(config: &StackConfig) -> Result<Option<Endpoints>> {
+    Ok(Ports::kept(&config.folder)?.map(|ports| ports.endpoints()))
+}
+
 /// Ends every server that runs; data and ports stay.
 ///
 /// # Errors

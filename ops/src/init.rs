@@ -1,0 +1,130 @@
+//! `boxctl init`: makes the topics and registers the schemas. Doing it again changes nothing.
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use event_log::kafka::KafkaSettings;
+use event_log::topics::{self, Layout, Report};
+use local_stack::{Endpoints, StackConfig};
+use service_kit::config::{Env, Noted};
+use service_kit::env;
+
+use crate::stack;
+
+/// Partitions of a local stack's topics.
+pub const LOCAL_PARTITIONS: u32 = 4;
+const PRODUCTION_PARTITIONS: u32 = 64;
+
+/// What to make. Where: BOXOFFICE_KAFKA and BOXOFFICE_REGISTRY, or the local stack, which is started.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Partitions of every event topic, fixed for life [default: BOXOFFICE_PARTITIONS, or 4, or 64 in production].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    partitions: Option<u32>,
+    /// How many brokers keep each record.
+    #[arg(long, value_enum, default_value_t = Replication::Local)]
+    replication: Replication,
+}
+
+/// How many brokers keep each record.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Replication {
+    /// One.
+    Local,
+    /// Three, of which two must have it before it counts.
+    Production,
+}
+
+/// What the environment says about where.
+#[derive(Debug)]
+struct Place {
+    kafka: Option<String>,
+    registry: Option<String>,
+    namespace: String,
+    partitions: Option<u32>,
+}
+
+impl Place {
+    fn read(env: &mut Env) -> Result<Self, Noted> {
+        let kafka = env.optional("BOXOFFICE_KAFKA", env::hosts(), "Kafka's bootstrap servers.");
+        let registry = env.optional("BOXOFFICE_REGISTRY", env::url(), "The schema registry (Confluent API).");
+        let namespace = env.with_default("BOXOFFICE_NAMESPACE", "", env::name(), "Prefix of topics and subjects.");
+        let partitions = env.optional("BOXOFFICE_PARTITIONS", env::whole(1..=1024), "Partitions of event topics.");
+        let (kafka, registry) = (kafka?, registry?);
+        if kafka.is_some() != registry.is_some() {
+            let expected = "both BOXOFFICE_KAFKA and BOXOFFICE_REGISTRY, or none for the local stack";
+            return Err(env.refuse("BOXOFFICE_REGISTRY", "and BOXOFFICE_KAFKA go together", expected));
+        }
+        Ok(Self { kafka, registry, namespace: namespace?, partitions: partitions? })
+    }
+}
+
+/// Makes it and prints what was made.
+///
+/// # Errors
+/// A setting is wrong, something does not answer, or is there but wrong.
+pub async fn run(args: InitArgs) -> anyhow::Result<()> {
+    let place = Env::from_process().read(Place::read)?;
+    let (kafka, registry) = match place.kafka.zip(place.registry) {
+        Some(both) => both,
+        None => {
+            let Endpoints { kafka, registry, .. } = stack::up(StackConfig::local(&local_stack::find_root()?)).await?;
+            (kafka, registry)
+        }
+    };
+    let layout = layout(args.replication, args.partitions.or(place.partitions));
+    let settings = KafkaSettings::new(&kafka, &place.namespace, "boxctl");
+    let report = topics::init(&settings, &registry, layout)
+        .await
+        .with_context(|| format!("prepare Kafka at {kafka} and the registry at {registry}"))?;
+    stack::print(&summary(&report, layout))
+}
+
+fn layout(replication: Replication, partitions: Option<u32>) -> Layout {
+    match replication {
+        Replication::Local => Layout::local(partitions.unwrap_or(LOCAL_PARTITIONS)),
+        Replication::Production => Layout::production(partitions.unwrap_or(PRODUCTION_PARTITIONS)),
+    }
+}
+
+/// What was done, a line each.
+fn summary(report: &Report, layout: Layout) -> String {
+    let Layout { partitions, replication, .. } = layout;
+    let mut lines = vec![];
+    lines.extend(report.created.iter().map(|topic| format!("topic  {topic}: created")));
+    lines.extend(report.existing.iter().map(|topic| format!("topic  {topic}: exists")));
+    lines.extend(report.copied.iter().map(|subject| format!("schema {subject}: registered")));
+    let (made, there, schemas) = (report.created.len(), report.existing.len(), report.copied.len());
+    lines.push(format!("{made} topics created, {there} existed, {schemas} schemas newly registered"));
+    lines.push(format!(
+        "Event topics have {partitions} partitions, {replication} copies: every process needs BOXOFFICE_PARTITIONS={partitions}"
+    ));
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_takes_the_asked_partitions_or_the_place_s_usual() {
+        assert_eq!(layout(Replication::Local, None), Layout::local(4));
+        assert_eq!(layout(Replication::Production, None), Layout::production(64));
+        assert_eq!(layout(Replication::Production, Some(8)), Layout::production(8));
+    }
+
+    #[test]
+    fn kafka_and_the_registry_are_given_together() {
+        let read = |names: &[&'static str]| {
+            let value = |name: &&'static str| match *name {
+                "BOXOFFICE_KAFKA" => (*name, "a:1"),
+                _ => (*name, "http://a"),
+            };
+            Env::from_map(names.iter().map(value)).read(Place::read)
+        };
+        assert!(read(&[]).unwrap().kafka.is_none());
+        assert!(read(&["BOXOFFICE_KAFKA", "BOXOFFICE_REGISTRY"]).unwrap().kafka.is_some());
+        for one in ["BOXOFFICE_KAFKA", "BOXOFFICE_REGISTRY"] {
+            assert!(read(&[one]).unwrap_err().to_string().contains("go together"), "{one}");
+        }
+    }
+}

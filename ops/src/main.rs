@@ -1,0 +1,49 @@
+//! The operators' and analysts' command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ops::init::InitArgs;
+use ops::token::TokenArgs;
+use ops::{init, stack, token};
+
+/// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
+#[derive(Parser)]
+#[command(name = "boxctl", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The local servers: Kafka, schema registry and Postgres.
+    #[command(subcommand)]
+    Stack(stack::Command),
+    /// Make the topics and register the schemas; again changes nothing.
+    Init(InitArgs),
+    /// Mint a bearer token.
+    Token(TokenArgs),
+}
+
+fn main() -> ExitCode {
+    // The first thing: every TLS client needs it. It fails only if it was done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("boxctl: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Stack(command) => return stack::run(command).await,
+        Command::Init(args) => init::run(args).await?,
+        Command::Token(args) => token::run(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
