@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::ends::Ends;
 use crate::inventory::Inventory;
 use crate::light::Light;
-use crate::model::ReadModel;
+use crate::model::{Layout, ReadModel};
 use crate::orders::Orders;
 use crate::payments::Payments;
-use crate::person_keys;
+use crate::person_keys::{self, Filler};
 use crate::schema::{BadNamespace, Names};
 use crate::shows::Shows;
 use crate::store::Store;
@@ -108,39 +108,81 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`]; at the start, if a stored position does not belong to the log.
-pub async fn run(
+pub fn run(
     settings: Settings,
     log: impl Into<Logs>,
     codec: Codec,
     pool: PgPool,
     shutdown: CancellationToken,
-) -> Result<(), RunError> {
-    let Logs { events, keys } = log.into();
-    let names = Names::of(&settings.namespace)?;
-    let ends = Arc::new(Ends::new(Arc::clone(&events)));
-    let start = Start { settings, names, log: events, ends, codec, pool };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(start.worker::<Shows>().run());
-    tasks.spawn(start.worker::<Inventory>().run());
-    tasks.spawn(start.worker::<Orders>().run());
-    tasks.spawn(start.worker::<Payments>().run());
-    tasks.spawn(start.worker::<Tickets>().run());
-    tasks.spawn(watch(Arc::clone(&start.ends), start.settings.partitions, start.settings.look_every));
-    if let Some(follow) = keys {
-        let (store, light) = (start.store(person_keys::LAYOUT), start.light(person_keys::LAYOUT.name));
-        let codec = start.codec.clone();
-        tasks.spawn(person_keys::Filler::new(store, light, codec, follow, start.settings.look_every).run());
-    }
-    // Dropping the tasks ends them; a transaction in the middle is rolled back, and done again by the next process.
-    tokio::select! {
-        () = shutdown.cancelled() => Ok(()),
-        Some(ended) = tasks.join_next() => match ended? {
-            Ok(never) => match never {},
-            Err(refused) => Err(refused.into()),
-        },
+) -> impl Future<Output = Result<(), RunError>> + Send + 'static {
+    // Before anything is awaited, so that nobody finds the process ready that has not begun.
+    let models = Models::new(settings, log.into(), codec, pool);
+    async move {
+        let mut tasks = models?.start();
+        // Dropping the tasks ends them; a transaction in the middle is rolled back, and done again by the next process.
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            Some(ended) = tasks.join_next() => match ended? {
+                Ok(never) => match never {},
+                Err(refused) => Err(refused.into()),
+            },
+        }
     }
 }
 
+/// Every read model, ready to be filled.
+struct Models {
+    shows: Worker<Shows>,
+    inventory: Worker<Inventory>,
+    orders: Worker<Orders>,
+    payments: Worker<Payments>,
+    tickets: Worker<Tickets>,
+    person_keys: Option<Filler>,
+    ends: Arc<Ends>,
+    partitions: u32,
+    look_every: Duration,
+}
+
+impl Models {
+    fn new(settings: Settings, logs: Logs, codec: Codec, pool: PgPool) -> Result<Self, BadNamespace> {
+        let names = Names::of(&settings.namespace)?;
+        let Logs { events: log, keys } = logs;
+        let ends = Arc::new(Ends::new(Arc::clone(&log)));
+        let (partitions, look_every) = (settings.partitions, settings.look_every);
+        let start = Start { settings, names, log, ends, codec, pool };
+        let filler = |follow| {
+            let (store, light) = (start.store(person_keys::LAYOUT), start.light(person_keys::LAYOUT.name));
+            Filler::new(store, light, start.codec.clone(), follow, look_every)
+        };
+        Ok(Self {
+            shows: start.worker(),
+            inventory: start.worker(),
+            orders: start.worker(),
+            payments: start.worker(),
+            tickets: start.worker(),
+            person_keys: keys.map(filler),
+            ends: Arc::clone(&start.ends),
+            partitions,
+            look_every,
+        })
+    }
+
+    fn start(self) -> JoinSet<Result<Infallible, Refused>> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.shows.run());
+        tasks.spawn(self.inventory.run());
+        tasks.spawn(self.orders.run());
+        tasks.spawn(self.payments.run());
+        tasks.spawn(self.tickets.run());
+        tasks.spawn(watch(self.ends, self.partitions, self.look_every));
+        if let Some(filler) = self.person_keys {
+            tasks.spawn(filler.run());
+        }
+        tasks
+    }
+}
+
+/// What every read model starts with.
 struct Start {
     settings: Settings,
     names: Names,
@@ -159,7 +201,7 @@ impl Start {
         Worker::new(log, self.codec.clone(), store, light, (pace, partitions))
     }
 
-    fn store(&self, layout: crate::Layout) -> Store {
+    fn store(&self, layout: Layout) -> Store {
         Store::new(self.pool.clone(), self.names.clone(), layout)
     }
 
