@@ -200,9 +200,9 @@ pub fn state<A: Root>(events: &[A::Event]) -> A {
 }
 
 /// Decides as the owner of a partition does: on a copy, polled once. The state changes only with the events.
-pub fn decide<A: Root + PartialEq>(state: &mut A, command: Issued<A::Ask>) -> Result<Vec<A::Event>, A::Error>
+pub fn decide<A>(state: &mut A, command: Issued<A::Ask>) -> Result<Vec<A::Event>, A::Error>
 where
-    A: std::fmt::Debug,
+    A: Root + PartialEq,
 {
     let mut copy = state.clone();
     let sink = EventSink::default();

@@ -160,11 +160,15 @@ fn perform(world: &mut World, act: Act) {
                 });
         }
         Act::Report { page } => serial(page).into_iter().for_each(|serial| world.report(serial)),
-        Act::Deliver { times } => (0..times).for_each(|_| drop(world.deliver())),
+        Act::Deliver { times } => (0..times).for_each(|_| {
+            world.deliver();
+        }),
         Act::SendAgain { which } => world.send_again(which),
         Act::Silence { silent } => world.silent = silent,
         Act::Pass { seconds } => world.pass(seconds),
-        Act::Tick => drop(world.tick()),
+        Act::Tick => {
+            world.tick();
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use cqrs_es::Aggregate;
 use domain::event::{Command, Event, Refusal};
 use domain::ids::{CommandId, PaymentId, derived};
 use domain::inventory::Inventory;
@@ -133,7 +132,7 @@ impl World {
         let outgoing = self.waiting.swap_remove(n);
         match &outgoing.action {
             Action::Command(command) => self.deliver_twice(&outgoing, command.clone()),
-            Action::Effect(effect) if self.silent => drop(self.retry(effect.clone())),
+            Action::Effect(effect) if self.silent => self.retry(effect.clone()),
             Action::Effect(Effect::CreatePayment(create)) => self.open_page(create),
             Action::Effect(Effect::ClosePayment { payment, serial, .. }) => self.close_page(*payment, *serial),
         }
