@@ -10,18 +10,16 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::{Response, Url};
 use serde_json::{Map, Value};
-use service_kit::random;
-use tokio::time::Instant;
+use service_kit::{clock, random};
 
+use super::failure::{Failure, LONGEST_ANSWER, Trouble, short, unanswered};
 use super::settings::PayosSettings;
 use super::signature;
 use super::types::{DONE, Envelope};
+use super::wait;
 use crate::payments::breaker::Breaker;
 use crate::payments::gateway::Cause;
-use crate::payments::payos::wait;
 
-/// No answer is longer than this; the longest real ones list a link's transfers, 500 bytes each.
-const LONGEST_ANSWER: usize = 1024 * 1024;
 /// No pause between two attempts is longer, as in the official SDK; who must wait longer comes back later.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -55,34 +53,6 @@ pub(super) enum Repeats {
     Never,
 }
 
-/// Why a call brought no result.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// PayOS says no.
-    Refused { status: StatusCode, code: String },
-    /// It did not reach PayOS, or PayOS did not look at it.
-    Unsent { retry_after: Option<Duration>, cause: Cause },
-    /// It may have been done.
-    Lost { retry_after: Option<Duration>, cause: Cause },
-}
-
-/// What was wrong with an answer, or in its place.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error("PayOS has not answered lately: calls to it pause")]
-    Paused,
-    #[error("PayOS answers with HTTP status {0}")]
-    Status(StatusCode),
-    #[error("the answer is longer than {LONGEST_ANSWER} bytes")]
-    TooLong,
-    #[error("the answer cannot be read")]
-    Unreadable(#[source] serde_json::Error),
-    #[error("the answer's signature does not verify")]
-    Signature,
-    #[error("the answer is about another payment")]
-    AnotherPayment,
-}
-
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -99,7 +69,10 @@ pub enum ClientError {
 
 impl Client {
     pub(super) fn new(settings: PayosSettings) -> Result<Self, ClientError> {
-        let base: Url = settings.url.parse().map_err(|error| ClientError::Url(Box::new(error)))?;
+        let base: Url = settings
+            .url
+            .parse()
+            .map_err(|error| ClientError::Url(Box::new(error)))?;
         // An Err only says that the process has installed one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -114,7 +87,12 @@ impl Client {
             .build()
             .map_err(ClientError::Http)?;
         let breaker = Breaker::new(Provider::Payos, settings.breaker);
-        Ok(Self { http, base, settings, breaker })
+        Ok(Self {
+            http,
+            base,
+            settings,
+            breaker,
+        })
     }
 
     /// Makes a call and gives back its verified `data`.
@@ -138,12 +116,18 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call) -> Result<Map<String, Value>, Failure> {
-        let started = Instant::now();
-        let result = match self.breaker.admit() {
-            Err(left) => Err(Failure::Unsent { retry_after: Some(left), cause: Box::new(Trouble::Paused) }),
+        let started = clock::monotonic();
+        let result = match self.breaker.admit(started) {
+            Err(left) => Err(Failure::Unsent {
+                retry_after: Some(left),
+                cause: Box::new(Trouble::Paused),
+            }),
             Ok(permit) => {
                 let result = self.exchange(call).await;
-                if result.as_ref().err().is_some_and(Failure::is_deaf) { permit.failed() } else { permit.alive() }
+                match &result {
+                    Err(failure) if failure.is_deaf() => permit.failed(clock::monotonic()),
+                    Ok(_) | Err(_) => permit.alive(),
+                }
                 result
             }
         };
@@ -151,7 +135,12 @@ impl Client {
         let labels = [("provider", "payos"), ("call", call.name), ("outcome", outcome)];
         metrics::histogram!("boxoffice_provider_call_seconds", &labels).record(started.elapsed().as_secs_f64());
         if let Err(failure) = &result {
-            tracing::warn!(call = call.name, outcome, failure = failure.to_text(), "a call to PayOS failed");
+            tracing::warn!(
+                call = call.name,
+                outcome,
+                failure = failure.to_text(),
+                "a call to PayOS failed"
+            );
         }
         result
     }
@@ -165,11 +154,12 @@ impl Client {
         }
         let response = request.send().await.map_err(unanswered)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let retry_after = wait::asked_for(&headers, service_kit::clock::now());
+        let retry_after = wait::asked_for(&headers, clock::now());
         match status {
-            StatusCode::TOO_MANY_REQUESTS => {
-                Err(Failure::Unsent { retry_after, cause: Box::new(Trouble::Status(status)) })
-            }
+            StatusCode::TOO_MANY_REQUESTS => Err(Failure::Unsent {
+                retry_after,
+                cause: Box::new(Trouble::Status(status)),
+            }),
             StatusCode::REQUEST_TIMEOUT => Err(Failure::lost(retry_after, Trouble::Status(status))),
             _ if status.is_server_error() || status.is_redirection() => {
                 Err(Failure::lost(retry_after, Trouble::Status(status)))
@@ -187,15 +177,29 @@ impl Client {
             Err(error) => return Err(Failure::lost(None, Trouble::Unreadable(error))),
         };
         if !status.is_success() || envelope.code != DONE {
-            let code = if envelope.code == DONE { status.as_str() } else { &envelope.code };
+            let code = if envelope.code == DONE {
+                status.as_str()
+            } else {
+                &envelope.code
+            };
             let desc = envelope.desc.unwrap_or_default();
-            tracing::info!(http.status = status.as_u16(), code, desc = short(&desc, 200), "PayOS refuses");
+            tracing::info!(
+                http.status = status.as_u16(),
+                code,
+                desc = short(&desc, 200),
+                "PayOS refuses"
+            );
             return Err(Failure::refused(status, code));
         }
         let (Some(data), Some(given)) = (envelope.data, envelope.signature) else {
             return Err(Failure::lost(None, Trouble::Signature));
         };
-        if !self.settings.keys.checksum_key.verify(&signature::data_text(&data), &given) {
+        if !self
+            .settings
+            .keys
+            .checksum_key
+            .verify(&signature::data_text(&data), &given)
+        {
             return Err(Failure::lost(None, Trouble::Signature));
         }
         Ok(data)
@@ -204,79 +208,14 @@ impl Client {
     /// How long to wait before the next attempt: half of it fixed, half drawn, so that callers spread. None if that is
     /// longer than anyone should be kept waiting.
     fn pause(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
-        let doubled = self.settings.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+        let doubled = self
+            .settings
+            .first_pause
+            .saturating_mul(1 << attempt.saturating_sub(1).min(16));
         let half = doubled.min(LONGEST_PAUSE) / 2;
         let drawn = Duration::from_millis(random::below(u64::try_from(half.as_millis()).unwrap_or(u64::MAX) + 1));
         let pause = (half + drawn).max(asked.unwrap_or_default());
         (pause <= LONGEST_PAUSE).then_some(pause)
-    }
-}
-
-impl Failure {
-    pub(super) fn lost(retry_after: Option<Duration>, trouble: Trouble) -> Self {
-        Self::Lost { retry_after, cause: Box::new(trouble) }
-    }
-
-    fn refused(status: StatusCode, code: &str) -> Self {
-        let plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        let code = if plain && !code.is_empty() { short(code, 32) } else { status.as_str() };
-        Self::Refused { status, code: code.to_owned() }
-    }
-
-    /// Whether PayOS says that there is no such link.
-    pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status, code } if *status == StatusCode::NOT_FOUND || code == "101")
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused { .. } => None,
-            Self::Unsent { retry_after, .. } | Self::Lost { retry_after, .. } => *retry_after,
-        }
-    }
-
-    /// Whether it was our own breaker.
-    fn is_pause(&self) -> bool {
-        matches!(self, Self::Unsent { cause, .. } if matches!(cause.downcast_ref(), Some(Trouble::Paused)))
-    }
-
-    /// Whether PayOS gave no sign of life, or one of failing; asking us to slow down is a sign of life.
-    fn is_deaf(&self) -> bool {
-        let slow_down = |cause: &Cause| {
-            matches!(cause.downcast_ref(), Some(Trouble::Status(StatusCode::TOO_MANY_REQUESTS)))
-        };
-        match self {
-            Self::Refused { .. } => false,
-            Self::Unsent { cause, .. } => !slow_down(cause),
-            Self::Lost { .. } => true,
-        }
-    }
-
-    /// An earlier attempt that was lost may have done it, whatever became of the last one.
-    fn after(self, lost: bool) -> Self {
-        match self {
-            Self::Unsent { retry_after, cause } if lost => Self::Lost { retry_after, cause },
-            other => other,
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Refused { .. } => "refused",
-            Self::Unsent { .. } => "unsent",
-            Self::Lost { .. } => "lost",
-        }
-    }
-
-    /// For the log, with all causes.
-    fn to_text(&self) -> String {
-        match self {
-            Self::Refused { status, code } => format!("HTTP {status}, code {code}"),
-            Self::Unsent { cause, .. } | Self::Lost { cause, .. } => {
-                let causes = std::iter::successors(Some(&**cause as &dyn std::error::Error), |it| it.source());
-                causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-            }
-        }
     }
 }
 
@@ -293,14 +232,6 @@ fn headers(settings: &PayosSettings) -> Result<HeaderMap, ClientError> {
     Ok(headers)
 }
 
-/// A call that never had a connection was not sent; any other that brought no answer may have been.
-fn unanswered(error: reqwest::Error) -> Failure {
-    if error.is_connect() || error.is_builder() {
-        return Failure::Unsent { retry_after: None, cause: Box::new(error) };
-    }
-    Failure::Lost { retry_after: None, cause: Box::new(error) }
-}
-
 /// The whole body, as far as it is not too long.
 async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
@@ -311,9 +242,4 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The first so many characters.
-fn short(text: &str, most: usize) -> &str {
-    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }

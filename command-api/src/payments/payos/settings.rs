@@ -47,7 +47,11 @@ impl PayosKeys {
     /// As PayOS shows them.
     pub fn new(client_id: &str, api_key: &str, checksum_key: &str) -> Self {
         let checksum_key = ChecksumKey::new(checksum_key);
-        Self { client_id: client_id.to_owned(), api_key: api_key.to_owned(), checksum_key }
+        Self {
+            client_id: client_id.to_owned(),
+            api_key: api_key.to_owned(),
+            checksum_key,
+        }
     }
 }
 
@@ -69,7 +73,10 @@ impl PayosSettings {
             first_pause: Duration::from_millis(500),
             page: None,
             description_limit: 25,
-            breaker: BreakerSettings { failures: 10, pause: Duration::from_secs(5) },
+            breaker: BreakerSettings {
+                failures: 10,
+                pause: Duration::from_secs(5),
+            },
         }
     }
 
@@ -80,16 +87,58 @@ impl PayosSettings {
     pub fn read(env: &mut Env) -> Result<Option<Self>, Noted> {
         let url = env.with_default("BOXOFFICE_PAYOS_URL", LIVE_URL, env::url(), "The API of PayOS.");
         let keys = read_keys(env);
-        let connect = env.with_default("BOXOFFICE_PAYOS_CONNECT_TIMEOUT_MS", "2000", env::millis(10..=60_000), "A connection to PayOS not open by then is given up.");
-        let timeout = env.with_default("BOXOFFICE_PAYOS_TIMEOUT_MS", "10000", env::millis(10..=120_000), "A call to PayOS not answered by then is given up.");
-        let attempts = env.with_default("BOXOFFICE_PAYOS_ATTEMPTS", "3", env::whole(1..=10), "How often a call to PayOS that may be repeated is made.");
-        let pause = env.with_default("BOXOFFICE_PAYOS_FIRST_PAUSE_MS", "500", env::millis(1..=10_000), "The pause before the second attempt; doubled each time, at most 10 s.");
-        let page = env.optional("BOXOFFICE_PAYOS_PAGE", page(), "The page of a payment; without it, a payment whose creation was not answered is cancelled.");
-        let limit = env.with_default("BOXOFFICE_PAYOS_DESCRIPTION_LIMIT", "25", env::whole(9..=25), "The most characters of a transfer's text; 9 for a bank account that is not linked.");
-        let failures = env.with_default("BOXOFFICE_PAYOS_BREAKER_FAILURES", "10", env::whole(1..=1000), "So many failed calls in a row make calls to PayOS pause.");
-        let breaker = env.with_default("BOXOFFICE_PAYOS_BREAKER_MS", "5000", env::millis(1..=600_000), "How long calls to PayOS pause.");
+        let connect = env.with_default(
+            "BOXOFFICE_PAYOS_CONNECT_TIMEOUT_MS",
+            "2000",
+            env::millis(10..=60_000),
+            "A connection to PayOS not open by then is given up.",
+        );
+        let timeout = env.with_default(
+            "BOXOFFICE_PAYOS_TIMEOUT_MS",
+            "10000",
+            env::millis(10..=120_000),
+            "A call to PayOS not answered by then is given up.",
+        );
+        let attempts = env.with_default(
+            "BOXOFFICE_PAYOS_ATTEMPTS",
+            "3",
+            env::whole(1..=10),
+            "How often a call to PayOS that may be repeated is made.",
+        );
+        let pause = env.with_default(
+            "BOXOFFICE_PAYOS_FIRST_PAUSE_MS",
+            "500",
+            env::millis(1..=10_000),
+            "The pause before the second attempt; doubled each time, at most 10 s.",
+        );
+        let page = env.optional(
+            "BOXOFFICE_PAYOS_PAGE",
+            page(),
+            "The page of a payment; without it, a payment whose creation was not answered is cancelled.",
+        );
+        let limit = env.with_default(
+            "BOXOFFICE_PAYOS_DESCRIPTION_LIMIT",
+            "25",
+            env::whole(9..=25),
+            "The most characters of a transfer's text; 9 for a bank account that is not linked.",
+        );
+        let failures = env.with_default(
+            "BOXOFFICE_PAYOS_BREAKER_FAILURES",
+            "10",
+            env::whole(1..=1000),
+            "So many failed calls in a row make calls to PayOS pause.",
+        );
+        let breaker = env.with_default(
+            "BOXOFFICE_PAYOS_BREAKER_MS",
+            "5000",
+            env::millis(1..=600_000),
+            "How long calls to PayOS pause.",
+        );
         let (url, connect, timeout, attempts, pause) = (url?, connect?, timeout?, attempts?, pause?);
-        let breaker = BreakerSettings { failures: failures?, pause: breaker? };
+        let breaker = BreakerSettings {
+            failures: failures?,
+            pause: breaker?,
+        };
         let (page, limit, keys) = (page?, limit?, keys?);
         Ok(keys.map(|keys| Self {
             url,
@@ -107,20 +156,35 @@ impl PayosSettings {
 
 fn read_keys(env: &mut Env) -> Result<Option<PayosKeys>, Noted> {
     let text = || env::secret_text("printable ASCII characters");
-    let client = env.optional("BOXOFFICE_PAYOS_CLIENT_ID", header(), "The payment channel's x-client-id; PayOS is offered where all three keys are set.");
+    let client = env.optional(
+        "BOXOFFICE_PAYOS_CLIENT_ID",
+        header(),
+        "The payment channel's x-client-id; PayOS is offered where all three keys are set.",
+    );
     let api = env.optional("BOXOFFICE_PAYOS_API_KEY", header(), "The payment channel's x-api-key.");
-    let checksum = env.optional("BOXOFFICE_PAYOS_CHECKSUM_KEY", text(), "The payment channel's checksum key.");
+    let checksum = env.optional(
+        "BOXOFFICE_PAYOS_CHECKSUM_KEY",
+        text(),
+        "The payment channel's checksum key.",
+    );
     match (client?, api?, checksum?) {
         (Some(client), Some(api), Some(checksum)) => Ok(Some(PayosKeys::new(&client, &api, &checksum))),
         (None, None, None) => Ok(None),
-        _ => Err(env.refuse("BOXOFFICE_PAYOS_CLIENT_ID", "is set only in part", "all three of BOXOFFICE_PAYOS_CLIENT_ID, _API_KEY and _CHECKSUM_KEY, or none")),
+        _ => Err(env.refuse(
+            "BOXOFFICE_PAYOS_CLIENT_ID",
+            "is set only in part",
+            "all three of BOXOFFICE_PAYOS_CLIENT_ID, _API_KEY and _CHECKSUM_KEY, or none",
+        )),
     }
 }
 
 /// What fits into an HTTP header.
 fn header() -> Format<String> {
     let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    Format::new("printable ASCII characters", move |text| printable(text).then(|| text.to_owned())).secret()
+    Format::new("printable ASCII characters", move |text| {
+        printable(text).then(|| text.to_owned())
+    })
+    .secret()
 }
 
 fn page() -> Format<String> {
@@ -141,13 +205,22 @@ mod tests {
 
     #[test]
     fn without_keys_there_is_no_channel() {
-        assert!(Env::from_map([("BOXOFFICE_PAYOS_URL", "http://x")]).read(PayosSettings::read).unwrap().is_none());
+        assert!(
+            Env::from_map([("BOXOFFICE_PAYOS_URL", "http://x")])
+                .read(PayosSettings::read)
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
     fn some_keys_without_the_others_are_refused() {
         for left_out in 0..KEYS.len() {
-            let some = KEYS.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, key)| *key);
+            let some = KEYS
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| *at != left_out)
+                .map(|(_, key)| *key);
             let error = Env::from_map(some).read(PayosSettings::read).unwrap_err();
             assert!(error.to_string().contains("is set only in part"), "{error}");
         }
@@ -171,7 +244,11 @@ mod tests {
 
     #[test]
     fn a_page_has_a_place_for_the_id() {
-        for (page, right) in [("https://pay.payos.vn/web/{id}", true), ("https://pay.payos.vn/web", false), ("{id}", false)] {
+        for (page, right) in [
+            ("https://pay.payos.vn/web/{id}", true),
+            ("https://pay.payos.vn/web", false),
+            ("{id}", false),
+        ] {
             let env = Env::from_map(KEYS.into_iter().chain([("BOXOFFICE_PAYOS_PAGE", page)]));
             assert_eq!(env.read(PayosSettings::read).is_ok(), right, "{page}");
         }

@@ -45,14 +45,18 @@ pub fn create_text(amount: i64, cancel_url: &str, description: &str, order_code:
 pub fn data_text(data: &Map<String, Value>) -> String {
     let mut members: Vec<_> = data.iter().collect();
     members.sort_by_key(|(key, _)| key.as_bytes());
-    let pairs: Vec<String> = members.into_iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
+    let pairs: Vec<String> = members
+        .into_iter()
+        .map(|(key, value)| format!("{key}={}", plain(value)))
+        .collect();
     pairs.join("&")
 }
 
 /// Whether a `data` object is the only one with its text. The text does not escape, so that a bank memo such as
 /// `x&orderCode=7` could be read as a field by whoever holds a signed message; then its signature proves nothing.
 pub fn is_unambiguous(data: &Map<String, Value>, decisive: &[&str]) -> bool {
-    let is_name = |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_name =
+        |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let hides = |value: &Value| {
         let text = plain(value);
         decisive.iter().any(|key| text.contains(&format!("&{key}=")))
@@ -71,8 +75,13 @@ fn plain(value: &Value) -> String {
 }
 
 fn lower_hex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect()
 }
 
 fn digit(byte: u8) -> Option<u8> {

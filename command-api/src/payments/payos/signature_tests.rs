@@ -67,7 +67,10 @@ fn what_is_not_that_signature_is_refused() {
 
 #[test]
 fn a_public_create_request_has_its_signature() {
-    let (cancel, back) = ("http://localhost:3000/billing?status=cancelled", "http://localhost:3000/billing?status=success");
+    let (cancel, back) = (
+        "http://localhost:3000/billing?status=cancelled",
+        "http://localhost:3000/billing?status=success",
+    );
     let text = create_text(50_000, cancel, "BEEBUDDY VIP 123456789", 123_456_789, back);
     let signature = "ba045d2380dfb3c7c43d63aaa28555fc6279d700786699baf7bb600735335b37";
     assert_eq!(ChecksumKey::new("test-checksum-key").sign(&text), signature);
@@ -90,7 +93,12 @@ fn a_list_is_signed_as_json_with_sorted_keys() {
         ],
     }));
     let signature = "326751ed35205b7cde74ddb9a31f5ef30bd91f3c9916132eaf1c4d5d8851a970";
-    assert_eq!(ChecksumKey::new(DOCUMENTED).sign(&data_text(&data)), signature, "{}", data_text(&data));
+    assert_eq!(
+        ChecksumKey::new(DOCUMENTED).sign(&data_text(&data)),
+        signature,
+        "{}",
+        data_text(&data)
+    );
 }
 
 #[test]
@@ -140,7 +148,6 @@ proptest! {
 /// Few letters, so that texts collide often.
 fn fields() -> impl Strategy<Value = Value> {
     let text = "(x|&|=|amount=1|&orderCode=2|&amount=1){0,3}";
-    (1..3_i64, 1..3_i64, text, text).prop_map(|(amount, order, a, b)| {
-        json!({ "amount": amount, "orderCode": order, "a": a, "p": b })
-    })
+    (1..3_i64, 1..3_i64, text, text)
+        .prop_map(|(amount, order, a, b)| json!({ "amount": amount, "orderCode": order, "a": a, "p": b }))
 }

@@ -1,0 +1,443 @@
+//! Against a server that answers what it is told: what the real protocol never does, and when we stop calling.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::ids::PaymentId;
+use serde_json::{Value, json};
+use service_kit::{clock, random};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const SERIAL: i64 = 4_711;
+const KEYS: (&str, &str, &str) = ("client-hunter2", "api-hunter2", "checksum-hunter2");
+
+/// Gives its answers one after the other, then 500; counts the calls.
+#[derive(Clone)]
+struct Stub {
+    url: String,
+    answers: Arc<Mutex<VecDeque<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Stub {
+    async fn new(answers: impl IntoIterator<Item = String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
+        let stub = Self {
+            url,
+            answers,
+            requests: Arc::default(),
+        };
+        let serving = stub.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                serving.serve(stream).await;
+            }
+        });
+        stub
+    }
+
+    async fn serve(&self, mut stream: TcpStream) {
+        let mut request = vec![0; 16 * 1024];
+        let read = stream.read(&mut request).await.unwrap();
+        self.requests
+            .lock()
+            .unwrap()
+            .push(String::from_utf8_lossy(&request[..read]).into_owned());
+        let answer = self
+            .answers
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or_else(|| answer("500 Oh", "", ""));
+        // A client that had enough closes early.
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+
+    fn calls(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+
+    fn payos(&self, change: impl FnOnce(&mut PayosSettings)) -> Payos {
+        let mut settings = PayosSettings::new(&self.url, PayosKeys::new(KEYS.0, KEYS.1, KEYS.2));
+        settings.timeout = Duration::from_secs(2);
+        settings.first_pause = Duration::from_millis(5);
+        settings.attempts = 1;
+        change(&mut settings);
+        Payos::new(settings).unwrap()
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
+
+fn link(changes: Value) -> Value {
+    let mut data = json!({
+        "id": "0b1d7e5c", "orderCode": SERIAL, "amount": 1000, "amountPaid": 0, "status": "PENDING", "transactions": [],
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        data[name] = value.clone();
+    }
+    data
+}
+
+fn signed(data: &Value) -> String {
+    let key = signature::ChecksumKey::new(KEYS.2);
+    envelope(data, &key.sign(&signature::data_text(data.as_object().unwrap())))
+}
+
+fn envelope(data: &Value, signature: &str) -> String {
+    let body = json!({ "code": "00", "desc": "success", "data": data, "signature": signature }).to_string();
+    answer("200 OK", "", &body)
+}
+
+fn payment() -> CreatePayment {
+    CreatePayment {
+        payment: PaymentId(random::id()),
+        provider: Provider::Payos,
+        serial: SERIAL,
+        amount: 1000,
+        currency: *CURRENCY,
+        code: "K7M2P9Q4TX".to_owned(),
+        return_url: "https://shop.test/r".to_owned(),
+        cancel_url: None,
+        pay_by: clock::now().plus_s(900),
+    }
+}
+
+async fn create(payos: &Payos) -> Result<Intent, CreateError> {
+    let urls = crate::payments::Gateways::new("https://tickets.test").urls(Provider::Payos);
+    payos.create(&payment(), &urls).await
+}
+
+#[tokio::test]
+async fn an_answer_is_believed_only_with_its_signature() {
+    let good = link(json!({}));
+    let right = Stub::new([signed(&good)]).await;
+    assert_eq!(
+        right.payos(|_| {}).status(SERIAL).await.unwrap().standing,
+        Standing::Open
+    );
+    let unsigned = answer(
+        "200 OK",
+        "",
+        &json!({ "code": "00", "desc": "", "data": good }).to_string(),
+    );
+    for wrong in [
+        envelope(&good, "00"),
+        unsigned,
+        signed(&good).replace("PENDING", "EXPIRED"),
+        signed(&good).replace("\"amount\":1000", "\"amount\":2000"),
+        signed(&link(json!({ "orderCode": SERIAL + 1 }))),
+        signed(&link(json!({ "amountPaid": "0" }))),
+        answer("200 OK", "", "<html>"),
+        answer("302 Found", "location: /elsewhere\r\n", ""),
+        answer("200 OK", "", &" ".repeat(1024 * 1024 + 1)),
+        "nonsense\r\n\r\n".to_owned(),
+    ] {
+        let stub = Stub::new([wrong.clone()]).await;
+        let told = stub.payos(|_| {}).status(SERIAL).await;
+        let shown: String = wrong.chars().take(200).collect();
+        assert!(
+            matches!(told, Err(GatewayError::Unavailable { .. })),
+            "{shown}: {told:?}"
+        );
+        assert_eq!(stub.calls(), 1, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_cannot_be_believed_is_in_doubt() {
+    let created =
+        json!({ "orderCode": SERIAL, "amount": 1000, "paymentLinkId": "p", "checkoutUrl": "https://x.test/p" });
+    let right = Stub::new([signed(&created)]).await;
+    assert_eq!(create(&right.payos(|_| {})).await.unwrap().url, "https://x.test/p");
+    let not_found = || {
+        answer(
+            "200 OK",
+            "",
+            &json!({ "code": "101", "desc": "none", "data": null, "signature": null }).to_string(),
+        )
+    };
+    for wrong in [
+        envelope(&created, "00"),
+        signed(&created).replace("1000", "2000"),
+        answer("200 OK", "", ""),
+    ] {
+        let stub = Stub::new([wrong, not_found()]).await;
+        let made = create(&stub.payos(|_| {})).await;
+        assert!(matches!(made, Err(CreateError::Ambiguous(_))), "{made:?}");
+        assert_eq!(stub.calls(), 2, "it asks whether the link is there");
+    }
+    for (field, value) in [("orderCode", json!(1)), ("amount", json!(1))] {
+        let mut other = created.clone();
+        other[field] = value;
+        let stub = Stub::new([signed(&other)]).await;
+        assert!(matches!(
+            create(&stub.payos(|_| {})).await,
+            Err(CreateError::Ambiguous(_))
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_no_web_address_is_lost() {
+    let created =
+        json!({ "orderCode": SERIAL, "amount": 1000, "paymentLinkId": "p", "checkoutUrl": "javascript:alert(1)" });
+    let stub = Stub::new([signed(&created)]).await;
+    assert!(matches!(
+        create(&stub.payos(|_| {})).await,
+        Err(CreateError::PageLost { .. })
+    ));
+}
+
+#[tokio::test]
+async fn paid_needs_the_money_and_an_unknown_status_decides_nothing() {
+    for (status, paid, standing) in [
+        ("PAID", 1000, Standing::Paid),
+        ("PAID", 1001, Standing::Paid),
+        ("PAID", 999, Standing::Open),
+        ("PENDING", 1000, Standing::Open),
+        ("REFUNDED", 1000, Standing::Open),
+    ] {
+        let stub = Stub::new([signed(&link(json!({ "status": status, "amountPaid": paid })))]).await;
+        assert_eq!(
+            stub.payos(|_| {}).status(SERIAL).await.unwrap().standing,
+            standing,
+            "{status} {paid}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn transfers_without_money_or_name_are_no_movements() {
+    let transactions = json!([{ "reference": "", "amount": 5 }, { "reference": "R", "amount": -5 }, { "reference": "S", "amount": 5 }]);
+    let stub = Stub::new([signed(&link(json!({ "transactions": transactions })))]).await;
+    let movements = stub.payos(|_| {}).status(SERIAL).await.unwrap().movements;
+    assert_eq!(
+        movements,
+        [Movement {
+            reference: "S".to_owned(),
+            amount: 5,
+            currency: *CURRENCY
+        }]
+    );
+}
+
+#[tokio::test]
+async fn a_link_that_stays_open_is_not_closed() {
+    let stub = Stub::new([signed(&link(json!({}))), signed(&link(json!({})))]).await;
+    let closed = stub.payos(|_| {}).close(SERIAL, "over").await;
+    assert!(
+        matches!(&closed, Err(GatewayError::Refused { code }) if code == "still-open"),
+        "{closed:?}"
+    );
+    assert_eq!(stub.calls(), 2);
+}
+
+#[tokio::test]
+async fn who_is_asked_to_wait_long_waits_outside() {
+    let stub = Stub::new([answer("429 Slow", "retry-after: 60\r\n", "")]).await;
+    let made = create(&stub.payos(|settings| settings.attempts = 3)).await;
+    let wait = Some(Duration::from_secs(60));
+    assert!(
+        matches!(made, Err(CreateError::Unavailable { retry_after, .. }) if retry_after == wait),
+        "{made:?}"
+    );
+    assert_eq!(stub.calls(), 1);
+}
+
+#[tokio::test]
+async fn who_is_asked_to_wait_shortly_waits() {
+    let stub = Stub::new([answer("429 Slow", "retry-after: 1\r\n", ""), signed(&link(json!({})))]).await;
+    let started = clock::monotonic();
+    stub.payos(|settings| settings.attempts = 2)
+        .status(SERIAL)
+        .await
+        .unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_first_attempt_in_doubt_stays_in_doubt_whatever_comes_next() {
+    let slow_down = || answer("429 Slow", "retry-after: 60\r\n", "");
+    let stub = Stub::new([answer("502 Bad", "", ""), slow_down(), slow_down()]).await;
+    let made = create(&stub.payos(|settings| settings.attempts = 2)).await;
+    assert!(matches!(made, Err(CreateError::Ambiguous(_))), "{made:?}");
+}
+
+#[tokio::test]
+async fn a_cancel_is_never_repeated_by_itself() {
+    let stub = Stub::new([answer("500 Oh", "", ""), signed(&link(json!({})))]).await;
+    let closed = stub.payos(|settings| settings.attempts = 3).close(SERIAL, "over").await;
+    assert!(matches!(closed, Err(GatewayError::Ambiguous(_))), "{closed:?}");
+    assert_eq!(stub.calls(), 2, "one cancel, one question");
+}
+
+#[tokio::test]
+async fn the_breaker_opens_and_closes() {
+    let failing = || answer("500 Oh", "", "");
+    let stub = Stub::new([failing(), failing(), failing(), failing()]).await;
+    let pause = Duration::from_millis(300);
+    let payos = stub.payos(|settings| settings.breaker = BreakerSettings { failures: 3, pause });
+    for _ in 0..3 {
+        assert!(payos.status(SERIAL).await.is_err());
+    }
+    let refused = create(&payos).await;
+    assert!(
+        matches!(refused, Err(CreateError::Unavailable { retry_after: Some(left), .. }) if left <= pause),
+        "{refused:?}"
+    );
+    assert_eq!(stub.calls(), 3, "an open breaker calls nobody");
+    tokio::time::sleep(pause).await;
+    assert!(payos.status(SERIAL).await.is_err());
+    assert!(payos.status(SERIAL).await.is_err());
+    assert_eq!(stub.calls(), 4, "one tried, and failed");
+    stub.answers
+        .lock()
+        .unwrap()
+        .extend([signed(&link(json!({}))), failing(), signed(&link(json!({})))]);
+    tokio::time::sleep(pause).await;
+    payos.status(SERIAL).await.unwrap();
+    assert!(payos.status(SERIAL).await.is_err());
+    payos.status(SERIAL).await.unwrap();
+    assert_eq!(stub.calls(), 7, "closed again");
+}
+
+#[tokio::test]
+async fn refusals_and_slowing_down_are_signs_of_life() {
+    let refusal = || {
+        answer(
+            "200 OK",
+            "",
+            &json!({ "code": "20", "desc": "no", "data": null, "signature": null }).to_string(),
+        )
+    };
+    let stub = Stub::new([
+        refusal(),
+        answer("429 Slow", "", ""),
+        refusal(),
+        answer("404 None", "", ""),
+        signed(&link(json!({}))),
+    ])
+    .await;
+    let payos = stub.payos(|settings| {
+        settings.breaker = BreakerSettings {
+            failures: 1,
+            pause: Duration::from_secs(60),
+        }
+    });
+    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Refused { code }) if code == "20"));
+    assert!(matches!(
+        payos.status(SERIAL).await,
+        Err(GatewayError::Unavailable { .. })
+    ));
+    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Refused { .. })));
+    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::NotFound)));
+    payos.status(SERIAL).await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_travel_in_their_headers_and_show_nowhere() {
+    let stub = Stub::new([]).await;
+    let payos = stub.payos(|_| {});
+    let failed = create(&payos).await.unwrap_err();
+    let request = stub.requests.lock().unwrap()[0].clone();
+    assert!(
+        request.contains("x-client-id: client-hunter2") && request.contains("x-api-key: api-hunter2"),
+        "{request}"
+    );
+    assert!(!request.contains("checksum-hunter2"));
+    for shown in [format!("{payos:?}"), format!("{failed:?}")] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn answers_to_webhooks_are_in_payos_words() {
+    let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
+    for (outcome, status) in [
+        (Outcome::Accepted, 200),
+        (Outcome::Unknown, 200),
+        (Outcome::RetryLater, 503),
+        (Outcome::Rejected, 400),
+    ] {
+        let answer = payos.answer(outcome);
+        assert_eq!(
+            (answer.status.as_u16(), answer.headers[CONTENT_TYPE].to_str().unwrap()),
+            (status, "application/json")
+        );
+        assert_eq!(answer.headers.contains_key(RETRY_AFTER), status == 503);
+        assert_eq!(
+            answer.body,
+            if status == 200 {
+                &b"{\"success\":true}"[..]
+            } else {
+                b"{\"success\":false}"
+            }
+        );
+    }
+}
+
+#[test]
+fn the_way_back_names_a_payment_or_nothing() {
+    let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
+    let returned = |query: &str| payos.returned(query);
+    let paid = "code=00&id=124c&cancel=false&status=PAID&orderCode=123";
+    assert_eq!(
+        returned(paid),
+        Ok(Returned {
+            serial: 123,
+            cancelled: false
+        })
+    );
+    for gave_up in [
+        "cancel=true&status=CANCELLED&orderCode=123",
+        "status=CANCELLED&orderCode=123",
+        "orderCode=%31%323&cancel=true",
+    ] {
+        assert_eq!(
+            returned(gave_up),
+            Ok(Returned {
+                serial: 123,
+                cancelled: true
+            }),
+            "{gave_up}"
+        );
+    }
+    let long = format!("orderCode=123&x={}", "x".repeat(5000));
+    for nothing in [
+        "",
+        "orderCode=",
+        "orderCode=0",
+        "orderCode=-1",
+        "orderCode=x",
+        "orderCode=99999999999999999999",
+        "ordercode=1",
+        &long,
+    ] {
+        assert!(returned(nothing).is_err(), "{nothing}");
+    }
+}
+
+#[test]
+fn offered_is_what_is_set_up() {
+    let none = crate::payments::Gateways::new("https://tickets.test");
+    assert!(
+        none.offered().next().is_none() && none.by_name("payos").is_none() && !none.takes(Provider::Payos, *CURRENCY)
+    );
+    let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
+    let one = none.with(Arc::new(payos));
+    assert_eq!(one.offered().collect::<Vec<_>>(), [(Provider::Payos, &[*CURRENCY][..])]);
+    assert!(one.takes(Provider::Payos, *CURRENCY) && !one.takes(Provider::Payos, "EUR".parse().unwrap()));
+    assert!(one.by_name("payos").is_some() && one.by_name("PAYOS").is_none() && one.by_name("unknown").is_none());
+}
