@@ -5,5 +5,7 @@
 mod contract;
 mod kafka_log;
 mod memory_log;
+mod protocol;
 mod support;
 mod topics;
+mod validity;

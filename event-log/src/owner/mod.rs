@@ -354,10 +354,15 @@ impl<A: Root, R> Owner<A, R> {
     fn broken(&mut self, broken: Broken) -> Vec<Output<A, R>> {
         self.phase = Phase::Broken;
         let mut outputs = vec![Output::Unfollow];
-        let waiting = self.saga.drain(..).chain(self.mailbox.drain(..));
-        outputs.extend(waiting.map(|submission| Output::Answer(submission.reply, Outcome::Broken)));
+        outputs.extend(self.turn_away());
         outputs.push(Output::Broken(broken));
         outputs
+    }
+
+    /// Nothing will ever be decided here.
+    fn turn_away(&mut self) -> Vec<Output<A, R>> {
+        let waiting = self.saga.drain(..).chain(self.mailbox.drain(..));
+        waiting.map(|submission| Output::Answer(submission.reply, Outcome::Broken)).collect()
     }
 
     /// Gives up everything that is not acknowledged: the log will tell what became of it.

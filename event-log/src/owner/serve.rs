@@ -42,7 +42,7 @@ impl<A: Root, R> Owner<A, R> {
     pub fn step(&mut self, now: Now) -> Vec<Output<A, R>> {
         let mut outputs = self.drop_late(now);
         match self.phase {
-            Phase::Broken => {}
+            Phase::Broken => outputs.extend(self.turn_away()),
             Phase::Folding { .. } => outputs.extend(self.try_claim(now)),
             Phase::Claiming { since, .. } if now.mono >= since + self.settings.ack_deadline => self.back_off(now),
             Phase::Claiming { .. } => {}

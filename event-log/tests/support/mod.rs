@@ -2,6 +2,9 @@
 
 pub mod collector;
 pub mod kafka;
+pub mod oracle;
+pub mod rig;
+pub mod stock;
 
 use domain::root::Context;
 use domain::value::Timestamp;
