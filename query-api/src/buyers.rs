@@ -1,0 +1,110 @@
+//! Opens personal data for whoever may see it.
+//!
+//! Invariant: a key is kept for at most [`KEPT`], so that a person who was forgotten is gone for readers soon after.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::ids::OrderId;
+use domain::value::Sealed;
+use schemas::PersonKey;
+use schemas::sealed::{self, DataKey, MasterKey, MasterKeys, OpenError};
+use service_kit::keys::Secret32;
+use service_kit::views::Buyer;
+use sqlx::FromRow;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::database::{Database, Failed};
+
+/// How long a key is kept.
+const KEPT: Duration = Duration::from_secs(5);
+/// No more of them.
+const MOST: usize = 10_000;
+
+/// Opens what buyers wrote.
+#[derive(Debug)]
+pub struct Buyers {
+    masters: MasterKeys,
+    kept: Mutex<HashMap<Uuid, (Instant, DataKey)>>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    key_id: Uuid,
+    master_key_id: Uuid,
+    wrapped: Vec<u8>,
+}
+
+impl Buyers {
+    /// With the key that wraps persons' keys.
+    pub fn new(master: &Secret32) -> Self {
+        Self { masters: MasterKeys::new(MasterKey::new(*master.expose()), []), kept: Mutex::default() }
+    }
+
+    /// The buyers of these orders, in their order; none where the person was forgotten.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn open(&self, database: &Database, orders: &[(OrderId, &[u8])]) -> Result<Vec<Option<Buyer>>, Failed> {
+        let sealed: Vec<(OrderId, Sealed)> = orders.iter().map(|(id, bytes)| (*id, Sealed(bytes.to_vec()))).collect();
+        let wanted: BTreeSet<Uuid> = sealed.iter().filter_map(|(_, it)| sealed::key_id(it).ok()).collect();
+        let keys = self.keys(database, &wanted).await?;
+        Ok(sealed.iter().map(|(order, sealed)| opened(&keys, *order, sealed)).collect())
+    }
+
+    async fn keys(&self, database: &Database, wanted: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, DataKey>, Failed> {
+        let now = Instant::now();
+        let mut keys = BTreeMap::new();
+        {
+            let kept = self.kept();
+            let fresh = |id: &&Uuid| kept.get(*id).filter(|(until, _)| *until > now).map(|(_, key)| (**id, key.clone()));
+            keys.extend(wanted.iter().filter_map(|id| fresh(&id)));
+        }
+        let missing: Vec<Uuid> = wanted.iter().filter(|id| !keys.contains_key(id)).copied().collect();
+        if missing.is_empty() {
+            return Ok(keys);
+        }
+        let query = sqlx::query_as("select key_id, master_key_id, wrapped from person_keys where key_id = any($1)");
+        let rows: Vec<Row> = database.ask(query.bind(missing).fetch_all(database.pool())).await?;
+        let found: Vec<DataKey> = rows.into_iter().filter_map(|row| self.unwrap(row)).collect();
+        self.keep(now + KEPT, &found);
+        keys.extend(found.into_iter().map(|key| (key.id, key)));
+        Ok(keys)
+    }
+
+    fn unwrap(&self, row: Row) -> Option<DataKey> {
+        let record = PersonKey { key_id: row.key_id, master_key_id: row.master_key_id, wrapped: row.wrapped };
+        match self.masters.unwrap(&record) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                tracing::error!(%error, key.id = %record.key_id, "a person's key cannot be unwrapped");
+                None
+            }
+        }
+    }
+
+    fn keep(&self, until: Instant, keys: &[DataKey]) {
+        let mut kept = self.kept();
+        if kept.len() + keys.len() > MOST {
+            kept.clear();
+        }
+        kept.extend(keys.iter().map(|key| (key.id, (until, key.clone()))));
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Uuid, (Instant, DataKey)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn opened(keys: &BTreeMap<Uuid, DataKey>, order: OrderId, sealed: &Sealed) -> Option<Buyer> {
+    match sealed::Buyer::open(keys, sealed, order.0.as_bytes()) {
+        Ok(buyer) => Some(Buyer { name: buyer.name, email: buyer.email, phone: buyer.phone }),
+        Err(OpenError::Erased) => None,
+        Err(error) => {
+            tracing::error!(%error, order.id = %order, "a buyer's data cannot be opened");
+            None
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Puts the process together: the database, who listens to it, routes.
+
+use service_kit::health::Health;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::buyers::Buyers;
+use crate::changes::Changes;
+use crate::config::Config;
+use crate::database::Database;
+use crate::http::{self, App, Parts};
+use crate::progress::Progress;
+use crate::ticket_code::Signer;
+
+/// The running read side.
+#[derive(Debug)]
+pub struct Service {
+    app: App,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Service {
+    /// Starts everything, inside a tokio runtime; nothing is waited for. `health` says when the read models can be read.
+    /// Waiting reads and event streams end by `shutdown`.
+    ///
+    /// # Errors
+    /// A setting is wrong.
+    pub fn start(config: &Config, health: &Health, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let database = Database::new(&config.postgres, &config.common.namespace, config.connections)?;
+        let (changes, progress) = (Changes::default(), Progress::new());
+        let shutdown = shutdown.child_token();
+        let tasks = TaskTracker::new();
+        tasks.spawn(database.clone().watch(health.register("read-models"), shutdown.clone()));
+        tasks.spawn(progress.clone().run(database.clone(), shutdown.clone()));
+        tasks.spawn(changes.clone().listen(database.clone(), progress.clone(), shutdown.clone()));
+        let app = App::new(Parts {
+            auth: config.secrets.auth(),
+            keys: config.secrets.keys(),
+            buyers: Buyers::new(&config.master_key),
+            signer: Signer::new(&config.tickets.seed, config.tickets.key_id),
+            payment_methods: config.payment_methods.clone(),
+            streams: config.streams,
+            database,
+            changes,
+            progress,
+            shutdown: shutdown.clone(),
+        });
+        Ok(Self { app, tasks, shutdown })
+    }
+
+    /// The reading routes with their document.
+    pub fn routes(&self) -> OpenApiRouter {
+        http::routes(self.app.clone())
+    }
+
+    /// Ends waiting reads, event streams and what runs in the background.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
