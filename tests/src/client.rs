@@ -1,0 +1,146 @@
+//! An HTTP client as an app would be one.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, header};
+use serde_json::Value;
+
+/// Calls one Boxoffice, as somebody or nobody.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: header::HeaderMap,
+    /// The body; null if it is no JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The same answer, if it has this status.
+    ///
+    /// # Panics
+    /// If it has another.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{self:#?}");
+        self
+    }
+
+    /// The same answer, if it is this problem.
+    ///
+    /// # Panics
+    /// If it is another, or lacks what every problem has.
+    #[track_caller]
+    pub fn is_problem(self, status: u16, name: &str) -> Self {
+        assert_eq!(self.body["type"], format!("/problems/{name}"), "{self:#?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(self.body["status"], status);
+        if matches!(status, 429 | 503) {
+            assert!(self.header("retry-after").is_some(), "{self:#?}");
+        }
+        self.is(status)
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A text in the body.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn text(&self, field: &str) -> String {
+        self.body[field].as_str().unwrap_or_else(|| panic!("no {field} in {self:#?}")).to_owned()
+    }
+}
+
+impl Client {
+    /// A client of the service at this address, without a token.
+    pub fn new(base: &str) -> Self {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).redirect(reqwest::redirect::Policy::none());
+        Self { http: http.build().expect("a client can be built"), base: base.to_owned(), token: None }
+    }
+
+    /// The same service, as the bearer of a token.
+    #[must_use]
+    pub fn with(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
+        if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) }
+    }
+
+    /// A request to be completed.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, self.url(path));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends a request.
+    ///
+    /// # Panics
+    /// If nothing comes back.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.expect("the service answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.expect("the answer is whole");
+        Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// GET with `Prefer: wait`.
+    pub async fn get_waiting(&self, path: &str, seconds: u32) -> Answer {
+        self.send(self.request(Method::GET, path).header("prefer", format!("wait={seconds}"))).await
+    }
+
+    /// GET that sees at least what a write's answer promised.
+    pub async fn get_after(&self, path: &str, write: &Answer) -> Answer {
+        let token = write.header("consistency-token").expect("every answer to a write has one");
+        self.send(self.request(Method::GET, path).header("consistency-token", token).header("prefer", "wait=20")).await
+    }
+
+    /// PUT without a key.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// PUT with a key.
+    pub async fn put_with(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PUT, path).header("idempotency-key", key).json(body)).await
+    }
+
+    /// POST without a key.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// POST with a key.
+    pub async fn post_with(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    }
+
+    /// PATCH without a key.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PATCH, path).json(body)).await
+    }
+}
