@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use event_log::kafka::{CompactedTopic, KafkaLog, KafkaSettings};
+use event_log::learning::Learning;
 use event_log::log::Log;
 use event_log::topics;
 use futures::future::BoxFuture;
@@ -58,6 +59,7 @@ impl Service {
         let topic = topics::person_keys(&kafka, config.common.partitions);
         let log = Arc::new(KafkaLog::connect(kafka)?);
         let keys: Arc<dyn KeyStore> = Arc::new(KafkaKeys { log: Arc::clone(&log), topic });
+        let log = Arc::new(Learning::over(log, codec.clone(), tokio::runtime::Handle::current()));
         Self::start_on(config, health, log, codec, keys)
     }
 

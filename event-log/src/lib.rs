@@ -4,6 +4,7 @@ mod batch;
 pub mod driver;
 pub mod frame;
 pub mod kafka;
+pub mod learning;
 pub mod log;
 pub mod memory;
 pub mod owner;
