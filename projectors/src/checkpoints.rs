@@ -27,13 +27,22 @@ pub fn context_name(context: Context) -> &'static str {
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn position(pool: &PgPool, names: &Names, name: &str, at: Partition) -> Result<Option<Position>, sqlx::Error> {
-    let Some(layout) = LAYOUTS.iter().find(|layout| layout.name == name) else { return Ok(None) };
+pub async fn position(
+    pool: &PgPool,
+    names: &Names,
+    name: &str,
+    at: Partition,
+) -> Result<Option<Position>, sqlx::Error> {
+    let Some(layout) = LAYOUTS.iter().find(|layout| layout.name == name) else {
+        return Ok(None);
+    };
     let sql = format!(
         "select next_offset, identity, term, claim, seq, hole from {}.checkpoints where context = $1 and partition = $2",
         names.tables(layout)
     );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(context_name(at.context)).bind(number(at));
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(context_name(at.context))
+        .bind(number(at));
     query.fetch_optional(pool).await?.as_ref().map(read).transpose()
 }
 
@@ -46,7 +55,9 @@ pub(crate) async fn load(tx: &mut PgConnection, places: &[Partition]) -> Result<
          order by context, partition
          on conflict do nothing",
     );
-    let insert = insert.bind(column(places, |at| context_name(at.context))).bind(column(places, |at| number(*at)));
+    let insert = insert
+        .bind(column(places, |at| context_name(at.context)))
+        .bind(column(places, |at| number(*at)));
     insert.execute(&mut *tx).await?;
     stored(tx, places).await
 }
@@ -59,7 +70,9 @@ pub(crate) async fn stored(tx: &mut PgConnection, places: &[Partition]) -> Resul
          join checkpoints c using (context, partition)
          order by k.n",
     );
-    let query = query.bind(column(places, |at| context_name(at.context))).bind(column(places, |at| number(*at)));
+    let query = query
+        .bind(column(places, |at| context_name(at.context)))
+        .bind(column(places, |at| number(*at)));
     query.fetch_all(tx).await?.iter().map(read).collect()
 }
 

@@ -114,7 +114,10 @@ impl ReadModel for Inventory {
     }
 
     fn touched(changes: &Changes) -> Touched {
-        Touched { shows: changes.sales.keys().copied().collect(), ..Touched::default() }
+        Touched {
+            shows: changes.sales.keys().copied().collect(),
+            ..Touched::default()
+        }
     }
 
     async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
@@ -132,7 +135,8 @@ impl Changes {
             inventory::Event::SalesOpened(it) => {
                 self.sales(it.show, meta).opened = Some(it.clone());
                 for (ordinal, terms) in (0..).zip(&it.classes) {
-                    self.terms.insert((it.show, terms.ticket_class), (ordinal, terms.clone()));
+                    self.terms
+                        .insert((it.show, terms.ticket_class), (ordinal, terms.clone()));
                 }
             }
             inventory::Event::SalesClosed(it) => self.sales(it.show, meta).closed_reason = Some(word(it.reason)),
@@ -157,7 +161,11 @@ impl Changes {
             inventory::Event::ReservationReleased(it) => {
                 for line in &it.lines {
                     let moves = self.moves(it.show, meta, line.ticket_class);
-                    let count = if it.confirmed { &mut moves.sold } else { &mut moves.reserved };
+                    let count = if it.confirmed {
+                        &mut moves.sold
+                    } else {
+                        &mut moves.reserved
+                    };
                     *count -= i64::from(line.quantity);
                 }
             }
@@ -197,9 +205,15 @@ impl Changes {
         );
         let query = query
             .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.organizer.clone())))
-            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.currency.to_string())))
-            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.pay_within_s)))
+            .bind(column(&rows, |(_, it)| {
+                it.opened.as_ref().map(|opened| opened.organizer.clone())
+            }))
+            .bind(column(&rows, |(_, it)| {
+                it.opened.as_ref().map(|opened| opened.currency.to_string())
+            }))
+            .bind(column(&rows, |(_, it)| {
+                it.opened.as_ref().map(|opened| opened.pay_within_s)
+            }))
             .bind(column(&rows, |(_, it)| it.closed_reason.clone()))
             .bind(column(&rows, |(_, it)| it.as_of_us));
         Ok(query.execute(tx).await?.rows_affected())

@@ -77,10 +77,7 @@ pub trait ReadModel: Send + Sync + 'static {
     ///
     /// # Errors
     /// Whatever the database says; the transaction is then rolled back.
-    fn write(
-        changes: &Self::Changes,
-        tx: &mut PgConnection,
-    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+    fn write(changes: &Self::Changes, tx: &mut PgConnection) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 }
 
 /// The word that a value of a fieldless enum has in events and JSON, such as `by_buyer`.

@@ -190,7 +190,10 @@ impl ReadModel for Orders {
     }
 
     fn touched(changes: &Changes) -> Touched {
-        Touched { orders: changes.rows.keys().map(|(order, _)| *order).collect(), ..Touched::default() }
+        Touched {
+            orders: changes.rows.keys().map(|(order, _)| *order).collect(),
+            ..Touched::default()
+        }
     }
 
     async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
@@ -208,20 +211,42 @@ impl Changes {
             inventory::Event::TicketsReserved(it) => {
                 let row = self.rows.entry((it.order, it.show)).or_default();
                 if let Some(checkout) = it.checkout.clone() {
-                    row.birth = Some(Birth { checkout, reserved: it.clone(), created_at_us: at_us });
+                    row.birth = Some(Birth {
+                        checkout,
+                        reserved: it.clone(),
+                        created_at_us: at_us,
+                    });
                 }
                 let hold_until_us = Some(it.hold_until.0);
                 let (attempt, state) = (it.attempt, "held");
-                row.stock = Some(Stock { attempt, state, released_reason: None, hold_until_us, at_us });
+                row.stock = Some(Stock {
+                    attempt,
+                    state,
+                    released_reason: None,
+                    hold_until_us,
+                    at_us,
+                });
             }
             inventory::Event::ReservationConfirmed(it) => {
                 self.stock((it.order, it.show), it.attempt, "confirmed", None, at_us);
             }
             inventory::Event::ReservationReleased(it) => {
-                self.stock((it.order, it.show), it.attempt, "released", Some(word(it.reason)), at_us);
+                self.stock(
+                    (it.order, it.show),
+                    it.attempt,
+                    "released",
+                    Some(word(it.reason)),
+                    at_us,
+                );
             }
             inventory::Event::ReservationExpired(it) => {
-                self.stock((it.order, it.show), it.attempt, "released", Some("expired".to_owned()), at_us);
+                self.stock(
+                    (it.order, it.show),
+                    it.attempt,
+                    "released",
+                    Some("expired".to_owned()),
+                    at_us,
+                );
             }
             inventory::Event::SalesOpened(_)
             | inventory::Event::SalesClosed(_)
@@ -233,7 +258,13 @@ impl Changes {
     fn stock(&mut self, key: Key, attempt: i32, state: &'static str, reason: Option<String>, at_us: i64) {
         let row = self.rows.entry(key).or_default();
         let hold_until_us = row.stock.as_ref().and_then(|before| before.hold_until_us);
-        row.stock = Some(Stock { attempt, state, released_reason: reason, hold_until_us, at_us });
+        row.stock = Some(Stock {
+            attempt,
+            state,
+            released_reason: reason,
+            hold_until_us,
+            at_us,
+        });
     }
 
     fn fold_order(&mut self, meta: &Meta, event: &order::Event) {
@@ -258,9 +289,8 @@ impl Changes {
                 self.fact((it.order, it.show), "stuck", at_us).stuck = Some((word(it.step), it.reason.clone()));
             }
             // None of them changes what the order is.
-            order::Event::OrderPaymentAdded(_)
-            | order::Event::OrderPaymentEnded(_)
-            | order::Event::OrderOverdue(_) => {}
+            order::Event::OrderPaymentAdded(_) | order::Event::OrderPaymentEnded(_) | order::Event::OrderOverdue(_) => {
+            }
         }
     }
 
@@ -309,14 +339,19 @@ impl Changes {
             .bind(column(&rows, |it| json!(it.reserved.lines).to_string()))
             .bind(column(&rows, |it| it.reserved.currency.to_string()))
             .bind(column(&rows, |it| it.reserved.total))
-            .bind(column(&rows, |it| it.checkout.payment.as_ref().map(|choice| choice.provider.as_str())))
+            .bind(column(&rows, |it| {
+                it.checkout.payment.as_ref().map(|choice| choice.provider.as_str())
+            }))
             .bind(column(&rows, |it| it.reserved.pay_by.0))
             .bind(column(&rows, |it| it.created_at_us));
         Ok(query.execute(tx).await?.rows_affected())
     }
 
     async fn write_stock(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let stock = self.rows.iter().filter_map(|(key, row)| Some((key, row.stock.as_ref()?)));
+        let stock = self
+            .rows
+            .iter()
+            .filter_map(|(key, row)| Some((key, row.stock.as_ref()?)));
         let rows: Vec<(&Key, &Stock)> = stock.collect();
         if rows.is_empty() {
             return Ok(0);
@@ -341,7 +376,10 @@ impl Changes {
     }
 
     async fn write_facts(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let facts = self.rows.iter().filter_map(|(key, row)| Some((key, row.facts.as_ref()?)));
+        let facts = self
+            .rows
+            .iter()
+            .filter_map(|(key, row)| Some((key, row.facts.as_ref()?)));
         let rows: Vec<(&Key, &Facts)> = facts.collect();
         if rows.is_empty() {
             return Ok(0);
@@ -365,9 +403,13 @@ impl Changes {
             .bind(column(&rows, |(_, it)| it.fact))
             .bind(column(&rows, |(_, it)| it.reason.clone()))
             .bind(column(&rows, |(_, it)| it.stuck.as_ref().map(|(step, _)| step.clone())))
-            .bind(column(&rows, |(_, it)| it.stuck.as_ref().map(|(_, reason)| reason.clone())))
+            .bind(column(&rows, |(_, it)| {
+                it.stuck.as_ref().map(|(_, reason)| reason.clone())
+            }))
             .bind(column(&rows, |(_, it)| it.at_us))
-            .bind(column(&rows, |(_, it)| it.paid.and_then(|(payment, _)| payment).map(|payment| payment.0)))
+            .bind(column(&rows, |(_, it)| {
+                it.paid.and_then(|(payment, _)| payment).map(|payment| payment.0)
+            }))
             .bind(column(&rows, |(_, it)| it.paid.map(|(_, at)| at)))
             .bind(column(&rows, |(_, it)| it.completed.map(|(count, _)| count)))
             .bind(column(&rows, |(_, it)| it.completed.map(|(_, at)| at)));

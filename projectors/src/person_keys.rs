@@ -93,7 +93,13 @@ pub(crate) struct Filler {
 
 impl Filler {
     pub(crate) fn new(store: Store, light: Light, codec: Codec, follow: FollowKeys, look_every: Duration) -> Self {
-        Self { store, light, codec, follow, look_every }
+        Self {
+            store,
+            light,
+            codec,
+            follow,
+            look_every,
+        }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
@@ -172,7 +178,9 @@ impl Filler {
 
     async fn decoded(&self, record: &KeyedRecord) -> Result<(Uuid, Option<PersonKey>), String> {
         let id = Uuid::try_parse_ascii(&record.key).map_err(|_| "its key is no id".to_owned())?;
-        let Some(value) = &record.value else { return Ok((id, None)) };
+        let Some(value) = &record.value else {
+            return Ok((id, None));
+        };
         loop {
             match self.codec.decode_person_key(value) {
                 Ok(key) if key.key_id == id => return Ok((id, Some(key))),
@@ -242,14 +250,19 @@ async fn write_keys(tx: &mut PgConnection, keys: &Keys) -> Result<(), sqlx::Erro
     let query = query
         .bind(column(&rows, |(id, _)| **id))
         .bind(column(&rows, |(_, (_, key))| key.as_ref().map(|key| key.master_key_id)))
-        .bind(column(&rows, |(_, (_, key))| key.as_ref().map(|key| key.wrapped.clone())))
+        .bind(column(&rows, |(_, (_, key))| {
+            key.as_ref().map(|key| key.wrapped.clone())
+        }))
         .bind(column(&rows, |(_, (offset, _))| *offset));
     query.execute(tx).await?;
     Ok(())
 }
 
 async fn sweep(tx: &mut PgConnection, pass: Pass) -> Result<(), sqlx::Error> {
-    sqlx::query("delete from person_keys where touched < $1").bind(pass.since).execute(&mut *tx).await?;
+    sqlx::query("delete from person_keys where touched < $1")
+        .bind(pass.since)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query("update checkpoints set next_offset = 1, updated_at = now() where context = $1")
         .bind(CONTEXT)
         .execute(tx)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event_log::log::Partition;
 use event_log::validity::Position;
-use local_stack::{StackConfig, find_root, up};
+use local_stack::{Endpoints, StackConfig, find_root, up};
 use projectors::{LAYOUTS, Logs, Names, RunError, Settings, position, run};
 use serde_json::Value;
 use service_kit::{clock, random};
@@ -32,18 +32,25 @@ pub struct Running {
     task: JoinHandle<Result<(), RunError>>,
 }
 
+/// The servers that all tests share.
+pub async fn endpoints() -> Endpoints {
+    static STACK: OnceLock<Endpoints> = OnceLock::new();
+    let start = || {
+        let config = StackConfig::for_tests(&find_root().unwrap());
+        STACK.get_or_init(|| up(&config, &mut |_| {}).unwrap()).clone()
+    };
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
 impl Database {
     pub async fn new() -> Self {
-        static URL: OnceLock<String> = OnceLock::new();
-        let start = || {
-            let config = StackConfig::for_tests(&find_root().unwrap());
-            URL.get_or_init(|| up(&config, &mut |_| {}).unwrap().postgres).clone()
-        };
-        let url = tokio::task::spawn_blocking(start).await.unwrap();
+        let url = endpoints().await.postgres;
         let namespace = format!("t{}", &random::opaque_id().simple().to_string()[..12]);
         let options: PgConnectOptions = url.parse().unwrap();
         let options = options.application_name(&namespace);
-        let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(5));
+        let pool = PgPoolOptions::new()
+            .max_connections(6)
+            .acquire_timeout(Duration::from_secs(5));
         let pool = pool.connect_with(options).await.unwrap();
         let names = Names::of(&namespace).unwrap();
         Self { pool, namespace, names }
@@ -51,7 +58,10 @@ impl Database {
 
     pub fn settings(&self) -> Settings {
         let look_every = Duration::from_millis(100);
-        Settings { look_every, ..Settings::new(&self.namespace, PARTITIONS) }
+        Settings {
+            look_every,
+            ..Settings::new(&self.namespace, PARTITIONS)
+        }
     }
 
     pub fn run(&self, lanes: &Lanes) -> Running {
@@ -64,8 +74,18 @@ impl Database {
 
     pub fn run_logs(&self, logs: Logs, lanes: &Lanes, settings: Settings) -> Running {
         let stop = CancellationToken::new();
-        let task = run(settings.clone(), logs, lanes.codec.clone(), self.pool.clone(), stop.clone());
-        Running { settings, stop, task: tokio::spawn(task) }
+        let task = run(
+            settings.clone(),
+            logs,
+            lanes.codec.clone(),
+            self.pool.clone(),
+            stop.clone(),
+        );
+        Running {
+            settings,
+            stop,
+            task: tokio::spawn(task),
+        }
     }
 
     /// Waits until every read model of events stands at the log's end.
@@ -114,7 +134,10 @@ impl Database {
     async fn table(&self, from: &str) -> Value {
         let rows = format!("select to_jsonb(t) - 'updated_at' as r from {from} t");
         let sql = format!("select coalesce(jsonb_agg(r order by r::text), '[]') from ({rows}) x");
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool).await.unwrap()
+        sqlx::query_scalar(AssertSqlSafe(sql))
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
     }
 
     /// The rows of a view.
@@ -129,7 +152,9 @@ impl Database {
     pub async fn view_where(&self, name: &str, column: &str, value: impl ToString) -> Vec<Value> {
         let value = value.to_string();
         let rows = self.view(name).await;
-        rows.into_iter().filter(|row| row[column].as_str() == Some(&value)).collect()
+        rows.into_iter()
+            .filter(|row| row[column].as_str() == Some(&value))
+            .collect()
     }
 
     pub async fn execute(&self, sql: String) {
@@ -138,9 +163,11 @@ impl Database {
 
     /// Drops what the test made.
     pub async fn drop(self) {
-        self.execute(format!("drop schema if exists {} cascade", self.names.views())).await;
+        self.execute(format!("drop schema if exists {} cascade", self.names.views()))
+            .await;
         for layout in LAYOUTS {
-            self.execute(format!("drop schema if exists {} cascade", self.names.tables(&layout))).await;
+            self.execute(format!("drop schema if exists {} cascade", self.names.tables(&layout)))
+                .await;
         }
     }
 }
@@ -159,13 +186,21 @@ impl Running {
 
     /// What it ends with by itself.
     pub async fn ended(self) -> RunError {
-        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap_err()
+        tokio::time::timeout(PATIENCE, self.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap_err()
     }
 
     pub async fn until(&self, what: &str, mut reached: impl FnMut(&BTreeMap<String, String>) -> bool) {
         let started = clock::monotonic();
         while !reached(&self.settings.health.not_ready()) {
-            assert!(started.elapsed() < PATIENCE, "{what} never came: {:?}", self.settings.health);
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{what} never came: {:?}",
+                self.settings.health
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

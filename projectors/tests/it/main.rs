@@ -3,6 +3,7 @@
 
 mod database;
 mod faults;
+mod kafka;
 mod keys;
 mod lanes;
 mod purchases;
