@@ -1,8 +1,12 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+pub mod config;
 pub mod demo;
 pub mod dev;
+pub mod front_door;
 pub mod init;
 pub mod local;
 pub mod stack;
+pub mod supervisor;
 pub mod token;
+pub mod topology;

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use ops::config::ConfigArgs;
+use ops::dev::{DevArgs, UpArgs};
 use ops::init::InitArgs;
 use ops::token::TokenArgs;
-use ops::{init, stack, token};
+use ops::{config, demo, dev, init, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -24,6 +26,20 @@ enum Command {
     Init(InitArgs),
     /// Mint a bearer token.
     Token(TokenArgs),
+    /// Show every environment variable of every process.
+    Config(ConfigArgs),
+    /// Bring everything up on one port, until Ctrl-C.
+    Dev(DevArgs),
+    /// Bring everything up, sell out a show, and check what came of it.
+    Demo(DemoArgs),
+}
+
+#[derive(Args)]
+struct DemoArgs {
+    #[command(flatten)]
+    up: UpArgs,
+    #[command(flatten)]
+    demo: demo::Args,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +60,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Stack(command) => return stack::run(command).await,
         Command::Init(args) => init::run(args).await?,
         Command::Token(args) => token::run(&args)?,
+        Command::Config(args) => config::run(&args)?,
+        Command::Dev(args) => dev::run(args).await?,
+        Command::Demo(DemoArgs { up, demo }) => {
+            dev::demo(up, demo.exit, |running| demo::run(demo, running)).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -136,9 +136,16 @@ pub fn wait_gone(pid: u32, limit: Duration) -> bool {
     true
 }
 
-/// Whether a process runs; one that ended but was not yet collected by its parent does not.
+/// Whether a process runs. One that ended but was not yet collected by its parent does not, unless it has threads
+/// left, which keep its ports and files open.
 fn runs(pid: u32) -> bool {
-    facts(pid).is_some()
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let has_ended = stat
+        .rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
+    !has_ended || fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
 }
 
 fn pids() -> impl Iterator<Item = u32> {

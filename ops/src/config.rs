@@ -1,0 +1,71 @@
+//! `boxctl config`: every environment variable of every process, as each process itself declares it.
+
+use clap::Args;
+use service_kit::config::{Env, Format, Noted, Unset, Variable};
+use service_kit::env;
+
+use crate::stack;
+use crate::topology::Process;
+
+/// How to show it.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Only this process.
+    #[arg(long, value_enum)]
+    process: Option<Process>,
+    /// Only what has to be set.
+    #[arg(long)]
+    required: bool,
+}
+
+/// Prints the tables.
+///
+/// # Errors
+/// Nobody reads them.
+pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
+    let wanted = |(process, _): &(Option<Process>, Vec<Variable>)| args.process.is_none() || *process == args.process;
+    let shown = |it: &Variable| !args.required || it.unset == Unset::Refused;
+    let table = |(process, variables): (Option<Process>, Vec<Variable>)| {
+        let variables: Vec<Variable> = variables.into_iter().filter(shown).collect();
+        format!("## {}\n\n{}\n", process.map_or("boxctl", Process::binary), env::table(&variables))
+    };
+    stack::print(&sections().into_iter().filter(wanted).map(table).collect::<String>())
+}
+
+/// The variables of every process; without a process, those of boxctl itself.
+pub fn sections() -> Vec<(Option<Process>, Vec<Variable>)> {
+    let services = [Process::CommandApi, Process::Projectors, Process::QueryApi];
+    let services = services.into_iter().map(|process| (Some(process), process.variables()));
+    services.chain([(None, Tool::variables())]).collect()
+}
+
+/// What boxctl itself is told.
+#[derive(Debug)]
+pub struct Tool {
+    /// Where the services' programs are, if they are not beside boxctl.
+    pub programs: Option<String>,
+}
+
+impl Tool {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Noted in `env`.
+    pub fn read(env: &mut Env) -> Result<Self, Noted> {
+        let folder = || Format::new("a folder", |text| Some(text.to_owned()));
+        let programs =
+            env.optional("BOXOFFICE_BIN_DIR", folder(), "The services' programs, if they are not beside boxctl.");
+        // The local stack reads it itself; here it is only told.
+        let cache = env.optional(
+            "BOXOFFICE_SERVERS_CACHE",
+            folder(),
+            "Where the local stack keeps downloaded servers; .local/servers of the checkout if not set.",
+        );
+        cache?;
+        Ok(Self { programs: programs? })
+    }
+
+    fn variables() -> Vec<Variable> {
+        Env::declared(Self::read)
+    }
+}

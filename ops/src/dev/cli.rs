@@ -1,0 +1,178 @@
+//! `boxctl dev` and the frame of `boxctl demo`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
+use domain::value::Role;
+use local_stack::{Endpoints, StackConfig};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{DevOptions, Running, describe, start};
+use crate::topology::{Plan, Process};
+use crate::{local, stack};
+
+/// How long everything may take to be ready.
+const READY: Duration = Duration::from_secs(120);
+
+/// A whole local installation on one port, until Ctrl-C.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    #[command(flatten)]
+    up: UpArgs,
+    /// Show which processes would be started with which settings, and start nothing.
+    #[arg(long)]
+    only_print: bool,
+    /// At the end, take the local stack down, too.
+    #[arg(long)]
+    down: bool,
+}
+
+/// How the installation is brought up.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// The port of the front door on loopback.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Prefix of topics, groups, subjects and Postgres schemas.
+    #[arg(long, default_value = "")]
+    namespace: String,
+    /// Set an environment variable of the services: BOXOFFICE_LOG=debug. See `boxctl config`.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    overrides: Vec<(String, String)>,
+}
+
+impl UpArgs {
+    fn options(self, endpoints: Endpoints) -> anyhow::Result<DevOptions> {
+        let folder = local::folder(&local_stack::find_root()?);
+        Ok(DevOptions {
+            port: Some(self.port),
+            overrides: self.overrides.into_iter().collect(),
+            say: Arc::new(stack::say),
+            ..DevOptions::new(endpoints, self.namespace, folder)
+        })
+    }
+}
+
+/// Brings everything up and keeps it up until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// Something does not come up.
+pub async fn run(args: DevArgs) -> anyhow::Result<()> {
+    let config = StackConfig::local(&local_stack::find_root()?);
+    if args.only_print {
+        let endpoints = local_stack::endpoints(&config)?.context("the stack never ran; start it with `boxctl stack up`")?;
+        return stack::print(&settings(&describe(&args.up.options(endpoints)?)?));
+    }
+    let ran = with(args.up, &config, |running| async move { stay(&running).await }).await;
+    if args.down {
+        let down = tokio::task::spawn_blocking(move || local_stack::down(&config, &mut stack::say));
+        down.await.context("wait for the stack to stop")??;
+    }
+    ran
+}
+
+/// Brings everything up, runs `demo` against it, and stays up afterwards unless told otherwise.
+///
+/// # Errors
+/// Something does not come up, or the demo fails.
+pub async fn demo<F>(up: UpArgs, exit: bool, demo: impl FnOnce(Running) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let config = StackConfig::local(&local_stack::find_root()?);
+    with(up, &config, |running| async move {
+        demo(running.clone()).await?;
+        match exit {
+            true => Ok(()),
+            false => stay(&running).await,
+        }
+    })
+    .await
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// Signals cannot be listened to.
+pub async fn stop_asked() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Runs `work` with everything up, and stops it in order afterwards, also at Ctrl-C.
+async fn with<F>(up: UpArgs, config: &StackConfig, work: impl FnOnce(Running) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let config = config.clone();
+    let endpoints = stack::up(config).await?;
+    let running = start(up.options(endpoints)?).await?;
+    let ran = tokio::select! {
+        ran = ready_then(&running, work) => ran,
+        asked = stop_asked() => asked,
+    };
+    running.stop().await;
+    ran
+}
+
+async fn ready_then<F>(running: &Running, work: impl FnOnce(Running) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    running.wait_ready(READY).await?;
+    work(running.clone()).await
+}
+
+/// Says where everything is, and never returns.
+async fn stay(running: &Running) -> anyhow::Result<()> {
+    stack::print(&welcome(running)?)?;
+    std::future::pending().await
+}
+
+fn welcome(running: &Running) -> anyhow::Result<String> {
+    let base = running.base_url();
+    let token = running.token("local", &[Role::Organizer, Role::Admin])?;
+    let rows = [
+        ("shop", format!("{base}   (read side: {base}/docs)")),
+        ("write side", format!("{}   (its documents: {0}/docs)", running.command_url())),
+        ("read side", running.query_url()),
+        ("projectors", format!("{}/readyz", running.url(Process::Projectors))),
+        ("payments", format!("{}/_control/summary", running.sandbox_url())),
+        ("kafka", running.endpoints().kafka.clone()),
+        ("registry", running.endpoints().registry.clone()),
+        ("postgres", running.endpoints().postgres.clone()),
+        ("logs", running.plan().folder.join("logs").display().to_string()),
+    ];
+    let mut text = String::new();
+    rows.iter().try_for_each(|(name, value)| writeln!(text, "{name:<12}{value}")).map_err(|error| anyhow!(error))?;
+    Ok(format!("{text}\nA token of an organizer who is admin, too, good for a day:\n{token}\n\nCtrl-C ends it.\n"))
+}
+
+/// Every process with its settings; secrets are named only.
+fn settings(plan: &Plan) -> String {
+    let secret = |name: &str| name.ends_with("_KEY") || name.ends_with("_SECRET");
+    let mut text = String::new();
+    for process in Process::ALL {
+        text += &format!("{} ({})\n", process.binary(), plan.url(process));
+        for (name, value) in plan.environment(process) {
+            let shown = if secret(&name) { "…" } else { value.as_str() };
+            text += &format!("  {name}={shown}\n");
+        }
+    }
+    text + &format!("front door {}\nsecrets in {}\n", plan.base_url, plan.folder.join("secrets.json").display())
+}
+
+fn pair(text: &str) -> Result<(String, String), anyhow::Error> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => bail!("expected NAME=VALUE"),
+    }
+}

@@ -1,0 +1,168 @@
+//! A whole local installation: topics, the payment sandbox, the three services and a front door on one port.
+//!
+//! The services are processes of their own, kept running; only the front door is in this process.
+
+mod cli;
+mod readiness;
+mod running;
+
+pub use cli::{DevArgs, UpArgs, demo, run, stop_asked};
+pub use running::Running;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use event_log::kafka::KafkaSettings;
+use event_log::topics::{self, Layout};
+use local_stack::Endpoints;
+use service_kit::config::Env;
+use tokio::net::TcpListener;
+
+use crate::config::Tool;
+use crate::front_door::{self, Upstreams};
+use crate::init::LOCAL_PARTITIONS;
+use crate::local::LocalSecrets;
+use crate::supervisor::{self, Policy, Say, Spawner};
+use crate::topology::{self, Plan, Ports, Process};
+
+/// What to bring up. The stack is up already.
+#[derive(Clone)]
+pub struct DevOptions {
+    /// The stack.
+    pub endpoints: Endpoints,
+    /// Prefix of topics, groups, subjects and schemas; lets installations share a stack.
+    pub namespace: String,
+    /// Partitions of every event topic.
+    pub partitions: u32,
+    /// Where secrets, logs and process ids are kept; one installation at a time.
+    pub folder: PathBuf,
+    /// The front door's port on loopback; a free one if left out.
+    pub port: Option<u16>,
+    /// Environment variables of the processes, `BOXOFFICE_…` or `SANDBOX_…`; they win over ours.
+    pub overrides: BTreeMap<String, String>,
+    /// When ended processes are started again.
+    pub policy: Policy,
+    /// Where progress is told.
+    pub say: Say,
+}
+
+impl DevOptions {
+    /// Four partitions, a free port, and silence.
+    pub fn new(endpoints: Endpoints, namespace: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            endpoints,
+            namespace: namespace.into(),
+            partitions: LOCAL_PARTITIONS,
+            folder: folder.into(),
+            port: None,
+            overrides: BTreeMap::new(),
+            policy: Policy::default(),
+            say: Arc::new(|_| {}),
+        }
+    }
+}
+
+impl std::fmt::Debug for DevOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DevOptions").field("namespace", &self.namespace).field("folder", &self.folder).finish()
+    }
+}
+
+/// Makes the topics and starts everything; [`Running::wait_ready`] waits until it can do its work.
+///
+/// # Errors
+/// Another installation uses the folder, the port is taken, a program is missing, or the stack does not answer.
+pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
+    // An Err only says that the process has installed one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let lock = lock(&options.folder)?;
+    let programs = programs()?;
+    let (folder, say) = (options.folder.join("run"), Arc::clone(&options.say));
+    tokio::task::spawn_blocking(move || supervisor::end_all(&folder, &*say)).await.context("clean up")??;
+    let listener = listen(options.port).await?;
+    let plan = plan(&options, &listener)?;
+    make_topics(&options).await?;
+    let spawner = Spawner::start().context("start the thread that starts processes")?;
+    if !spawner.ends_children() {
+        (options.say)("setpriv is missing: if boxctl is killed, its services run on until the next start ends them");
+    }
+    let upstreams = Upstreams {
+        command: authority(&plan, Process::CommandApi)?,
+        query: authority(&plan, Process::QueryApi)?,
+    };
+    let router = front_door::router(upstreams, front_door::Limits::default());
+    Ok(Running::start(plan, &programs, listener, router, (spawner, options.policy), options.say, lock))
+}
+
+/// What would be started, without starting anything.
+///
+/// # Errors
+/// An override is of no use, or the folder cannot be written.
+pub fn describe(options: &DevOptions) -> anyhow::Result<Plan> {
+    make_plan(options, options.port.unwrap_or(0))
+}
+
+fn plan(options: &DevOptions, listener: &TcpListener) -> anyhow::Result<Plan> {
+    make_plan(options, listener.local_addr().context("ask for the front door's address")?.port())
+}
+
+fn make_plan(options: &DevOptions, port: u16) -> anyhow::Result<Plan> {
+    let folder = &options.folder;
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let plan = Plan {
+        endpoints: options.endpoints.clone(),
+        namespace: options.namespace.clone(),
+        partitions: options.partitions,
+        base_url: format!("http://127.0.0.1:{port}"),
+        ports: Ports::of(folder)?,
+        secrets: LocalSecrets::of(folder)?,
+        overrides: options.overrides.clone(),
+        folder: folder.clone(),
+    };
+    plan.check()?;
+    Ok(plan)
+}
+
+fn programs() -> anyhow::Result<PathBuf> {
+    let tool = Env::from_process().read(Tool::read)?;
+    topology::programs(tool.programs.as_deref().map(Path::new))
+}
+
+async fn make_topics(options: &DevOptions) -> anyhow::Result<()> {
+    let DevOptions { endpoints, namespace, partitions, .. } = options;
+    let settings = KafkaSettings::new(&endpoints.kafka, namespace, "boxctl");
+    let report = topics::init(&settings, &endpoints.registry, Layout::local(*partitions)).await;
+    let report = report.with_context(|| format!("make the topics in Kafka at {}", endpoints.kafka))?;
+    if !report.created.is_empty() || !report.copied.is_empty() {
+        let (topics, schemas) = (report.created.len(), report.copied.len());
+        (options.say)(&format!("topics: {topics} created, {schemas} schemas registered"));
+    }
+    Ok(())
+}
+
+async fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
+    let address = (Ipv4Addr::LOCALHOST, port.unwrap_or(0));
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("listen on 127.0.0.1:{}; --port takes another", address.1))
+}
+
+fn authority(plan: &Plan, process: Process) -> anyhow::Result<http::uri::Authority> {
+    let text = format!("127.0.0.1:{}", plan.ports.get(process));
+    text.parse().with_context(|| format!("{text} is no address"))
+}
+
+/// Locked as long as the file is open, also if we are killed.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another boxctl uses {}; end it first", folder.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+    }
+}
