@@ -131,6 +131,8 @@ impl Names {
 /// Whatever the database says.
 pub async fn ensure(pool: &PgPool, names: &Names) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
+    // What exists is no news.
+    execute(&mut tx, "set local client_min_messages to warning".to_owned()).await?;
     // `create if not exists` of two processes at once would fail in one of them.
     sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
         .bind(&names.base)

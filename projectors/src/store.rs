@@ -61,9 +61,8 @@ impl Store {
         schema::ensure(&self.pool, &self.names).await
     }
 
-    /// Creates what is missing, and gives the positions to go on from.
+    /// The positions to go on from.
     pub(crate) async fn load(&self, places: &[Partition]) -> Result<Vec<Position>, sqlx::Error> {
-        self.ensure().await?;
         let mut tx = self.begin().await?;
         let positions = checkpoints::load(&mut tx, places).await?;
         tx.commit().await?;

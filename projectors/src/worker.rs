@@ -53,6 +53,8 @@ pub(crate) struct Worker<M> {
     light: Light,
     pace: Pace,
     places: Vec<Partition>,
+    /// Whether tables and views were made, as far as known.
+    prepared: bool,
     model: PhantomData<M>,
 }
 
@@ -74,6 +76,7 @@ impl<M: ReadModel> Worker<M> {
             light,
             pace,
             places,
+            prepared: false,
             model: PhantomData,
         }
     }
@@ -97,7 +100,7 @@ impl<M: ReadModel> Worker<M> {
     async fn load(&mut self) -> Vec<Position> {
         let mut backoff = Backoff::default();
         loop {
-            match self.store.load(&self.places).await {
+            match self.try_load().await {
                 Ok(positions) if positions.len() == self.places.len() => {
                     self.light.database_answers();
                     self.light.reloaded();
@@ -108,9 +111,24 @@ impl<M: ReadModel> Worker<M> {
                 }
                 // Emptied between two statements.
                 Ok(_) => {}
-                Err(error) => self.light.database_fails("load the checkpoints", &error),
+                Err(error) => self.failed("load the checkpoints", &error),
             }
             backoff.wait().await;
+        }
+    }
+
+    async fn try_load(&mut self) -> Result<Vec<Position>, sqlx::Error> {
+        if !self.prepared {
+            self.store.ensure().await?;
+            self.prepared = true;
+        }
+        self.store.load(&self.places).await
+    }
+
+    fn failed(&mut self, attempted: &str, error: &sqlx::Error) {
+        self.light.database_fails(attempted, error);
+        if is_missing(error) {
+            self.prepared = false;
         }
     }
 
@@ -208,8 +226,8 @@ impl<M: ReadModel> Worker<M> {
                     return false;
                 }
                 Err(error) => {
-                    self.light.database_fails("write a batch", &error);
-                    if is_missing(&error) {
+                    self.failed("write a batch", &error);
+                    if !self.prepared {
                         return false;
                     }
                 }
@@ -228,8 +246,8 @@ impl<M: ReadModel> Worker<M> {
                 stored == expected
             }
             Ok(Err(error)) => {
-                self.light.database_fails("look at the checkpoints", &error);
-                !is_missing(&error)
+                self.failed("look at the checkpoints", &error);
+                self.prepared
             }
             Err(_) => {
                 self.light
