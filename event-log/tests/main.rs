@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod contract;
+mod driver;
 mod kafka_log;
 mod memory_log;
 mod protocol;
+mod simulation;
 mod support;
 mod topics;
 mod validity;

@@ -59,6 +59,26 @@ fn the_first_claim_takes_an_empty_log() {
 }
 
 #[test]
+fn the_claims_own_report_may_come_late() {
+    let world = World::new();
+    let log = world.log();
+    let mut rig = Rig::new(&world, &log, "one");
+    rig.log.deliver(AT);
+    rig.take();
+    rig.log.land(AT, 1);
+    rig.log.deliver(AT);
+    rig.take();
+    assert!(rig.serves(), "it has read its claim");
+    rig.submit(open(0, 1));
+    rig.step();
+    rig.log.report(AT);
+    rig.take();
+    assert!(rig.serves() && rig.told.is_empty(), "{:?}", rig.doubts);
+    rig.run();
+    assert_eq!(rig.outcomes(), [(0, "done")]);
+}
+
+#[test]
 fn nothing_is_answered_before_it_is_acknowledged() {
     let (_, log, mut rig) = opened(10);
     rig.submit(reserve(1, 1));

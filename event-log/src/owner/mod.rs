@@ -323,7 +323,8 @@ impl<A: Root, R> Owner<A, R> {
     /// Takes delivery reports, in order of `seq`.
     pub fn delivered(&mut self, reports: Vec<Delivered>, now: Now) -> Vec<Output<A, R>> {
         for report in reports {
-            if self.phase != Phase::Serving || report.claim != self.head.position.claim {
+            // The claim's own report says nothing new: it was read back, and often comes after that.
+            if self.phase != Phase::Serving || report.claim != self.head.position.claim || report.seq == 0 {
                 continue;
             }
             let expected = self.claimed_at + i64::try_from(report.seq).expect("a claim has less than 2^63 records");
