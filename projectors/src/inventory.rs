@@ -271,3 +271,83 @@ impl Changes {
         Ok(query.execute(tx).await?.rows_affected())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::OrderId;
+    use domain::inventory::{CapacityChanged, PriceChanged, ReleaseReason, ReservationConfirmed, ReservationReleased};
+    use domain::value::{Line, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_collapses_to_one_row_a_class() {
+        let (show, ticket_class, order) = (ShowId::default(), TicketClassId::default(), OrderId::default());
+        let lines = vec![Line {
+            ticket_class,
+            quantity: 3,
+        }];
+        let confirmed = ReservationConfirmed {
+            show,
+            order,
+            attempt: 1,
+            lines: lines.clone(),
+        };
+        let released = |confirmed| {
+            let (lines, reason) = (lines.clone(), ReleaseReason::ByBuyer);
+            inventory::Event::ReservationReleased(ReservationReleased {
+                show,
+                order,
+                attempt: 1,
+                lines,
+                confirmed,
+                reason,
+            })
+        };
+        let events = [
+            inventory::Event::ReservationConfirmed(confirmed.clone()),
+            inventory::Event::ReservationConfirmed(confirmed),
+            released(true),
+            released(false),
+            inventory::Event::PriceChanged(PriceChanged {
+                show,
+                ticket_class,
+                price: 5,
+            }),
+            inventory::Event::PriceChanged(PriceChanged {
+                show,
+                ticket_class,
+                price: 7,
+            }),
+            inventory::Event::CapacityChanged(CapacityChanged {
+                show,
+                ticket_class,
+                capacity: 9,
+            }),
+        ];
+        let mut changes = Changes::default();
+        for (at, event) in (1..).zip(&events) {
+            changes.fold(&meta(at), event);
+        }
+        let moves = Moves {
+            price: Some(7),
+            capacity: Some(9),
+            reserved: -9,
+            sold: 3,
+        };
+        assert_eq!(changes.moves, BTreeMap::from([((show, ticket_class), moves)]));
+        assert_eq!(changes.sales[&show].as_of_us, 7);
+    }
+
+    fn meta(at: i64) -> Meta {
+        Meta {
+            event_id: Uuid::nil(),
+            occurred_at: Timestamp(at),
+            version: at,
+            correlation_id: Uuid::nil(),
+            causation_id: Uuid::nil(),
+            actor: "system".to_owned(),
+        }
+    }
+}
