@@ -36,11 +36,11 @@ pub enum Replication {
 
 /// What the environment says about where.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     kafka: Option<String>,
     registry: Option<String>,
-    namespace: String,
-    partitions: Option<u32>,
+    pub(crate) namespace: String,
+    pub(crate) partitions: Option<u32>,
 }
 
 impl Place {
@@ -56,6 +56,19 @@ impl Place {
         }
         Ok(Self { kafka, registry, namespace: namespace?, partitions: partitions? })
     }
+
+    pub(crate) fn from_environment() -> anyhow::Result<Self> {
+        Ok(Env::from_process().read(Self::read)?)
+    }
+
+    /// Kafka and the registry: those of the environment, or of the local stack, which is started.
+    pub(crate) async fn servers(&self) -> anyhow::Result<(String, String)> {
+        if let Some(both) = self.kafka.clone().zip(self.registry.clone()) {
+            return Ok(both);
+        }
+        let Endpoints { kafka, registry, .. } = stack::up(StackConfig::local(&local_stack::find_root()?)).await?;
+        Ok((kafka, registry))
+    }
 }
 
 /// Makes it and prints what was made.
@@ -63,14 +76,8 @@ impl Place {
 /// # Errors
 /// A setting is wrong, something does not answer, or is there but wrong.
 pub async fn run(args: InitArgs) -> anyhow::Result<()> {
-    let place = Env::from_process().read(Place::read)?;
-    let (kafka, registry) = match place.kafka.zip(place.registry) {
-        Some(both) => both,
-        None => {
-            let Endpoints { kafka, registry, .. } = stack::up(StackConfig::local(&local_stack::find_root()?)).await?;
-            (kafka, registry)
-        }
-    };
+    let place = Place::from_environment()?;
+    let (kafka, registry) = place.servers().await?;
     let layout = layout(args.replication, args.partitions.or(place.partitions));
     let settings = KafkaSettings::new(&kafka, &place.namespace, "boxctl");
     let report = topics::init(&settings, &registry, layout)

@@ -1,11 +1,13 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+pub mod check;
 pub mod config;
 pub mod demo;
 pub mod dev;
 pub mod front_door;
 pub mod init;
 pub mod local;
+pub mod log;
 pub mod stack;
 pub mod supervisor;
 pub mod token;

@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
 use ops::init::InitArgs;
+use ops::log::LogArgs;
 use ops::token::TokenArgs;
-use ops::{config, demo, dev, init, stack, token};
+use ops::{config, demo, dev, init, log, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -28,6 +29,8 @@ enum Command {
     Token(TokenArgs),
     /// Show every environment variable of every process.
     Config(ConfigArgs),
+    /// Show the records of a partition with the verdict of every reader.
+    Log(LogArgs),
     /// Bring everything up on one port, until Ctrl-C.
     Dev(DevArgs),
     /// Bring everything up, sell out a show, and check what came of it.
@@ -61,6 +64,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(args).await?,
         Command::Token(args) => token::run(&args)?,
         Command::Config(args) => config::run(&args)?,
+        Command::Log(args) => log::run(&args).await?,
         Command::Dev(args) => dev::run(args).await?,
         Command::Demo(DemoArgs { up, demo }) => {
             dev::demo(up, demo.exit, |running| demo::run(demo, running)).await?;
