@@ -1,0 +1,77 @@
+//! `boxctl check`: the laws of a box office that runs.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use local_stack::{Endpoints, StackConfig};
+use service_kit::config::{Env, Noted};
+use service_kit::env;
+
+use super::Checker;
+use crate::init::LOCAL_PARTITIONS;
+use crate::stack;
+
+/// What to check. Where: BOXOFFICE_KAFKA, BOXOFFICE_REGISTRY and BOXOFFICE_POSTGRES, or the local stack.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Prefix of topics and Postgres schemas [default: BOXOFFICE_NAMESPACE].
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Where the payment sandbox is, if its statement is to be compared, too.
+    #[arg(long, value_name = "URL")]
+    sandbox: Option<String>,
+    /// Check again for so many seconds until every law holds: while orders are under way, some are broken for a moment.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    within: u64,
+}
+
+struct Place {
+    endpoints: Option<Endpoints>,
+    namespace: String,
+    partitions: u32,
+}
+
+impl Place {
+    fn read(env: &mut Env) -> Result<Self, Noted> {
+        let kafka = env.optional("BOXOFFICE_KAFKA", env::hosts(), "Kafka's bootstrap servers.");
+        let registry = env.optional("BOXOFFICE_REGISTRY", env::url(), "The schema registry (Confluent API).");
+        let postgres = env.optional("BOXOFFICE_POSTGRES", env::secret_text("a postgres:// URL"), "The read models.");
+        let namespace = env.with_default("BOXOFFICE_NAMESPACE", "", env::name(), "Prefix of topics and schemas.");
+        let partitions = env.optional("BOXOFFICE_PARTITIONS", env::whole(1..=1024), "Partitions of event topics.");
+        let endpoints = match (kafka?, registry?, postgres?) {
+            (Some(kafka), Some(registry), Some(postgres)) => Some(Endpoints { kafka, registry, postgres }),
+            (None, None, None) => None,
+            _ => {
+                let expected = "all of BOXOFFICE_KAFKA, _REGISTRY and _POSTGRES, or none for the local stack";
+                return Err(env.refuse("BOXOFFICE_KAFKA", "is set only with some of the others", expected));
+            }
+        };
+        Ok(Self { endpoints, namespace: namespace?, partitions: partitions?.unwrap_or(LOCAL_PARTITIONS) })
+    }
+}
+
+/// Checks and prints the report; ends with 1 if a law does not hold.
+///
+/// # Errors
+/// A setting is wrong, or something does not answer.
+pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let place = Env::from_process().read(Place::read)?;
+    let endpoints = match place.endpoints {
+        Some(endpoints) => endpoints,
+        None => local_stack::endpoints(&StackConfig::local(&local_stack::find_root()?))?
+            .context("the local stack never ran; start it with `boxctl stack up`")?,
+    };
+    let namespace = args.namespace.unwrap_or(place.namespace);
+    let checker = Checker::connect(&endpoints, &namespace, place.partitions, args.sandbox.as_deref()).await?;
+    let (report, _) = checker.settle(None, Duration::from_secs(args.within), |_| true).await?;
+    match args.json {
+        true => stack::print(&(serde_json::to_string_pretty(&report)? + "\n"))?,
+        false => stack::print(&report.text())?,
+    }
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,126 @@
+//! Everything that the log says, folded record by record: what counts, what does not, and what it adds up to.
+
+use std::collections::BTreeMap;
+
+use domain::event::Event;
+use domain::ids::ShowId;
+use domain::root::Context;
+use event_log::log::Partition;
+use event_log::validity::Void;
+use uuid::Uuid;
+
+use super::report::Faults;
+use super::sales::Sales;
+use super::stock::Stock;
+
+/// What one partition is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records read.
+    pub records: u64,
+    /// Valid events.
+    pub events: u64,
+    /// Commands that wrote something.
+    pub commands: u64,
+    /// Valid claims: 1 for the first owner, 1 more for every take-over.
+    pub claims: u64,
+    /// Valid barriers.
+    pub barriers: u64,
+    /// Valid watermarks of sagas.
+    pub settled: u64,
+    /// Records of a term that was over.
+    pub old_term: u64,
+    /// Records whose sequence number had been seen.
+    pub duplicates: u64,
+    /// Records after one that is missing.
+    pub after_hole: u64,
+    /// Events of a command whose others never came: in doubt, and decided by the next claim.
+    pub unfinished: u64,
+}
+
+impl Counts {
+    /// How many records do not count.
+    pub fn void(&self) -> u64 {
+        self.old_term + self.duplicates + self.after_hole + self.unfinished
+    }
+
+    /// Counts a record that does not count.
+    pub fn skip(&mut self, void: Void) {
+        *match void {
+            Void::OldTerm => &mut self.old_term,
+            Void::Duplicate => &mut self.duplicates,
+            Void::AfterHole => &mut self.after_hole,
+        } += 1;
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self {
+            records: self.records + others.records,
+            events: self.events + others.events,
+            commands: self.commands + others.commands,
+            claims: self.claims + others.claims,
+            barriers: self.barriers + others.barriers,
+            settled: self.settled + others.settled,
+            old_term: self.old_term + others.old_term,
+            duplicates: self.duplicates + others.duplicates,
+            after_hole: self.after_hole + others.after_hole,
+            unfinished: self.unfinished + others.unfinished,
+        }
+    }
+}
+
+/// Everything that the log says.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Each partition's records.
+    pub partitions: BTreeMap<Partition, Counts>,
+    /// What is wrong with the log itself.
+    pub history: Faults,
+    /// The stock.
+    pub stock: Stock,
+    /// Orders, payments and tickets.
+    pub sales: Sales,
+    /// Names of shows.
+    pub shows: BTreeMap<ShowId, String>,
+    versions: BTreeMap<(Context, Uuid), u64>,
+}
+
+impl Facts {
+    /// Takes an event in. Events of one topic come in the order of their partition; topics may come in any order.
+    pub fn fold(&mut self, event: &Event) {
+        match event {
+            Event::Show(event) => {
+                if let domain::show::Event::ShowCreated(created) = event {
+                    self.shows.insert(created.show, created.details.name.clone());
+                }
+            }
+            Event::Inventory(event) => self.stock.fold(event),
+            Event::Order(event) => self.sales.fold_order(event),
+            Event::Payment(event) => self.sales.fold_payment(event),
+            Event::Ticket(event) => self.sales.fold_ticket(event),
+        }
+    }
+
+    /// Notes the version that an event gave to its aggregate: 1, 2, 3, …; a gap is a lost event, a repetition one that
+    /// was applied twice.
+    pub fn version(&mut self, event: &Event, version: u64) {
+        let key = (event.context(), event.aggregate());
+        let known = self.versions.insert(key, version).unwrap_or(0);
+        if version != known + 1 {
+            let (name, id) = (event.name(), event.aggregate());
+            self.history.add(format!("{name} of {id} gives it version {version} after {known}"));
+        }
+    }
+
+    /// All partitions together.
+    pub fn counts(&self) -> Counts {
+        self.partitions.values().fold(Counts::default(), |sum, counts| sum.and(counts))
+    }
+
+    /// How many aggregates there are.
+    pub fn aggregates(&self) -> usize {
+        self.versions.len()
+    }
+}

@@ -1,0 +1,135 @@
+//! Recomputes a box office's laws from the log itself, from Postgres, and from the payment provider's statement.
+//!
+//! It shares with the services how records are judged and decoded, and nothing of what they mean: sums of its own.
+
+mod cli;
+mod facts;
+mod laws;
+mod postgres;
+mod read;
+mod report;
+mod sales;
+mod statement;
+mod stock;
+mod sums;
+#[cfg(test)]
+mod tests;
+
+pub use cli::{CheckArgs, run};
+pub use facts::{Counts, Facts};
+pub use laws::{Purse, check as from_facts, promised, purses};
+pub use postgres::from_postgres;
+pub use read::from_log;
+pub use report::{Faults, Law, Report, money};
+pub use sales::{Key, Order, Payment, Sales};
+pub use statement::{Transfer, compare as compare_statement, fetch as fetch_statement};
+pub use stock::{Class, Hold, HoldState, Stock};
+pub use sums::{Sums, compare};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use event_log::kafka::{KafkaLog, KafkaSettings};
+use event_log::log::Log;
+use event_log::topics;
+use local_stack::Endpoints;
+use schemas::{Codec, Registry};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::time::{Instant, sleep, timeout};
+
+/// The stack has to answer within so long.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Between two looks at a box office that has not come to rest.
+const STEP: Duration = Duration::from_millis(500);
+
+/// What a client was promised: orders that were acknowledged, and tickets that were handed out.
+#[derive(Debug, Clone, Default)]
+pub struct Promised {
+    /// Every order that was answered with 200 or 201.
+    pub orders: Vec<Key>,
+    /// Every ticket that was handed out, with its order.
+    pub tickets: Vec<(domain::ids::OrderId, domain::ids::TicketId)>,
+}
+
+/// A box office that can be checked; connections are kept between checks.
+pub struct Checker {
+    log: Arc<dyn Log>,
+    codec: Codec,
+    pool: PgPool,
+    http: reqwest::Client,
+    namespace: String,
+    partitions: u32,
+    sandbox_url: Option<String>,
+}
+
+impl std::fmt::Debug for Checker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checker").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Checker {
+    /// Connects. Without a sandbox there is no statement to be compared.
+    ///
+    /// # Errors
+    /// The stack does not answer within 30 s, or its topics are not ours.
+    pub async fn connect(
+        endpoints: &Endpoints,
+        namespace: &str,
+        partitions: u32,
+        sandbox_url: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let kafka = KafkaSettings::new(&endpoints.kafka, namespace, "boxctl-check");
+        let ids = timeout(ANSWER, topics::check(&kafka, &endpoints.registry, partitions));
+        let ids = ids.await.context("Kafka or the registry does not answer")??;
+        let codec = Codec::new(ids, Registry::new(&endpoints.registry)?);
+        let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(ANSWER).connect_lazy(&endpoints.postgres)?;
+        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().context("make an HTTP client")?;
+        let log: Arc<dyn Log> = Arc::new(KafkaLog::connect(kafka)?);
+        let (namespace, sandbox_url) = (namespace.to_owned(), sandbox_url.map(str::to_owned));
+        Ok(Self { log, codec, pool, http, namespace, partitions, sandbox_url })
+    }
+
+    /// Checks once, as things are now.
+    ///
+    /// # Errors
+    /// Something does not answer.
+    pub async fn check(&self, promised_to: Option<&Promised>) -> anyhow::Result<(Report, Facts)> {
+        let facts = from_log(Arc::clone(&self.log), &self.codec, self.partitions).await?;
+        let mut report = from_facts(&facts);
+        if let Some(Promised { orders, tickets }) = promised_to {
+            report.laws.push(promised(&facts, orders, tickets));
+        }
+        let views = from_postgres(&self.pool, &self.namespace).await.context("ask Postgres")?;
+        report.laws.push(compare(&Sums::of(&facts), &views));
+        if let Some(url) = &self.sandbox_url {
+            let transfers = fetch_statement(&self.http, url).await?;
+            report.laws.push(compare_statement(&facts, &transfers));
+        }
+        Ok((report, facts))
+    }
+
+    /// Checks again and again until every law holds and `at_rest` is satisfied, or the time is over; gives the last
+    /// report. While orders are under way, laws about several topics may be broken for a moment.
+    ///
+    /// # Errors
+    /// Something does not answer until the time is over.
+    pub async fn settle(
+        &self,
+        promised_to: Option<&Promised>,
+        limit: Duration,
+        at_rest: impl Fn(&Facts) -> bool,
+    ) -> anyhow::Result<(Report, Facts)> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let checked = self.check(promised_to).await;
+            let done = matches!(&checked, Ok((report, facts)) if report.holds() && at_rest(facts));
+            if done || Instant::now() >= deadline {
+                return checked;
+            }
+            sleep(STEP).await;
+        }
+    }
+}

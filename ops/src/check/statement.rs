@@ -1,0 +1,65 @@
+//! The provider's statement, held against the movements of money in the log: to the unit.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use super::facts::Facts;
+use super::report::{Faults, Law, money};
+
+/// One transfer as the bank has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Transfer {
+    /// The bank's reference.
+    pub reference: String,
+    /// Whole units of the currency.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    transfers: Vec<Transfer>,
+}
+
+/// Asks the payment sandbox for every transfer there ever was.
+///
+/// # Errors
+/// It does not answer, or not in its own words.
+pub async fn fetch(http: &reqwest::Client, sandbox_url: &str) -> anyhow::Result<Vec<Transfer>> {
+    let url = format!("{sandbox_url}/_control/statement?format=json");
+    let answer = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
+    let answer: Answer = answer.context("ask the sandbox for its statement")?.json().await.context("read the statement")?;
+    Ok(answer.transfers)
+}
+
+/// Every transfer is in the log exactly once, applied or set aside, and nothing else is.
+pub fn compare(facts: &Facts, transfers: &[Transfer]) -> Law {
+    let mut faults = Faults::default();
+    let mut banked: BTreeMap<&str, &Transfer> = BTreeMap::new();
+    for transfer in transfers {
+        if banked.insert(&transfer.reference, transfer).is_some() {
+            faults.add(format!("the statement has {} twice", transfer.reference));
+        }
+    }
+    for (reference, transfer) in &banked {
+        match facts.sales.movements.get(*reference) {
+            None => faults.add(format!("{reference}: {} {} never reached the log", transfer.amount, transfer.currency)),
+            Some(ours) if ours.amount == transfer.amount && ours.currency.as_str() == transfer.currency => {}
+            Some(ours) => faults.add(format!(
+                "{reference}: {} {} on the statement, {} {} in the log",
+                transfer.amount, transfer.currency, ours.amount, ours.currency
+            )),
+        }
+    }
+    for (reference, ours) in facts.sales.movements.iter().filter(|(known, _)| !banked.contains_key(known.as_str())) {
+        faults.add(format!("{reference}: {} {} in the log, but not on the statement", ours.amount, ours.currency));
+    }
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    transfers.iter().for_each(|it| *sums.entry(&it.currency).or_default() += it.amount);
+    let sums: Vec<String> = sums.iter().map(|(currency, sum)| money(*sum, currency)).collect();
+    let numbers = format!("{} transfers, {}", transfers.len(), sums.join(" + "));
+    Law::new("the provider's statement equals the log", numbers, faults)
+}

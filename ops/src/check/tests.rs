@@ -1,0 +1,435 @@
+//! A good purchase holds every law; every way in which a log could be wrong breaks the law that is meant to see it.
+
+use domain::event::Event;
+use domain::ids::{OrderId, PaymentId, PersonId, ShowId, TicketClassId, TicketId};
+use domain::inventory::{
+    Checkout, ReleaseReason, ReservationConfirmed, ReservationReleased, SalesOpened, TicketsReserved,
+};
+use domain::order::{CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderPaid};
+use domain::payment::{
+    PaymentCompleted, PaymentExpired, PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined,
+    PaymentRequested, QuarantineReason, RefundRequested, RefundWhy,
+};
+use domain::show::ClassTerms;
+use domain::ticket::{IssuedTicket, TicketsIssued};
+use domain::value::{Currency, Fingerprint, Line, PricedLine, Provider, Sealed, Timestamp};
+use domain::{inventory, order, payment, ticket};
+use uuid::Uuid;
+
+use super::{Facts, Sums, Transfer, compare, compare_statement, from_facts, promised};
+
+const SHOW: ShowId = ShowId(Uuid::from_u128(0x51));
+const CLASS: TicketClassId = TicketClassId(Uuid::from_u128(0xc1));
+const PRICE: i64 = 100;
+
+fn order(n: u128) -> OrderId {
+    OrderId(Uuid::from_u128(n))
+}
+
+fn paying(n: u128) -> PaymentId {
+    PaymentId(Uuid::from_u128(0xa00 + n))
+}
+
+fn vnd() -> Currency {
+    "VND".parse().unwrap()
+}
+
+fn lines(quantity: i32) -> Vec<PricedLine> {
+    vec![PricedLine { ticket_class: CLASS, quantity, unit_price: PRICE }]
+}
+
+fn bare(quantity: i32) -> Vec<Line> {
+    vec![Line { ticket_class: CLASS, quantity }]
+}
+
+fn total(quantity: i32) -> i64 {
+    PRICE * i64::from(quantity)
+}
+
+fn opened(capacity: i64) -> Event {
+    let terms = ClassTerms {
+        ticket_class: CLASS,
+        name: "GA".to_owned(),
+        price: PRICE,
+        capacity,
+        sale_starts_at: None,
+        sale_ends_at: None,
+        max_per_order: 10,
+    };
+    let (organizer, currency) = ("account:o".to_owned(), vnd());
+    inventory::Event::from(SalesOpened { show: SHOW, organizer, currency, pay_within_s: 20, classes: vec![terms] }).into()
+}
+
+fn reserved(n: u128, quantity: i32) -> Event {
+    reserved_again(n, quantity, 1)
+}
+
+fn reserved_again(n: u128, quantity: i32, attempt: i32) -> Event {
+    let checkout = Checkout {
+        session: None,
+        person: PersonId::default(),
+        principal: "guest:1".to_owned(),
+        code: "ABCDEFGHJK".to_owned(),
+        buyer: Sealed::default(),
+        email_hash: String::new(),
+        payment: None,
+        fingerprint: Fingerprint::default(),
+    };
+    let reserved = TicketsReserved {
+        show: SHOW,
+        order: order(n),
+        attempt,
+        organizer: "account:o".to_owned(),
+        lines: lines(quantity),
+        currency: vnd(),
+        total: total(quantity),
+        pay_by: Timestamp(0),
+        hold_until: Timestamp(0),
+        checkout: (attempt == 1).then_some(checkout),
+    };
+    inventory::Event::from(reserved).into()
+}
+
+fn confirmed(n: u128, quantity: i32) -> Event {
+    let confirmed = ReservationConfirmed { show: SHOW, order: order(n), attempt: 1, lines: bare(quantity) };
+    inventory::Event::from(confirmed).into()
+}
+
+fn released(n: u128, quantity: i32, confirmed: bool) -> Event {
+    let reason = if confirmed { ReleaseReason::Refunded } else { ReleaseReason::Expired };
+    let lines = bare(quantity);
+    let released = ReservationReleased { show: SHOW, order: order(n), attempt: 1, lines, confirmed, reason };
+    inventory::Event::from(released).into()
+}
+
+fn created(n: u128, quantity: i32) -> Event {
+    let created = OrderCreated {
+        order: order(n),
+        show: SHOW,
+        organizer: "account:o".to_owned(),
+        person: PersonId::default(),
+        principal: "guest:1".to_owned(),
+        code: "ABCDEFGHJK".to_owned(),
+        lines: lines(quantity),
+        currency: vnd(),
+        total: total(quantity),
+        created_at: Timestamp(0),
+        pay_by: Timestamp(0),
+        hold_until: Timestamp(0),
+        payment: None,
+    };
+    order::Event::from(created).into()
+}
+
+fn requested(payment: u128, n: u128, amount: i64) -> Event {
+    let requested = PaymentRequested {
+        payment: paying(payment),
+        order: order(n),
+        show: SHOW,
+        provider: Provider::Payos,
+        serial: 8,
+        amount,
+        currency: vnd(),
+        code: String::new(),
+        return_url: String::new(),
+        cancel_url: None,
+        pay_by: Timestamp(0),
+    };
+    payment::Event::from(requested).into()
+}
+
+fn opened_page(payment: u128, n: u128) -> Event {
+    let (reference, url) = ("l".to_owned(), "http://x".to_owned());
+    let created = PaymentIntentCreated { payment: paying(payment), order: order(n), show: SHOW, reference, url };
+    payment::Event::from(created).into()
+}
+
+fn completed_payment(payment: u128, n: u128, amount: i64, reference: &str) -> Event {
+    let completed = PaymentCompleted {
+        payment: paying(payment),
+        order: order(n),
+        show: SHOW,
+        reference: reference.to_owned(),
+        amount,
+        currency: vnd(),
+        received: amount,
+    };
+    payment::Event::from(completed).into()
+}
+
+fn part(payment: u128, n: u128, amount: i64, reference: &str) -> Event {
+    let part = PaymentPartiallyReceived {
+        payment: paying(payment),
+        order: order(n),
+        show: SHOW,
+        reference: reference.to_owned(),
+        amount,
+        currency: vnd(),
+        received: amount,
+    };
+    payment::Event::from(part).into()
+}
+
+fn expired_payment(payment: u128, n: u128) -> Event {
+    payment::Event::from(PaymentExpired { payment: paying(payment), order: order(n), show: SHOW }).into()
+}
+
+fn refund(payment: u128, n: u128, amount: i64) -> Event {
+    let refund = RefundRequested {
+        payment: paying(payment),
+        order: order(n),
+        show: SHOW,
+        provider: Provider::Payos,
+        amount,
+        currency: vnd(),
+        why: RefundWhy::PaidTooLate,
+        by_hand: true,
+    };
+    payment::Event::from(refund).into()
+}
+
+fn paid(n: u128, quantity: i32, payment: u128) -> Event {
+    let paid = OrderPaid {
+        order: order(n),
+        show: SHOW,
+        payment: Some(paying(payment)),
+        lines: lines(quantity),
+        currency: vnd(),
+        total: total(quantity),
+    };
+    order::Event::from(paid).into()
+}
+
+fn issued(n: u128, count: u128) -> Event {
+    let ticket = |at: u128| IssuedTicket { ticket: ticket_id(n, at), ticket_class: CLASS };
+    let tickets = (0..count).map(ticket).collect();
+    ticket::Event::from(TicketsIssued { order: order(n), show: SHOW, tickets }).into()
+}
+
+fn ticket_id(n: u128, at: u128) -> TicketId {
+    TicketId(Uuid::from_u128(n * 1000 + at))
+}
+
+fn completed(n: u128, ticket_count: i32) -> Event {
+    order::Event::from(OrderCompleted { order: order(n), show: SHOW, ticket_count }).into()
+}
+
+fn cancelled(n: u128) -> Event {
+    let cancelled = OrderCancelled {
+        order: order(n),
+        show: SHOW,
+        reason: CancelReason::Expired,
+        open_payments: vec![],
+        refund: None,
+        refund_why: None,
+        issued: false,
+    };
+    order::Event::from(cancelled).into()
+}
+
+/// An order of two from its reservation to its tickets.
+fn purchase(n: u128) -> Vec<Event> {
+    let reference = format!("r{n}");
+    vec![
+        reserved(n, 2),
+        created(n, 2),
+        requested(n, n, 200),
+        opened_page(n, n),
+        completed_payment(n, n, 200, &reference),
+        paid(n, 2, n),
+        confirmed(n, 2),
+        issued(n, 2),
+        completed(n, 2),
+    ]
+}
+
+/// An order of one that nobody paid.
+fn walk_away(n: u128) -> Vec<Event> {
+    let (reserved, created) = (reserved(n, 1), created(n, 1));
+    vec![
+        reserved,
+        created,
+        requested(n, n, 100),
+        opened_page(n, n),
+        expired_payment(n, n),
+        cancelled(n),
+        released(n, 1, false),
+    ]
+}
+
+fn folded(events: impl IntoIterator<Item = Event>) -> Facts {
+    let mut facts = Facts::default();
+    events.into_iter().for_each(|event| facts.fold(&event));
+    facts
+}
+
+fn good() -> Vec<Event> {
+    [vec![opened(4)], purchase(1), walk_away(2), purchase(3)].concat()
+}
+
+/// The names of the laws that these events break.
+fn broken(events: Vec<Event>) -> Vec<&'static str> {
+    let report = from_facts(&folded(events));
+    report.laws.iter().filter(|law| !law.holds()).map(|law| law.name).collect()
+}
+
+/// Without the first event of that name.
+fn without(mut events: Vec<Event>, name: &str) -> Vec<Event> {
+    let at = events.iter().position(|event| event.name() == name).unwrap();
+    events.remove(at);
+    events
+}
+
+#[test]
+fn a_good_log_holds_every_law() {
+    assert_eq!(broken(good()), [""; 0], "{}", from_facts(&folded(good())).text());
+}
+
+#[test]
+fn topics_may_be_read_in_any_order() {
+    let mut events = good();
+    events.sort_by_key(|event| std::cmp::Reverse(event.context()));
+    assert_eq!(broken(events), [""; 0]);
+}
+
+#[test]
+fn one_ticket_too_many_is_oversold() {
+    let events = [vec![opened(3)], purchase(1), purchase(3)].concat();
+    assert_eq!(broken(events), ["held + sold never exceeds capacity"]);
+}
+
+#[test]
+fn oversold_for_a_moment_is_oversold() {
+    let early = [vec![opened(4)], vec![reserved(2, 1), created(2, 1)], purchase(1), purchase(3)].concat();
+    let events = [early, vec![cancelled(2), released(2, 1, false)]].concat();
+    assert_eq!(broken(events), ["held + sold never exceeds capacity"]);
+}
+
+#[test]
+fn a_reservation_that_ends_twice_is_seen() {
+    let twice = [good(), vec![confirmed(1, 2)]].concat();
+    assert!(broken(twice).contains(&"every reservation ends exactly once"));
+    let after_release = [good(), vec![confirmed(2, 1)]].concat();
+    assert!(broken(after_release).contains(&"every reservation ends exactly once"));
+    let other_lines = [good(), vec![reserved(4, 1), released(4, 2, false)]].concat();
+    assert!(broken(other_lines).contains(&"every reservation ends exactly once"));
+    let second_attempt_too_early = [good(), vec![reserved_again(1, 2, 2)]].concat();
+    assert!(broken(second_attempt_too_early).contains(&"every reservation ends exactly once"));
+}
+
+#[test]
+fn stock_that_nobody_gives_back_is_seen() {
+    let events = without(good(), "ReservationReleased");
+    assert!(broken(events).contains(&"stock is held for open orders only"));
+}
+
+#[test]
+fn who_paid_without_a_ticket_is_seen() {
+    let paid = "who paid has the tickets or a refund";
+    let never_issued = without(without(good(), "TicketsIssued"), "OrderCompleted");
+    assert_eq!(broken(never_issued), [paid, "as many valid tickets as were sold", "all money is accounted for"]);
+    let says_completed = without(good(), "TicketsIssued");
+    assert!(broken(says_completed).contains(&paid));
+    let one_missing: Vec<Event> =
+        good().into_iter().map(|event| if event == issued(1, 2) { issued(1, 1) } else { event }).collect();
+    assert!(broken(one_missing).contains(&paid));
+}
+
+#[test]
+fn tickets_without_money_are_seen() {
+    let events = without(without(good(), "PaymentCompleted"), "PaymentIntentCreated");
+    let broken = broken(events);
+    assert!(broken.contains(&"who paid has the tickets or a refund"), "{broken:?}");
+    assert!(broken.contains(&"all money is accounted for"), "{broken:?}");
+}
+
+#[test]
+fn late_money_goes_back_or_is_seen() {
+    let late = [good(), vec![completed_payment(2, 2, 100, "late")]].concat();
+    assert_eq!(broken(late.clone()), ["all money is accounted for"]);
+    assert_eq!(broken([late, vec![refund(2, 2, 100)]].concat()), [""; 0]);
+}
+
+#[test]
+fn a_second_payment_goes_back_or_is_seen() {
+    let second = vec![requested(9, 1, 200), opened_page(9, 1), completed_payment(9, 1, 200, "second")];
+    let twice = [good(), second].concat();
+    assert_eq!(broken(twice.clone()), ["all money is accounted for", "no order keeps two payments"]);
+    assert_eq!(broken([twice, vec![refund(9, 1, 200)]].concat()), [""; 0]);
+}
+
+#[test]
+fn a_refund_of_a_served_order_is_seen() {
+    let events = [good(), vec![refund(1, 1, 200)]].concat();
+    assert!(broken(events).contains(&"who paid has the tickets or a refund"));
+}
+
+#[test]
+fn money_counted_twice_is_seen() {
+    let again = [good(), vec![part(1, 1, 200, "r1")]].concat();
+    assert!(broken(again).contains(&"all money is accounted for"));
+}
+
+#[test]
+fn a_part_waits_while_the_order_is_open_only() {
+    let open = [good(), vec![reserved(4, 0), created(4, 0), requested(4, 4, 100), part(4, 4, 40, "p")]].concat();
+    assert_eq!(broken(open.clone()), [""; 0]);
+    let over = [open, vec![expired_payment(4, 4)]].concat();
+    assert_eq!(broken(over.clone()), ["all money is accounted for"]);
+    assert_eq!(broken([over, vec![refund(4, 4, 40)]].concat()), [""; 0]);
+}
+
+#[test]
+fn an_event_lost_or_applied_twice_is_seen_by_its_version() {
+    let mut facts = Facts::default();
+    for version in [1, 2, 4, 4] {
+        facts.version(&opened(1), version);
+    }
+    assert_eq!(facts.history.count, 2);
+    assert!(!from_facts(&facts).holds());
+}
+
+#[test]
+fn an_acknowledged_order_or_ticket_that_is_missing_is_seen() {
+    let facts = folded(good());
+    let known = (order(1), SHOW);
+    assert!(promised(&facts, &[known], &[(order(1), ticket_id(1, 1))]).holds());
+    assert!(!promised(&facts, &[known, (order(9), SHOW)], &[]).holds());
+    assert!(!promised(&facts, &[known], &[(order(1), ticket_id(1, 2))]).holds());
+}
+
+#[test]
+fn other_sums_in_postgres_are_seen() {
+    let log = Sums::of(&folded(good()));
+    assert!(compare(&log, &log.clone()).holds());
+    let one_less = Sums::of(&folded([vec![opened(4)], purchase(1), walk_away(2)].concat()));
+    assert!(!compare(&log, &one_less).holds());
+    assert!(!compare(&one_less, &log).holds());
+    let mut views = log.clone();
+    views.payments.values_mut().for_each(|sums| sums.refund += 1);
+    assert_eq!(compare(&log, &views).faults.count, 2);
+}
+
+#[test]
+fn the_statement_is_compared_to_the_unit() {
+    let quarantined = PaymentQuarantined {
+        payment: paying(1),
+        order: Some(order(1)),
+        show: Some(SHOW),
+        provider: Provider::Payos,
+        serial: 8,
+        reference: "q".to_owned(),
+        amount: 5,
+        currency: vnd(),
+        reason: QuarantineReason::TooMuch,
+    };
+    let facts = folded([good(), vec![payment::Event::from(quarantined).into()]].concat());
+    let transfer = |reference: &str, amount| Transfer { reference: reference.to_owned(), amount, currency: "VND".to_owned() };
+    let right = vec![transfer("r1", 200), transfer("r3", 200), transfer("q", 5)];
+    assert!(compare_statement(&facts, &right).holds());
+    assert!(!compare_statement(&facts, &right[..2]).holds());
+    let more = [right.clone(), vec![transfer("lost", 1)]].concat();
+    assert!(!compare_statement(&facts, &more).holds());
+    let other = vec![transfer("r1", 201), right[1].clone(), right[2].clone()];
+    assert!(!compare_statement(&facts, &other).holds());
+}
