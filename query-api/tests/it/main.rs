@@ -1,0 +1,13 @@
+//! The reading routes over a real Postgres, with rows that the projectors' own folds write.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod client;
+mod lists;
+mod orders;
+mod outages;
+mod shows;
+mod story;
+mod streams;
+mod tickets;
+mod waiting;
+mod world;
