@@ -120,7 +120,10 @@ impl MemoryLog {
             writers: AtomicU64::new(1),
             followers: AtomicU64::new(0),
         };
-        Self { shared: Arc::new(shared), writer: 0 }
+        Self {
+            shared: Arc::new(shared),
+            writer: 0,
+        }
     }
 
     /// A log that is pumped by a thread of its own, until it is dropped.
@@ -150,7 +153,10 @@ impl MemoryLog {
     #[must_use]
     pub fn writer(&self) -> Self {
         let writer = self.shared.writers.fetch_add(1, Ordering::Relaxed);
-        Self { shared: Arc::clone(&self.shared), writer }
+        Self {
+            shared: Arc::clone(&self.shared),
+            writer,
+        }
     }
 
     /// What happens to the next records that this writer lands in a partition; nothing to those after them.
@@ -182,7 +188,9 @@ impl MemoryLog {
         let mut state = self.lock();
         let delayed = self.own(&mut state, at, |writer| std::mem::take(&mut writer.delayed));
         let count = delayed.len();
-        delayed.into_iter().for_each(|queued| self.land_one(&mut state, at, queued, Fault::None));
+        delayed
+            .into_iter()
+            .for_each(|queued| self.land_one(&mut state, at, queued, Fault::None));
         self.touch(&mut state);
         count
     }
@@ -192,7 +200,9 @@ impl MemoryLog {
         let _handing = self.shared.handing.lock().unwrap_or_else(PoisonError::into_inner);
         let reports = self.own(&mut self.lock(), at, |writer| std::mem::take(&mut writer.unreported));
         let count = reports.len();
-        reports.into_iter().for_each(|(batch, index, result)| batch.report(index, result));
+        reports
+            .into_iter()
+            .for_each(|(batch, index, result)| batch.report(index, result));
         count
     }
 
@@ -202,7 +212,9 @@ impl MemoryLog {
         let mut anything = false;
         loop {
             let next = self.lock().next_followed(self.writer, at);
-            let Some((follower, stopped, followed)) = next else { return anything };
+            let Some((follower, stopped, followed)) = next else {
+                return anything;
+            };
             if !stopped.load(Ordering::Acquire) {
                 follower(followed);
             }
@@ -216,7 +228,10 @@ impl MemoryLog {
             let places: Vec<(u64, Partition)> = {
                 let mut state = self.lock();
                 state.dirty = false;
-                let following = state.followers.values().map(|following| (following.writer, following.at));
+                let following = state
+                    .followers
+                    .values()
+                    .map(|following| (following.writer, following.at));
                 let mut places: Vec<(u64, Partition)> = state.writers.keys().copied().chain(following).collect();
                 places.sort_unstable();
                 places.dedup();
@@ -224,7 +239,10 @@ impl MemoryLog {
             };
             let mut anything = false;
             for (writer, at) in places {
-                let one = Self { shared: Arc::clone(&self.shared), writer };
+                let one = Self {
+                    shared: Arc::clone(&self.shared),
+                    writer,
+                };
                 anything |= one.land(at, usize::MAX) > 0;
                 anything |= one.report(at) > 0;
                 anything |= one.deliver(at);
@@ -245,13 +263,22 @@ impl MemoryLog {
 
     /// Everything that lies in a partition.
     pub fn records(&self, at: Partition) -> Vec<Record> {
-        self.lock().lanes.get(&at).map(|lane| lane.records.iter().cloned().collect()).unwrap_or_default()
+        self.lock()
+            .lanes
+            .get(&at)
+            .map(|lane| lane.records.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The log forgets everything from an offset on, as after an unclean election.
     pub fn truncate(&self, at: Partition, end: i64) {
         let mut state = self.lock();
-        state.lanes.entry(at).or_default().records.retain(|record| record.offset < end);
+        state
+            .lanes
+            .entry(at)
+            .or_default()
+            .records
+            .retain(|record| record.offset < end);
         self.touch(&mut state);
     }
 
@@ -345,10 +372,14 @@ impl Lane {
 impl State {
     /// What the next follower that has not everything is to get; those that stopped are forgotten.
     fn next_followed(&mut self, writer: u64, at: Partition) -> Option<(Follower, Arc<AtomicBool>, Followed)> {
-        self.followers.retain(|_, following| !following.stopped.load(Ordering::Acquire));
+        self.followers
+            .retain(|_, following| !following.stopped.load(Ordering::Acquire));
         let lane = self.lanes.entry(at).or_default();
         let (start, end) = (lane.start, lane.end());
-        let own = self.followers.iter_mut().filter(|(_, it)| it.writer == writer && it.at == at);
+        let own = self
+            .followers
+            .iter_mut()
+            .filter(|(_, it)| it.writer == writer && it.at == at);
         for (id, following) in own {
             let to = (Arc::clone(&following.follower), Arc::clone(&following.stopped));
             if following.next < start || following.next > end {
@@ -375,7 +406,11 @@ impl Log for MemoryLog {
     fn append(&self, to: Partition, claim: Uuid, first_seq: u64, records: Vec<NewRecord>, reports: Reports) {
         let batch = Arc::new(Batch::new(claim, first_seq, records.len(), reports));
         let queued = records.into_iter().enumerate();
-        let queued = queued.map(|(index, record)| Queued { record, batch: Arc::clone(&batch), index });
+        let queued = queued.map(|(index, record)| Queued {
+            record,
+            batch: Arc::clone(&batch),
+            index,
+        });
         let mut state = self.lock();
         self.own(&mut state, to, |writer| writer.queued.extend(queued));
         self.touch(&mut state);
@@ -383,8 +418,14 @@ impl Log for MemoryLog {
 
     fn follow(&self, at: Partition, from: i64, follower: Follower) -> Box<dyn Following> {
         let stopped = Arc::new(AtomicBool::new(false));
-        let following =
-            Follow { writer: self.writer, at, next: from, ended: None, stopped: Arc::clone(&stopped), follower };
+        let following = Follow {
+            writer: self.writer,
+            at,
+            next: from,
+            ended: None,
+            stopped: Arc::clone(&stopped),
+            follower,
+        };
         let id = self.shared.followers.fetch_add(1, Ordering::Relaxed);
         let mut state = self.lock();
         state.followers.insert(id, following);
@@ -395,6 +436,9 @@ impl Log for MemoryLog {
     fn bounds(&self, at: Partition) -> Result<Bounds, LogError> {
         let mut state = self.lock();
         let lane = state.lanes.entry(at).or_default();
-        Ok(Bounds { start: lane.start, end: lane.end() })
+        Ok(Bounds {
+            start: lane.start,
+            end: lane.end(),
+        })
     }
 }

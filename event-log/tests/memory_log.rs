@@ -18,7 +18,13 @@ fn manual() -> MemoryLog {
 
 fn append(log: &MemoryLog, first: u64, records: u64) -> Collector<Delivered> {
     let reports = Collector::default();
-    log.append(AT, CLAIM, first, (first..first + records).map(|seq| numbered(seq, 8)).collect(), reports.reports());
+    log.append(
+        AT,
+        CLAIM,
+        first,
+        (first..first + records).map(|seq| numbered(seq, 8)).collect(),
+        reports.reports(),
+    );
     reports
 }
 
@@ -28,7 +34,11 @@ fn lying(log: &MemoryLog) -> Vec<u8> {
 }
 
 fn results(reports: &Collector<Delivered>) -> Vec<(u64, Option<i64>)> {
-    reports.all().into_iter().map(|report| (report.seq, report.result.ok())).collect()
+    reports
+        .all()
+        .into_iter()
+        .map(|report| (report.seq, report.result.ok()))
+        .collect()
 }
 
 #[test]
@@ -55,13 +65,25 @@ fn nothing_happens_before_it_is_asked_for() {
 fn every_fault_does_what_it_says() {
     type Seen = (Vec<u8>, Vec<(u64, Option<i64>)>);
     let cases: [(Fault, Seen); 7] = [
-        (Fault::None, (vec![0, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(2))])),
+        (
+            Fault::None,
+            (vec![0, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(2))]),
+        ),
         (Fault::Lose, (vec![0, 2], vec![(0, Some(0)), (1, None), (2, Some(1))])),
         (Fault::LoseSilently, (vec![0, 2], vec![])),
-        (Fault::LoseAcknowledgement, (vec![0, 1, 2], vec![(0, Some(0)), (1, None), (2, Some(2))])),
+        (
+            Fault::LoseAcknowledgement,
+            (vec![0, 1, 2], vec![(0, Some(0)), (1, None), (2, Some(2))]),
+        ),
         (Fault::LoseAcknowledgementSilently, (vec![0, 1, 2], vec![])),
-        (Fault::Delay, (vec![0, 2, 1], vec![(0, Some(0)), (1, Some(2)), (2, Some(1))])),
-        (Fault::Duplicate, (vec![0, 1, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(3))])),
+        (
+            Fault::Delay,
+            (vec![0, 2, 1], vec![(0, Some(0)), (1, Some(2)), (2, Some(1))]),
+        ),
+        (
+            Fault::Duplicate,
+            (vec![0, 1, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(3))]),
+        ),
     ];
     for (fault, (lies, reported)) in cases {
         let log = manual();

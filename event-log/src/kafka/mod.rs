@@ -3,6 +3,7 @@
 //! Invariant: appends of one partition reach the broker in the order of the calls, or are reported as errors.
 
 mod compacted;
+mod pool;
 mod producer;
 mod tail;
 
@@ -19,8 +20,9 @@ use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::log::{Bounds, Followed, Follower, Following, Log, LogError, NewRecord, Partition, Record, Reports};
+use pool::Pool;
 use producer::{Outgoing, Producer};
-use tail::{Pool, Start, Tailed};
+use tail::{Start, Tailed};
 
 /// The largest batch the producer sends, in bytes; every topic has to take it.
 pub const PRODUCER_MAX_BYTES: u32 = 1_000_000;
@@ -104,7 +106,11 @@ impl KafkaLog {
     pub fn connect(settings: KafkaSettings) -> Result<Self, LogError> {
         let producer = Producer::start(&settings)?;
         let consumers = Arc::new(Pool::open(&settings)?);
-        Ok(Self { settings, producer, consumers })
+        Ok(Self {
+            settings,
+            producer,
+            consumers,
+        })
     }
 
     /// How it was connected.
@@ -139,7 +145,8 @@ impl Log for KafkaLog {
             header: Some(&record.header),
             value: Some(&record.value),
         });
-        self.producer.append(&self.topic(to), number(to.number), &batch, outgoing);
+        self.producer
+            .append(&self.topic(to), number(to.number), &batch, outgoing);
     }
 
     /// Every partition that is followed has a thread; a follower that blocks slows only its own. One that was dropped
@@ -159,7 +166,10 @@ impl Log for KafkaLog {
             Tailed::End(end) => follower(Followed::End(end)),
             Tailed::Lost { start, end } => follower(Followed::Lost { start, end }),
         };
-        Box::new(self.consumers.tail(self.topic(at), number(at.number), Start::At(from), hand_over))
+        Box::new(
+            self.consumers
+                .tail(self.topic(at), number(at.number), Start::At(from), hand_over),
+        )
     }
 
     fn bounds(&self, at: Partition) -> Result<Bounds, LogError> {
@@ -172,5 +182,8 @@ fn number(partition: u32) -> i32 {
 }
 
 fn failed(attempted: &'static str, error: &dyn std::error::Error) -> LogError {
-    LogError { attempted, detail: error.to_string() }
+    LogError {
+        attempted,
+        detail: error.to_string(),
+    }
 }

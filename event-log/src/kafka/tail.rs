@@ -1,30 +1,28 @@
-//! Following partitions: warm consumers, and for every followed partition a queue and a thread of its own.
+//! Following one partition, by a queue and a thread of its own.
 //!
 //! The queue of its own is needed because the client tells neither the topic of an end nor of a lost position.
 //! Invariant: what a follower gets is without gaps and repetitions, and belongs to its own assignment.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::value::Timestamp;
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{ASKING, KafkaSettings, failed};
+use super::ASKING;
+use super::pool::{Client, Place, Quiet};
 use crate::frame::HEADER;
-use crate::log::{Following, LogError};
+use crate::log::Following;
 
 /// How soon a dropped following is noticed.
-const NOTICE: Duration = Duration::from_millis(100);
+pub(super) const NOTICE: Duration = Duration::from_millis(100);
 /// Records handed over at once, at most …
 const RECORDS: usize = 512;
 /// … and about so many bytes.
@@ -58,12 +56,15 @@ pub(super) enum Tailed {
     /// Everything below this offset was handed over, and there was no more.
     End(i64),
     /// The position is outside the log; nothing more comes.
-    Lost { start: i64, end: i64 },
+    Lost {
+        start: i64,
+        end: i64,
+    },
 }
 
 /// A partition is followed until this is dropped.
 pub(super) struct Tail {
-    stopped: Arc<AtomicBool>,
+    pub(super) stopped: Arc<AtomicBool>,
 }
 
 impl Following for Tail {}
@@ -74,113 +75,8 @@ impl Drop for Tail {
     }
 }
 
-/// Transport problems pass by themselves: they are logged, and polling goes on.
-pub(super) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "the Kafka consumer reports a problem and goes on");
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
-type Client = BaseConsumer<Quiet>;
-type Place = (String, i32);
-
-struct Warm {
-    client: Arc<Client>,
-    /// What it is assigned, and whether that has been stopped but not yet unassigned.
-    taken: HashMap<Place, Arc<AtomicBool>>,
-}
-
-/// One consumer, and more only while one partition has several followers.
-pub(super) struct Pool {
-    config: ClientConfig,
-    first: Arc<Client>,
-    warm: Mutex<Vec<Warm>>,
-    released: Condvar,
-}
-
-impl Pool {
-    /// Opens the first consumer, so that it is warm when it is needed.
-    pub(super) fn open(settings: &KafkaSettings) -> Result<Self, LogError> {
-        let config = config(settings);
-        let first = client(&config)?;
-        let warm = Warm { client: Arc::clone(&first), taken: HashMap::new() };
-        Ok(Self { config, first, warm: Mutex::new(vec![warm]), released: Condvar::new() })
-    }
-
-    /// A client to ask things.
-    pub(super) fn any(&self) -> &Client {
-        &self.first
-    }
-
-    /// Follows a partition on a thread of its own, and returns at once.
-    pub(super) fn tail(
-        self: &Arc<Self>,
-        topic: String,
-        partition: i32,
-        from: Start,
-        hand_over: impl FnMut(Tailed) + Send + 'static,
-    ) -> Tail {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let pool = Arc::clone(self);
-        let tail = Tail { stopped: Arc::clone(&stopped) };
-        let name = format!("tail-{partition}");
-        let run = move || {
-            let place = (topic, partition);
-            let Some(client) = pool.reserve(&place, &stopped) else { return };
-            let next = match from {
-                Start::At(offset) => Some(offset),
-                Start::Beginning => None,
-            };
-            let gapless = next.is_some();
-            Run { client: &client, place: &place, next, gapless, realigned: None, stopped, hand_over }.run();
-            pool.release(&client, &place);
-        };
-        thread::Builder::new().name(name).spawn(run).expect("the operating system gives a thread");
-        tail
-    }
-
-    /// A consumer that does not have the partition. One that is about to give it up is waited for.
-    fn reserve(&self, place: &Place, stopped: &Arc<AtomicBool>) -> Option<Arc<Client>> {
-        let mut warm = self.lock();
-        while !stopped.load(Ordering::Acquire) {
-            if let Some(free) = warm.iter_mut().find(|warm| !warm.taken.contains_key(place)) {
-                free.taken.insert(place.clone(), Arc::clone(stopped));
-                return Some(Arc::clone(&free.client));
-            }
-            let ends = warm.iter().any(|warm| warm.taken[place].load(Ordering::Acquire));
-            if !ends {
-                match client(&self.config) {
-                    Ok(client) => {
-                        warm.push(Warm { client, taken: HashMap::new() });
-                        continue;
-                    }
-                    Err(error) => tracing::error!(%error, "cannot follow a partition; trying again"),
-                }
-            }
-            let waited = self.released.wait_timeout(warm, NOTICE);
-            warm = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        None
-    }
-
-    fn release(&self, client: &Arc<Client>, place: &Place) {
-        for warm in self.lock().iter_mut().filter(|warm| Arc::ptr_eq(&warm.client, client)) {
-            warm.taken.remove(place);
-        }
-        self.released.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Warm>> {
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// One assignment of one partition.
-struct Run<'a, F> {
+pub(super) struct Run<'a, F> {
     client: &'a Arc<Client>,
     place: &'a Place,
     /// The offset to hand over next; unknown before the first record if it began at the beginning.
@@ -200,12 +96,46 @@ enum Step {
     Lost,
 }
 
-impl<F: FnMut(Tailed)> Run<'_, F> {
-    fn run(&mut self) {
+impl<'a, F: FnMut(Tailed)> Run<'a, F> {
+    /// An assignment to be made.
+    pub(super) fn new(
+        client: &'a Arc<Client>,
+        place: &'a Place,
+        from: Start,
+        stopped: Arc<AtomicBool>,
+        hand_over: F,
+    ) -> Self {
+        let next = match from {
+            Start::At(offset) => Some(offset),
+            Start::Beginning => None,
+        };
+        Self {
+            client,
+            place,
+            next,
+            gapless: next.is_some(),
+            realigned: None,
+            stopped,
+            hand_over,
+        }
+    }
+
+    /// Assigns the partition, hands over what comes until it is stopped, and gives the partition back.
+    pub(super) fn run(&mut self, new_topic: bool) {
         let Some(queue) = self.client.split_partition_queue(&self.place.0, self.place.1) else {
-            tracing::error!(topic = self.place.0, partition = self.place.1, "a partition that cannot be followed");
+            tracing::error!(
+                topic = self.place.0,
+                partition = self.place.1,
+                "a partition that cannot be followed"
+            );
             return;
         };
+        if new_topic {
+            // The client asks for new topics once a second only.
+            if let Err(error) = self.client.fetch_metadata(Some(&self.place.0), ASKING) {
+                tracing::debug!(topic = self.place.0, %error, "cannot ask about a topic; the client will");
+            }
+        }
         self.assign();
         while !self.stopped() && self.turn(&queue) {}
         self.unassign();
@@ -255,7 +185,13 @@ impl<F: FnMut(Tailed)> Run<'_, F> {
             Some(next) if offset < next => return Step::Continue,
             // If it is still there when asked for again, then it is the log's, and the reader has to judge it.
             Some(next) if offset > next && self.gapless && self.realigned != Some(next) => {
-                tracing::warn!(topic = self.place.0, partition = self.place.1, next, offset, "a gap; reading again");
+                tracing::warn!(
+                    topic = self.place.0,
+                    partition = self.place.1,
+                    next,
+                    offset,
+                    "a gap; reading again"
+                );
                 self.realigned = Some(next);
                 return Step::Realign;
             }
@@ -287,7 +223,9 @@ impl<F: FnMut(Tailed)> Run<'_, F> {
         while !self.stopped() {
             match self.client.fetch_watermarks(topic, *partition, ASKING) {
                 Ok((start, end)) => return (self.hand_over)(Tailed::Lost { start, end }),
-                Err(error) => tracing::warn!(topic, partition, %error, "cannot ask where a partition ends; trying again"),
+                Err(error) => {
+                    tracing::warn!(topic, partition, %error, "cannot ask where a partition ends; trying again")
+                }
             }
             thread::sleep(RETRY);
         }
@@ -328,7 +266,9 @@ impl<F: FnMut(Tailed)> Run<'_, F> {
 /// Copies a record out of the client's memory, with one allocation.
 fn raw(message: &BorrowedMessage<'_>) -> Raw {
     let key = message.key().unwrap_or_default();
-    let header = message.headers().and_then(|headers| headers.iter().find(|header| header.key == HEADER));
+    let header = message
+        .headers()
+        .and_then(|headers| headers.iter().find(|header| header.key == HEADER));
     let header = header.and_then(|header| header.value).unwrap_or_default();
     let value = message.payload();
     let whole = Bytes::from([key, header, value.unwrap_or_default()].concat());
@@ -340,43 +280,4 @@ fn raw(message: &BorrowedMessage<'_>) -> Raw {
         header: whole.slice(header_at..value_at),
         value: value.map(|_| whole.slice(value_at..)),
     }
-}
-
-fn client(config: &ClientConfig) -> Result<Arc<Client>, LogError> {
-    let client = BaseConsumer::from_config_and_context(config, Quiet);
-    let client = Arc::new(client.map_err(|error| failed("create a Kafka consumer", &error))?);
-    // Its own queue carries errors and callbacks, which have to be served; records go to the partitions' queues.
-    let weak = Arc::downgrade(&client);
-    let serve = move || {
-        while let Some(client) = weak.upgrade() {
-            match client.poll(NOTICE) {
-                None => {}
-                Some(Ok(message)) => {
-                    let (topic, partition) = (message.topic(), message.partition());
-                    tracing::warn!(topic, partition, offset = message.offset(), "a record came by the wrong queue");
-                }
-                Some(Err(error)) => tracing::debug!(%error, "the Kafka consumer goes on after a problem"),
-            }
-        }
-    };
-    let spawned = thread::Builder::new().name("kafka-consumer".to_owned()).spawn(serve);
-    spawned.map_err(|error| failed("start a consumer's thread", &error))?;
-    Ok(client)
-}
-
-fn config(settings: &KafkaSettings) -> ClientConfig {
-    let mut config = settings.client();
-    config
-        // Never joined, and nothing is committed in it; without a name there is no assignment.
-        .set("group.id", settings.name("boxoffice-tail"))
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "error")
-        .set("fetch.wait.max.ms", "10")
-        .set("fetch.min.bytes", "1")
-        .set("fetch.queue.backoff.ms", "10")
-        .set("queued.max.messages.kbytes", "16384")
-        .set("check.crcs", "true");
-    settings.finish(config)
 }

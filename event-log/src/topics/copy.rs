@@ -21,7 +21,10 @@ pub(super) async fn read(log: &KafkaLog) -> Result<BTreeMap<u32, SchemaRecord>, 
             copy.remove(&record.key);
             continue;
         };
-        let no_schema = |_| TopicsError::NotASchema { topic: topic.name.clone(), offset: record.offset };
+        let no_schema = |_| TopicsError::NotASchema {
+            topic: topic.name.clone(),
+            offset: record.offset,
+        };
         copy.insert(record.key, SchemaRecord::decode(&value).map_err(no_schema)?);
     }
     Ok(copy.into_values().map(|schema| (schema.id, schema)).collect())
@@ -42,7 +45,13 @@ pub(super) fn lacking(
         match copy.get(&ours.id) {
             None => lacking.push(ours),
             Some(theirs) if same(&ours.schema, &theirs.schema) => {}
-            Some(_) => return Err(TopicsError::OtherSchema { topic, subject: ours.subject, id: ours.id }),
+            Some(_) => {
+                return Err(TopicsError::OtherSchema {
+                    topic,
+                    subject: ours.subject,
+                    id: ours.id,
+                });
+            }
         }
     }
     Ok(lacking)
