@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::App;
-use super::refusals::{AsProblem, payment_mismatch};
+use super::refusals::{IntoProblem, payment_mismatch};
 use super::shows::check_money;
 use super::submit::{Asking, Write, done};
 
@@ -245,7 +245,7 @@ async fn refused(app: &App, show: ShowId, refusal: inventory::Refusal, new: &New
             Problem::new(Kind::PriceChanged)
                 .error("/lines/0/unit_price/currency", format!("this show is priced in {currency}"))
         }
-        refusal => refusal.as_problem(),
+        refusal => refusal.into_problem(),
     }
 }
 

@@ -6,13 +6,13 @@ use service_kit::problem::{Kind, Problem};
 use service_kit::views::{Money, moment};
 
 /// A refusal as a problem.
-pub trait AsProblem {
+pub trait IntoProblem {
     /// Its problem type, with what a client can act on.
-    fn as_problem(self) -> Problem;
+    fn into_problem(self) -> Problem;
 }
 
-impl AsProblem for show::Refusal {
-    fn as_problem(self) -> Problem {
+impl IntoProblem for show::Refusal {
+    fn into_problem(self) -> Problem {
         let detail = self.to_string();
         match self {
             Self::NotFound => Problem::new(Kind::ShowNotFound),
@@ -27,8 +27,8 @@ impl AsProblem for show::Refusal {
     }
 }
 
-impl AsProblem for inventory::Refusal {
-    fn as_problem(self) -> Problem {
+impl IntoProblem for inventory::Refusal {
+    fn into_problem(self) -> Problem {
         let detail = self.to_string();
         let at = |line: Option<usize>, field: &str| match line {
             Some(line) => format!("/lines/{line}/{field}"),
@@ -76,8 +76,8 @@ pub fn payment_mismatch(total: i64) -> Problem {
     Problem::new(Kind::Validation).error("/payment", detail).with("total", json!(total))
 }
 
-impl AsProblem for order::Refusal {
-    fn as_problem(self) -> Problem {
+impl IntoProblem for order::Refusal {
+    fn into_problem(self) -> Problem {
         let detail = self.to_string();
         match self {
             Self::NotFound | Self::OrderIdTaken => Problem::new(Kind::NotFound),
@@ -91,8 +91,8 @@ impl AsProblem for order::Refusal {
     }
 }
 
-impl AsProblem for payment::Refusal {
-    fn as_problem(self) -> Problem {
+impl IntoProblem for payment::Refusal {
+    fn into_problem(self) -> Problem {
         match self {
             Self::NotFound => Problem::new(Kind::NotFound),
             Self::WrongState => Problem::new(Kind::WrongStatus),
@@ -100,8 +100,8 @@ impl AsProblem for payment::Refusal {
     }
 }
 
-impl AsProblem for ticket::Refusal {
-    fn as_problem(self) -> Problem {
+impl IntoProblem for ticket::Refusal {
+    fn into_problem(self) -> Problem {
         match self {
             Self::NotFound => Problem::new(Kind::NotFound),
             Self::Revoked => Problem::new(Kind::WrongStatus),

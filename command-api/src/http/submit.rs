@@ -15,7 +15,7 @@ use service_kit::random;
 use uuid::Uuid;
 
 use super::App;
-use super::refusals::AsProblem;
+use super::refusals::IntoProblem;
 use crate::owners::{Held, Request};
 
 /// A command that is not decided by then is not decided at all.
@@ -98,10 +98,10 @@ impl App {
     /// The aggregate's refusal, or why it could not be decided, as a problem.
     pub(super) async fn submit<A: Held>(&self, to: Uuid, ask: A::Ask, write: &Write) -> Result<Answer<A>, Problem>
     where
-        A::Error: AsProblem,
+        A::Error: IntoProblem,
     {
         match self.outcome::<A>(Target::Id(to), ask, write).await {
-            Outcome::Refused(refusal) => Err(refusal.as_problem()),
+            Outcome::Refused(refusal) => Err(refusal.into_problem()),
             other => done(other),
         }
     }
@@ -127,7 +127,7 @@ impl App {
     /// As `submit`.
     pub(super) async fn submit_soon<A: Held>(&self, to: Uuid, ask: A::Ask, write: &Write) -> Result<Answer<A>, Problem>
     where
-        A::Error: AsProblem,
+        A::Error: IntoProblem,
     {
         let pause = Duration::from_millis(50);
         let mut left = ABOUT_TO_BE.as_millis() / pause.as_millis();
@@ -148,7 +148,7 @@ impl App {
     /// Why it could not be read, as a problem.
     pub(super) async fn look<A: Held>(&self, id: Uuid, look: A::Ask) -> Result<A, Problem>
     where
-        A::Error: AsProblem,
+        A::Error: IntoProblem,
     {
         let write = Write { by: Actor::System, id: CommandId(random::id()), hash: Fingerprint::default() };
         match self.outcome::<A>(Target::Id(id), look, &write).await {

@@ -145,6 +145,7 @@ pub struct Send {
 }
 
 /// What the owner wants its driver to do, in order.
+#[allow(clippy::large_enum_variant, reason = "outputs are moved once, straight to the driver")]
 pub enum Output<A: Root, R> {
     /// Follow the partition from this offset; until the claim is back.
     Follow(i64),
@@ -278,6 +279,7 @@ impl<A: Root, R> Owner<A, R> {
     ///
     /// # Errors
     /// The mailbox is full; the command comes back.
+    #[allow(clippy::result_large_err, reason = "the caller gets its command back, to answer it")]
     pub fn submit(&mut self, submission: Submission<A, R>) -> Result<(), Submission<A, R>> {
         let lane = if submission.by == Actor::System { &mut self.saga } else { &mut self.mailbox };
         if lane.len() >= self.settings.mailbox {
