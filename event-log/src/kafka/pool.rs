@@ -10,6 +10,7 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::tail::{NOTICE, Run, Start, Tail, Tailed};
 use super::{KafkaSettings, failed};
@@ -20,6 +21,10 @@ pub(super) struct Quiet;
 
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
+        // Reaching the end is no problem, and is handed over where it is asked for.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         tracing::warn!(%error, reason, "the Kafka consumer reports a problem and goes on");
     }
 }
