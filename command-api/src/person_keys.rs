@@ -44,6 +44,11 @@ impl KeyPool {
         key
     }
 
+    /// Takes a key back that protects nothing, because what was sealed with it was refused: a refusal leaves nothing behind.
+    pub fn give_back(&self, key: DataKey) {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+    }
+
     /// How many are ready.
     pub fn ready(&self) -> usize {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).len()

@@ -118,9 +118,15 @@ async fn place(State(app): State<App>, Path(order): Path<OrderId>, asking: Askin
     let hash = body.fingerprint(&app.0.keys);
     let write = asking.write_by(by, &app, hash);
     let new = body.value;
-    let command = reserve(&app, order, &new, &write, hash)?;
+    let payment = payment(&app, &new, &write)?;
+    let key = app.0.key_pool.take().ok_or_else(|| Problem::new(Kind::NotReady))?;
+    let command = reserve(&app, order, &new, &write, hash, payment, &key)?;
     let (id, show) = (new.show.0, new.show);
-    let answer = match app.outcome::<Inventory>(Target::Id(id), command, &write).await {
+    let outcome = app.outcome::<Inventory>(Target::Id(id), command, &write).await;
+    if wrote_nothing(&outcome) {
+        app.0.key_pool.give_back(key);
+    }
+    let answer = match outcome {
         Outcome::Refused(refusal) => return Err(refused(&app, show, refusal, &new).await),
         other => done(other)?,
     };
@@ -133,6 +139,21 @@ async fn place(State(app): State<App>, Path(order): Path<OrderId>, asking: Askin
         view.access_token = Some(app.0.auth.mint_access(order, show, None));
     }
     Ok(receipt.created(&view))
+}
+
+/// Whether it is certain that the sealed data is nowhere: then its key protects nothing.
+fn wrote_nothing(outcome: &Outcome<Inventory>) -> bool {
+    match outcome {
+        Outcome::Done(answer) => answer.written == 0,
+        Outcome::InDoubt => false,
+        Outcome::Refused(_)
+        | Outcome::NoSuchSerial
+        | Outcome::KeyReused
+        | Outcome::TooLarge
+        | Outcome::TooLate
+        | Outcome::Overloaded
+        | Outcome::Broken => true,
+    }
 }
 
 /// Accounts buy as themselves. A guest is known by the key, or, without one, by the order's unguessable id.
@@ -154,20 +175,21 @@ fn reserve(
     new: &NewOrder,
     write: &Write,
     fingerprint: domain::value::Fingerprint,
+    (payment, accepts): (Option<PaymentChoice>, Vec<Currency>),
+    key: &sealed::DataKey,
 ) -> Result<inventory::Command, Problem> {
     let principal = write.by.principal();
     let person = match &write.by {
         Actor::Account { .. } => PersonId(derived(Uuid::NAMESPACE_OID, &principal, 0)),
         _ => PersonId(derived(order.0, "person", 0)),
     };
-    let (payment, accepts) = payment(app, new, write)?;
     let lines: Vec<PricedLine> = new.lines.iter().map(priced).collect();
     let checkout = Checkout {
         session: None,
         person,
         principal,
         code: code::order(&app.0.keys, order),
-        buyer: seal(app, order, &new.buyer)?,
+        buyer: seal(key, order, &new.buyer)?,
         email_hash: email_hash(app, &new.buyer.email),
         payment,
         fingerprint,
@@ -179,10 +201,9 @@ fn priced(line: &Line) -> PricedLine {
     PricedLine { ticket_class: TicketClassId(line.ticket_class), quantity: line.quantity, unit_price: line.unit_price.amount }
 }
 
-fn seal(app: &App, order: OrderId, buyer: &Buyer) -> Result<domain::value::Sealed, Problem> {
-    let key = app.0.key_pool.take().ok_or_else(|| Problem::new(Kind::NotReady))?;
+fn seal(key: &sealed::DataKey, order: OrderId, buyer: &Buyer) -> Result<domain::value::Sealed, Problem> {
     let buyer = sealed::Buyer { name: buyer.name.clone(), email: buyer.email.trim().to_owned(), phone: buyer.phone.clone() };
-    let sealed = buyer.seal(&key, order.0.as_bytes(), &ring::rand::SystemRandom::new());
+    let sealed = buyer.seal(key, order.0.as_bytes(), &ring::rand::SystemRandom::new());
     sealed.map_err(|_| Problem::new(Kind::Internal))
 }
 
