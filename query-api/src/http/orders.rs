@@ -1,16 +1,14 @@
-//! Orders: one of them, now or once it has come further; a buyer's own; an organizer's list.
+//! Orders: one of them, now or once it has come further; its changes; lists.
 
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{OrderId, ShowId};
-use domain::value::{Actor, Role};
+use domain::value::Actor;
 use serde::Deserialize;
 use service_kit::caller::{Caller, StreamCaller};
-use service_kit::code;
-use service_kit::extract::{Path, Query, limit};
+use service_kit::extract::{Path, Query};
 use service_kit::problem::{Kind, Problem};
-use service_kit::views::{self, Page};
-use sqlx::{Postgres, QueryBuilder};
+use service_kit::views;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,24 +16,23 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::App;
-use super::shows::page;
 use super::since::Since;
-use crate::cursor::{self, Place};
-use entry::Entry;
-use row::{Row, Whole};
+use row::Whole;
 
 mod entry;
+mod lists;
 pub mod row;
 mod stream;
 mod view;
 
 /// The views that a whole order is read from.
 pub const VIEWS: [&str; 4] = ["orders", "payments", "tickets", "shows"];
-/// The views that lists read.
-const LIST_VIEWS: [&str; 2] = ["orders", "payments"];
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(one)).routes(routes!(events)).routes(routes!(mine)).routes(routes!(of_show))
+    OpenApiRouter::new()
+        .routes(routes!(one))
+        .routes(routes!(events))
+        .merge(lists::routes())
 }
 
 /// What is wanted of an order.
@@ -59,34 +56,6 @@ struct WantedEvents {
     _access_token: Option<String>,
     /// Which one, should two shows have an order of this id.
     show: Option<Uuid>,
-}
-
-/// Which page.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Paging {
-    /// 1 to 200, 50 if not said.
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-/// Which orders of a show.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Filter {
-    /// `reserved`, `awaiting_payment`, `completed`, `cancelled`, `failed` or `stuck`.
-    status: Option<String>,
-    /// The buyer's mail address, in any case.
-    email: Option<String>,
-    /// An order's code, as a person writes it.
-    code: Option<String>,
-    /// 1 to 200, 50 if not said.
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
 }
 
 /// The order that an actor sees under an id.
@@ -117,7 +86,13 @@ impl App {
     pub async fn orders(&self, wish: &Wish) -> Result<Vec<Whole>, Problem> {
         let mut rows = row::load(&self.database, wish.order).await?;
         rows.retain(|row| row.row.is_seen_by(&wish.actor) && wish.show.is_none_or(|show| show.0 == row.row.show_id));
-        rows.sort_by_key(|it| (!wish.actor.is(&it.row.principal), it.row.is_taken(), it.row.created_at_us));
+        rows.sort_by_key(|it| {
+            (
+                !wish.actor.is(&it.row.principal),
+                it.row.is_taken(),
+                it.row.created_at_us,
+            )
+        });
         Ok(rows)
     }
 
@@ -141,7 +116,14 @@ impl App {
 struct Until(&'static str);
 
 impl Until {
-    const ALL: [&str; 6] = ["reserved", "awaiting_payment", "completed", "cancelled", "failed", "stuck"];
+    const ALL: [&str; 6] = [
+        "reserved",
+        "awaiting_payment",
+        "completed",
+        "cancelled",
+        "failed",
+        "stuck",
+    ];
 
     fn of(asked: &str) -> Result<Self, Problem> {
         known_status(asked, "/until").map(Self)
@@ -172,7 +154,11 @@ async fn one(
     since: Since,
     Query(wanted): Query<Wanted>,
 ) -> Result<axum::Json<views::Order>, Problem> {
-    let wish = Wish { order, show: wanted.show.map(ShowId), actor: caller.actor()? };
+    let wish = Wish {
+        order,
+        show: wanted.show.map(ShowId),
+        actor: caller.actor()?,
+    };
     let until = wanted.until.as_deref().map(Until::of).transpose()?;
     since.seen(&app, &VIEWS).await?;
     let row = app.order_at(&wish, until, since.deadline).await?;
@@ -192,95 +178,13 @@ async fn events(
     last: stream::LastEventId,
     Query(wanted): Query<WantedEvents>,
 ) -> Result<Response, Problem> {
-    let wish = Wish { order, show: wanted.show.map(ShowId), actor: caller.actor()? };
+    let wish = Wish {
+        order,
+        show: wanted.show.map(ShowId),
+        actor: caller.actor()?,
+    };
     since.seen(&app, &VIEWS).await?;
     stream::begin(app, wish, last).await
-}
-
-#[utoipa::path(get, path = "/v1/me/orders", tag = "orders", params(Paging), security(("bearer" = [])),
-    responses((status = 200, body = Page<Entry>, description = "The account's own orders, the newest first; each order itself has its tickets.")))]
-async fn mine(State(app): State<App>, caller: Caller, since: Since, Query(paging): Query<Paging>) -> Result<axum::Json<Page<Entry>>, Problem> {
-    let actor = caller.actor()?;
-    let limit = limit(paging.limit)?;
-    let which = format!("orders of {}", actor.principal());
-    let after = cursor::read(&app.keys, &which, paging.cursor.as_deref())?;
-    since.seen(&app, &LIST_VIEWS).await?;
-    let mut query = QueryBuilder::new(row::SELECT);
-    match &actor {
-        Actor::OrderHolder { order, show } => {
-            query.push("o.order_id = ").push_bind(order.0).push(" and o.show_id = ").push_bind(show.0);
-        }
-        actor => drop(query.push("o.principal = ").push_bind(actor.principal())),
-    }
-    entries(&app, query, &which, after, limit).await
-}
-
-#[utoipa::path(get, path = "/v1/shows/{show}/orders", tag = "orders", params(("show" = Uuid, Path), Filter), security(("bearer" = [])),
-    responses((status = 200, body = Page<Entry>, description = "For the show's organizer, admins and support, the newest first.")))]
-async fn of_show(
-    State(app): State<App>,
-    Path(show): Path<ShowId>,
-    caller: Caller,
-    since: Since,
-    Query(filter): Query<Filter>,
-) -> Result<axum::Json<Page<Entry>>, Problem> {
-    let actor = caller.actor()?;
-    let limit = limit(filter.limit)?;
-    let status = filter.status.as_deref().map(|asked| known_status(asked, "/status")).transpose()?;
-    let email = filter.email.as_deref().map(|address| hex(&app.keys.email(address)));
-    let code = filter.code.as_deref().map(known_code).transpose()?;
-    let which = format!("orders of {show} {status:?} {email:?} {code:?}");
-    let after = cursor::read(&app.keys, &which, filter.cursor.as_deref())?;
-    since.seen(&app, &["shows", "orders", "payments"]).await?;
-    let organizer = app.show(show, &caller).await?.organizer;
-    if !actor.runs(&organizer) && !actor.has(Role::Support) {
-        return Err(Problem::new(Kind::ShowNotFound));
-    }
-    let mut query = QueryBuilder::new(row::SELECT);
-    query.push("o.show_id = ").push_bind(show.0);
-    if let Some(status) = status {
-        // The phase has the index; it is equal to the status but for those that are open.
-        let open = matches!(status, "reserved" | "awaiting_payment");
-        query.push(" and o.phase = ").push_bind(if open { "open" } else { status });
-        query.push(" and o.status = ").push_bind(status);
-    }
-    if let Some(email) = email {
-        query.push(" and o.email_hash = ").push_bind(email);
-    }
-    if let Some(code) = code {
-        query.push(" and o.code = ").push_bind(code);
-    }
-    entries(&app, query, &which, after, limit).await
-}
-
-/// The page of orders that a condition selects.
-async fn entries(
-    app: &App,
-    mut query: QueryBuilder<Postgres>,
-    which: &str,
-    after: Option<Place>,
-    limit: u32,
-) -> Result<axum::Json<Page<Entry>>, Problem> {
-    if let Some(Place { us, id, within }) = after {
-        query.push(" and (o.created_at_us, o.order_id, o.show_id) < (").push_bind(us);
-        query.push(", ").push_bind(id).push(", ").push_bind(within).push(")");
-    }
-    query.push(" order by o.created_at_us desc, o.order_id desc, o.show_id desc limit ");
-    query.push_bind(i64::from(limit) + 1);
-    let rows: Vec<Row> = app.database.ask(query.build_query_as().fetch_all(app.database.pool())).await?;
-    let place = |row: &Row| Place { us: row.created_at_us, id: row.order_id, within: row.show_id };
-    let (rows, next) = page(rows, limit, place);
-    let next_cursor = next.map(|place| cursor::write(&app.keys, which, place));
-    Ok(axum::Json(Page { items: app.entries(rows).await?, next_cursor }))
-}
-
-fn known_code(typed: &str) -> Result<String, Problem> {
-    let expected = format!("must be an order's code of {} characters", code::LENGTH);
-    code::parse(typed).ok_or_else(|| Problem::new(Kind::BadParameter).error("/code", expected))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -291,10 +195,19 @@ mod tests {
     fn waiting_ends_at_the_status_beyond_it_or_at_an_end() {
         let reached = |until: &str| -> Vec<&str> {
             let until = Until::of(until).unwrap();
-            Until::ALL.into_iter().filter(|status| until.is_reached_by(status)).collect()
+            Until::ALL
+                .into_iter()
+                .filter(|status| until.is_reached_by(status))
+                .collect()
         };
-        assert_eq!(reached("reserved"), ["reserved", "awaiting_payment", "completed", "cancelled", "failed"]);
-        assert_eq!(reached("awaiting_payment"), ["awaiting_payment", "completed", "cancelled", "failed"]);
+        assert_eq!(
+            reached("reserved"),
+            ["reserved", "awaiting_payment", "completed", "cancelled", "failed"]
+        );
+        assert_eq!(
+            reached("awaiting_payment"),
+            ["awaiting_payment", "completed", "cancelled", "failed"]
+        );
         assert_eq!(reached("completed"), ["completed", "cancelled", "failed"]);
         assert_eq!(reached("stuck"), ["completed", "cancelled", "failed", "stuck"]);
         assert_eq!(Until::of("paid").unwrap_err().kind(), Kind::BadParameter);

@@ -18,10 +18,18 @@ pub fn routes() -> OpenApiRouter<App> {
 
 #[utoipa::path(get, path = "/v1/shows/{show}/payment-methods", tag = "shows", params(("show" = Uuid, Path)), security((), ("bearer" = [])),
     responses((status = 200, body = Page<PaymentMethod>, description = "Those that are set up and can collect the show's currency.")))]
-async fn methods(State(app): State<App>, Path(show): Path<ShowId>, caller: Caller, since: Since) -> Result<axum::Json<Page<PaymentMethod>>, Problem> {
+async fn methods(
+    State(app): State<App>,
+    Path(show): Path<ShowId>,
+    caller: Caller,
+    since: Since,
+) -> Result<axum::Json<Page<PaymentMethod>>, Problem> {
     since.seen(&app, &["shows", "ticket_classes", "availability"]).await?;
     let currency = app.show(show, &caller).await?.currency;
     let collects = |method: &&PaymentMethod| method.currencies.contains(&currency);
     let items = app.payment_methods.iter().filter(collects).cloned().collect();
-    Ok(axum::Json(Page { items, next_cursor: None }))
+    Ok(axum::Json(Page {
+        items,
+        next_cursor: None,
+    }))
 }

@@ -5,6 +5,7 @@ mod client;
 mod lists;
 mod orders;
 mod outages;
+mod process;
 mod shows;
 mod story;
 mod streams;

@@ -94,7 +94,9 @@ pub struct Whole {
 /// # Errors
 /// The database does not answer.
 pub async fn load(database: &Database, order: OrderId) -> Result<Vec<Whole>, Failed> {
-    database.ask(sqlx::query_as(WHOLE).bind(order.0).fetch_all(database.pool())).await
+    database
+        .ask(sqlx::query_as(WHOLE).bind(order.0).fetch_all(database.pool()))
+        .await
 }
 
 impl Row {
