@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use ops::check::CheckArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
 use ops::init::InitArgs;
 use ops::log::LogArgs;
 use ops::token::TokenArgs;
-use ops::{config, demo, dev, init, log, stack, token};
+use ops::{check, config, demo, dev, init, log, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -31,6 +32,8 @@ enum Command {
     Config(ConfigArgs),
     /// Show the records of a partition with the verdict of every reader.
     Log(LogArgs),
+    /// Recompute the laws of a box office that runs, from its log and from Postgres; ends with 1 if one does not hold.
+    Check(CheckArgs),
     /// Bring everything up on one port, until Ctrl-C.
     Dev(DevArgs),
     /// Bring everything up, sell out a show, and check what came of it.
@@ -65,9 +68,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&args)?,
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
+        Command::Check(args) => return check::run(args).await,
         Command::Dev(args) => dev::run(args).await?,
         Command::Demo(DemoArgs { up, demo }) => {
-            dev::demo(up, demo.exit, |running| demo::run(demo, running)).await?;
+            dev::demo(up.apart("demo", &demo::SETTINGS), demo.exit, |running| demo::run(demo, running)).await?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,9 +1,45 @@
 //! `boxctl demo`: a show of many tickets, more buyers than tickets, and a summary that is recomputed from the log.
 
-use anyhow::bail;
-use clap::Args as ClapArgs;
+mod board;
+mod buyer;
+mod chaos;
+mod dice;
+mod payer;
+mod plan;
+mod progress;
+mod shop;
+mod stage;
+mod summary;
+mod tally;
 
-use crate::dev;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args as ClapArgs;
+use domain::value::Role;
+use service_kit::random;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::check::{Checker, Facts};
+use crate::{dev, stack};
+use buyer::Scene;
+pub use chaos::Kill;
+use payer::{Payer, Webhooks};
+use plan::Plan;
+use progress::Progress;
+use shop::Shop;
+use tally::Tally;
+
+/// Durations of the services while the demo runs: short enough to be watched.
+pub const SETTINGS: [(&str, &str); 3] =
+    [("BOXOFFICE_TAKEOVER_GRACE_S", "2"), ("BOXOFFICE_HOLD_BACKSTOP_S", "10"), ("BOXOFFICE_STATUS_EVERY_MS", "1000")];
+
+/// Webhooks that are still on their way are waited for so long.
+const LAST_WEBHOOKS: Duration = Duration::from_secs(45);
+/// Everything has come to rest within so long after the last buyer left.
+const AT_REST: Duration = Duration::from_secs(90);
 
 /// How large the demo is.
 #[derive(Debug, Clone, ClapArgs)]
@@ -12,7 +48,7 @@ pub struct Args {
     #[arg(long)]
     pub exit: bool,
     /// Tickets of the show.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub show_tickets: u32,
     /// Buyers that want them.
     #[arg(long, default_value_t = 1500)]
@@ -20,12 +56,125 @@ pub struct Args {
     /// Repeats a run's choices; random if left out.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Seconds over which the buyers come.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub over: u64,
+    /// Seconds that a buyer has to pay.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub pay_within: u64,
+    /// Requests at once, at most.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    pub at_once: u16,
+    /// Kill a process in the middle, such as command-api@10s; may be repeated.
+    #[arg(long, value_name = "PROCESS@SECONDS")]
+    pub kill: Vec<Kill>,
 }
 
 /// Runs it against services that are up. boxctl stays up after an `Ok`, unless `--exit`, and stops the services.
 ///
 /// # Errors
-/// The demo cannot go on, or an invariant does not hold.
-pub async fn run(_args: Args, _dev: dev::Running) -> anyhow::Result<()> {
-    bail!("not built yet")
+/// The demo cannot go on, or a law does not hold.
+pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
+    let seed = args.seed.unwrap_or_else(|| random::below(1_000_000));
+    let shop = Shop::new(dev.base_url(), usize::from(args.at_once))?;
+    let payer = Payer::new(Shop::new(&dev.sandbox_url(), usize::from(args.at_once))?);
+    let stage = stage::set(&shop, &dev, args.show_tickets, args.pay_within).await.context("put the show on sale")?;
+    stack::print(&format!(
+        "On sale: {} tickets of show {}; {} buyers come over {} s (--seed {seed})\n",
+        args.show_tickets, stage.show, args.buyers, args.over
+    ))?;
+    let board = board::start(shop.clone(), stage.show);
+    let scene = Arc::new(Scene { shop, payer, stage, board, tally: Tally::default(), seed });
+    let progress = Progress::start();
+    let kills = sell(&args, &dev, &scene, progress).await?;
+    let webhooks = last_webhooks(&scene.payer).await?;
+    let (endpoints, plan) = (dev.endpoints(), dev.plan());
+    let sandbox = dev.sandbox_url();
+    let checker = Checker::connect(endpoints, &plan.namespace, plan.partitions, Some(&sandbox)).await?;
+    let promised = scene.tally.promised();
+    let (mut report, facts) = checker.settle(Some(&promised), AT_REST, at_rest).await.context("check the laws")?;
+    report.laws.extend(summary::laws(&scene.tally, &facts, &webhooks, &kills));
+    let told = summary::text(&scene.tally, &facts, &webhooks, &scene.shop.troubles);
+    let seconds = progress.began().elapsed().as_secs();
+    stack::print(&format!("\nAfter {seconds} s:\n{told}\nRecomputed from the log, Postgres and the provider:\n{}", report.text()))?;
+    match report.broken() {
+        0 => stack::print("\nEvery law holds.\n\n"),
+        broken => bail!("{broken} laws do not hold; the seed was {seed}"),
+    }
+}
+
+/// Every order has ended, and nothing is held.
+fn at_rest(facts: &Facts) -> bool {
+    facts.stock.live().next().is_none() && facts.sales.orders.values().all(|order| order.phase != "open")
+}
+
+/// Lets all buyers play, and the chaos; gives how long each killed process was away.
+async fn sell(
+    args: &Args,
+    dev: &dev::Running,
+    scene: &Arc<Scene>,
+    progress: Progress,
+) -> anyhow::Result<Vec<(Kill, Duration)>> {
+    let start = progress.began();
+    let mut buyers = JoinSet::new();
+    for plan in plan::plans(scene.seed, args.buyers, Duration::from_secs(args.over)) {
+        let account = account(dev, scene.seed, &plan)?;
+        let scene = Arc::clone(scene);
+        buyers.spawn(async move {
+            sleep_until(start + plan.arrives).await;
+            buyer::play(scene, plan, account).await;
+        });
+    }
+    let mut kills = JoinSet::new();
+    for kill in args.kill.iter().copied() {
+        let dev = dev.clone();
+        kills.spawn(async move {
+            let away = chaos::strike(&dev, kill, start, |text| progress.note(text)).await?;
+            anyhow::Ok((kill, away))
+        });
+    }
+    let shown = show(scene, progress, args.buyers);
+    tokio::select! {
+        () = shown => {}
+        played = all(&mut buyers) => played?,
+    }
+    progress.show(&scene.tally, &scene.board, args.buyers);
+    progress.end();
+    let mut away = Vec::new();
+    while let Some(struck) = kills.join_next().await {
+        away.push(struck.context("a kill panicked")??);
+    }
+    Ok(away)
+}
+
+fn account(dev: &dev::Running, seed: u64, plan: &Plan) -> anyhow::Result<Option<String>> {
+    let token = || dev.token(&format!("demo-buyer-{seed}-{}", plan.number), &[Role::Buyer]);
+    plan.account.then(token).transpose()
+}
+
+async fn all(buyers: &mut JoinSet<()>) -> anyhow::Result<()> {
+    while let Some(played) = buyers.join_next().await {
+        played.context("a buyer panicked")?;
+    }
+    Ok(())
+}
+
+/// Shows how it goes until it is dropped.
+async fn show(scene: &Scene, progress: Progress, buyers: u32) {
+    loop {
+        sleep(progress.every()).await;
+        progress.show(&scene.tally, &scene.board, buyers);
+    }
+}
+
+/// What the provider told, once it has told everything or takes too long.
+async fn last_webhooks(payer: &Payer) -> anyhow::Result<Webhooks> {
+    let deadline = Instant::now() + LAST_WEBHOOKS;
+    loop {
+        let webhooks = payer.webhooks().await.context("ask the sandbox for its webhooks")?;
+        if webhooks.waiting == 0 || Instant::now() >= deadline {
+            return Ok(webhooks);
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use domain::value::Role;
 use local_stack::{Endpoints, StackConfig};
+use service_kit::random;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{DevOptions, Running, describe, start};
@@ -45,6 +46,18 @@ pub struct UpArgs {
 }
 
 impl UpArgs {
+    /// The same in a fresh namespace, unless one was named, with settings that those of the command line win over.
+    #[must_use]
+    pub fn apart(mut self, name: &str, settings: &[(&str, &str)]) -> Self {
+        if self.namespace.is_empty() {
+            let id = random::opaque_id().simple().to_string();
+            self.namespace = format!("{name}-{}", &id[..8]);
+        }
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.overrides = settings.chain(std::mem::take(&mut self.overrides)).collect();
+        self
+    }
+
     fn options(self, endpoints: Endpoints) -> anyhow::Result<DevOptions> {
         let folder = local::folder(&local_stack::find_root()?);
         Ok(DevOptions {

@@ -1,0 +1,313 @@
+//! One buyer: comes, orders, pays in its own way, and waits for the tickets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use domain::ids::{OrderId, PaymentId, TicketId};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+use service_kit::views::{Order, Page as Paged, Ticket};
+use service_kit::{clock, random};
+use tokio::time::{Instant, sleep};
+
+use super::board::Board;
+use super::dice::Dice;
+use super::payer::{LATE_MS, Page, Payer};
+use super::plan::{Act, Plan};
+use super::shop::{Answer, Ask, Shop};
+use super::stage::Stage;
+use super::tally::{Outcome, Step, Tally, bump};
+
+/// How long a buyer looks out for tickets that come back.
+const HOPE: Duration = Duration::from_secs(75);
+/// How long a buyer waits for what has to come by itself.
+const TRUST: Duration = Duration::from_secs(120);
+/// One question waits so long for news.
+const NEWS_S: u32 = 5;
+/// Between two questions that cannot wait for news.
+const LOOK: Duration = Duration::from_millis(500);
+/// More than was asked for, by who pays too much.
+const EXTRA: i64 = 50_000;
+
+/// What all buyers share.
+#[derive(Debug)]
+pub struct Scene {
+    /// The shop's front door.
+    pub shop: Shop,
+    /// The payment provider.
+    pub payer: Payer,
+    /// What is sold.
+    pub stage: Stage,
+    /// What is left of it.
+    pub board: Board,
+    /// What is counted.
+    pub tally: Tally,
+    /// The seed of this run.
+    pub seed: u64,
+}
+
+/// An order that was acknowledged, and how its owner reads it.
+struct Placed {
+    order: Order,
+    bearer: String,
+    /// The consistency token of the last write.
+    after: Option<String>,
+    quantity: i32,
+}
+
+impl Placed {
+    fn id(&self) -> OrderId {
+        OrderId(self.order.id)
+    }
+}
+
+/// A buyer at work.
+struct Buyer {
+    scene: Arc<Scene>,
+    plan: Plan,
+    dice: Dice,
+    account: Option<String>,
+}
+
+/// Plays one buyer to the end. `account` is a bearer token for who has one.
+pub async fn play(scene: Arc<Scene>, plan: Plan, account: Option<String>) {
+    bump(&scene.tally.counters.joined);
+    let dice = Dice::of(scene.seed.wrapping_add(1), u64::from(plan.number));
+    let mut buyer = Buyer { scene: Arc::clone(&scene), plan, dice, account };
+    let outcome = match buyer.buy().await {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::Failed(format!("buyer {} ({:?}): {error:#}", buyer.plan.number, buyer.plan.act)),
+    };
+    scene.tally.ended(buyer.plan.act, outcome);
+}
+
+impl Buyer {
+    async fn buy(&mut self) -> anyhow::Result<Outcome> {
+        let Some(placed) = self.place().await? else { return Ok(Outcome::SoldOut) };
+        let since = clock::monotonic();
+        let Some(page) = self.page(&placed, None).await? else { return self.ended(&placed).await };
+        self.scene.tally.took(Step::Page, since.elapsed());
+        bump(&self.scene.tally.counters.awaiting);
+        self.pay(&placed, page).await
+    }
+
+    /// Orders, and looks out for what comes back if too little is left. `None` once everything is sold.
+    async fn place(&mut self) -> anyhow::Result<Option<Placed>> {
+        let deadline = Instant::now() + HOPE;
+        let (mut class, mut quantity) = (self.plan.class, self.plan.quantity);
+        loop {
+            let since = clock::monotonic();
+            let order = OrderId(random::id());
+            let answer = self.order(order, class, quantity).await?;
+            if answer.status.is_success() {
+                self.scene.tally.took(Step::Place, since.elapsed());
+                return self.placed(answer, quantity).map(Some);
+            }
+            ensure!(answer.is("sold-out"), "the order was refused: {} {}", answer.status, answer.body);
+            bump(&self.scene.tally.counters.refusals);
+            let Some(left) = self.scene.board.stock(deadline, &mut self.dice).await else { return Ok(None) };
+            let known = self.scene.stage.classes.iter().position(|it| it.id == left.id);
+            class = known.context("the board shows a class that we never made")?;
+            quantity = self.plan.quantity.min(i32::try_from(left.available).unwrap_or(i32::MAX));
+            // Who waited for a ticket wants it.
+            if matches!(self.plan.act, Act::WalkAway | Act::PartOnly | Act::AfterExpiry | Act::TooMuch) {
+                self.plan.act = Act::Pay;
+            }
+        }
+    }
+
+    async fn order(&self, order: OrderId, class: usize, quantity: i32) -> anyhow::Result<Answer> {
+        let Stage { show, classes } = &self.scene.stage;
+        let class = &classes[class];
+        let number = self.plan.number;
+        let price = json!({"amount": class.price, "currency": "VND"});
+        let body = json!({
+            "show": show,
+            "lines": [{"ticket_class": class.id, "quantity": quantity, "unit_price": price}],
+            "buyer": {"name": format!("Nguyễn Văn {number}"), "email": format!("buyer{number}@example.com")},
+            "payment": {"provider": "payos", "return_url": "https://shop.example/thanks"},
+        });
+        // A guest's key stands for the guest, so nobody else has it.
+        let (path, key) = (format!("/v1/orders/{order}"), random::opaque_id().to_string());
+        let bearer = self.account.as_deref();
+        let ask = Ask { method: Some(&Method::PUT), path: &path, body: Some(&body), key: Some(&key), bearer, ..Ask::default() };
+        self.scene.shop.ask(ask).await
+    }
+
+    fn placed(&self, answer: Answer, quantity: i32) -> anyhow::Result<Placed> {
+        let after = answer.token.clone();
+        let order: Order = answer.read().context("read the new order")?;
+        self.scene.tally.acknowledged(OrderId(order.id), self.scene.stage.show);
+        let bearer = self.account.clone().or_else(|| order.access_token.clone());
+        let bearer = bearer.context("a guest's order came without an access token")?;
+        Ok(Placed { order, bearer, after, quantity })
+    }
+
+    /// The page to pay at, another one than that of `before`. `None` if the order ends before there is one.
+    async fn page(&self, placed: &Placed, before: Option<PaymentId>) -> anyhow::Result<Option<Page>> {
+        let deadline = Instant::now() + TRUST;
+        while Instant::now() < deadline {
+            let order = self.look(placed, "awaiting_payment").await?;
+            match (Page::of(&order, before), order.status.as_str()) {
+                (Some(page), "awaiting_payment") => return Ok(Some(page)),
+                (_, "cancelled" | "failed") => return Ok(None),
+                (_, "reserved" | "awaiting_payment") => {}
+                (_, other) => bail!("the order is {other} before it was paid"),
+            }
+            // A second page comes without a change of status.
+            if before.is_some() {
+                sleep(LOOK).await;
+            }
+        }
+        bail!("there is no page to pay at within {} s", TRUST.as_secs())
+    }
+
+    async fn pay(&self, placed: &Placed, page: Page) -> anyhow::Result<Outcome> {
+        let payer = &self.scene.payer;
+        let whole = json!({});
+        let (page, how) = match self.plan.act {
+            Act::WalkAway => {
+                self.sleep_until_over(placed).await;
+                return self.ended(placed).await;
+            }
+            Act::AfterExpiry => return self.pay_late(placed, page).await,
+            Act::DeclineThenPay => match self.second_page(placed, &page).await? {
+                Some(second) => (second, whole),
+                None => return self.ended(placed).await,
+            },
+            Act::WebhookTwice => (arranged(payer, page, json!({"webhook": "twice", "delay_ms": 300})).await?, whole),
+            Act::WebhookLate => (arranged(payer, page, json!({"webhook": "late", "delay_ms": LATE_MS})).await?, whole),
+            Act::WebhookNever => (arranged(payer, page, json!({"webhook": "never"})).await?, whole),
+            Act::InParts => {
+                let first = page.amount / 3;
+                let parts = json!({"parts": [first, page.amount - first]});
+                (page, parts)
+            }
+            Act::PartOnly => {
+                let half = json!({"amount": page.amount / 2});
+                (page, half)
+            }
+            Act::TooMuch => {
+                let more = json!({"amount": page.amount + EXTRA});
+                (page, more)
+            }
+            Act::Pay => (page, whole),
+        };
+        if !payer.pay(&page, how).await? {
+            return self.ended(placed).await;
+        }
+        match self.plan.act {
+            Act::TooMuch => self.ended(placed).await.map(|outcome| match outcome {
+                Outcome::Expired => Outcome::Quarantined,
+                other => other,
+            }),
+            _ => self.served(placed).await,
+        }
+    }
+
+    /// Is declined, and opens a second attempt. `None` if the order ended meanwhile.
+    async fn second_page(&self, placed: &Placed, page: &Page) -> anyhow::Result<Option<Page>> {
+        if !self.scene.payer.decline(page).await? {
+            return Ok(None);
+        }
+        let (path, key) = (format!("/v1/orders/{}/payments", placed.id()), random::opaque_id().to_string());
+        let body = json!({"provider": "payos", "return_url": "https://shop.example/thanks"});
+        let (key, bearer) = (Some(key.as_str()), Some(placed.bearer.as_str()));
+        let ask = Ask { method: Some(&Method::POST), path: &path, body: Some(&body), key, bearer, ..Ask::default() };
+        let answer = self.scene.shop.ask(ask).await?;
+        match answer.status.as_u16() {
+            200 | 201 => self.page(placed, Some(page.payment)).await,
+            // It took so long that the order is over.
+            409 => Ok(None),
+            _ => bail!("a second attempt was refused: {} {}", answer.status, answer.body),
+        }
+    }
+
+    async fn pay_late(&self, placed: &Placed, page: Page) -> anyhow::Result<Outcome> {
+        self.sleep_until_over(placed).await;
+        let order = self.final_order(placed).await?;
+        ensure!(order.status == "cancelled", "nobody paid, and the order is {}", order.status);
+        sleep(Duration::from_secs(1)).await;
+        ensure!(self.scene.payer.pay(&page, json!({"force": true})).await?, "the provider refuses late money");
+        self.served(placed).await
+    }
+
+    /// Waits, after money was sent, for the tickets or for the refund.
+    async fn served(&self, placed: &Placed) -> anyhow::Result<Outcome> {
+        let since = clock::monotonic();
+        let deadline = Instant::now() + TRUST;
+        while Instant::now() < deadline {
+            let order = self.look(placed, "completed").await?;
+            match (order.status.as_str(), &order.refund) {
+                ("completed", _) => {
+                    if self.plan.act != Act::AfterExpiry {
+                        self.scene.tally.took(Step::Complete, since.elapsed());
+                    }
+                    return self.tickets(placed).await;
+                }
+                (_, Some(_)) => return Ok(Outcome::RefundDue),
+                ("stuck", _) => bail!("the order is stuck"),
+                // Late money may still turn into tickets or a refund.
+                ("cancelled" | "failed", None) => sleep(LOOK).await,
+                _ => {}
+            }
+        }
+        bail!("money was sent for order {}, and neither tickets nor a refund came", placed.id())
+    }
+
+    async fn tickets(&self, placed: &Placed) -> anyhow::Result<Outcome> {
+        let since = clock::monotonic();
+        let path = format!("/v1/orders/{}/tickets", placed.id());
+        let tickets: Paged<Ticket> = self.scene.shop.get(&path, Some(&placed.bearer)).await?;
+        self.scene.tally.took(Step::Tickets, since.elapsed());
+        let valid = tickets.items.iter().filter(|ticket| ticket.status == "valid" && !ticket.code.is_empty());
+        let valid = u32::try_from(valid.count()).unwrap_or(u32::MAX);
+        self.scene.tally.handed_out(placed.id(), tickets.items.iter().map(|ticket| TicketId(ticket.id)));
+        let wanted = u32::try_from(placed.quantity).unwrap_or(0);
+        ensure!(valid == wanted, "order {}: {valid} valid tickets instead of {wanted}", placed.id());
+        Ok(Outcome::Completed(valid))
+    }
+
+    /// The end of an order that nobody paid in time.
+    async fn ended(&self, placed: &Placed) -> anyhow::Result<Outcome> {
+        let order = self.final_order(placed).await?;
+        match (order.status.as_str(), order.refund) {
+            ("cancelled" | "failed", None) => Ok(Outcome::Expired),
+            ("cancelled" | "failed", Some(_)) => Ok(Outcome::RefundDue),
+            (other, _) => bail!("nobody paid order {}, and it is {other}", placed.id()),
+        }
+    }
+
+    async fn final_order(&self, placed: &Placed) -> anyhow::Result<Order> {
+        let deadline = Instant::now() + TRUST;
+        loop {
+            let order = self.look(placed, "completed").await?;
+            if matches!(order.status.as_str(), "completed" | "cancelled" | "failed") {
+                return Ok(order);
+            }
+            ensure!(order.status != "stuck", "order {} is stuck", placed.id());
+            ensure!(Instant::now() < deadline, "order {} does not end: it is {}", placed.id(), order.status);
+        }
+    }
+
+    /// The order, once it has this status or has ended, or a few seconds later.
+    async fn look(&self, placed: &Placed, until: &str) -> anyhow::Result<Order> {
+        let path = format!("/v1/orders/{}?until={until}", placed.id());
+        let (bearer, after) = (Some(placed.bearer.as_str()), placed.after.as_deref());
+        let answer = self.scene.shop.ask(Ask { path: &path, bearer, after, wait_s: NEWS_S, ..Ask::default() }).await?;
+        answer.read().with_context(|| format!("GET {path}"))
+    }
+
+    async fn sleep_until_over(&self, placed: &Placed) {
+        let now = Timestamp::from_microsecond(clock::now().0).unwrap_or(placed.order.pay_by);
+        let left = placed.order.pay_by.duration_since(now);
+        sleep(Duration::try_from(left).unwrap_or_default()).await;
+    }
+}
+
+async fn arranged(payer: &Payer, page: Page, script: Value) -> anyhow::Result<Page> {
+    payer.arrange(&page, script).await?;
+    Ok(page)
+}

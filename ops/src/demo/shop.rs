@@ -1,0 +1,194 @@
+//! How a careful client app speaks to the shop: it waits when asked to, and repeats what is in doubt by the same key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::{Method, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use service_kit::random;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+/// A request is repeated for so long.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// An answer has to come within so long, beside what it was asked to wait.
+const ANSWER: Duration = Duration::from_secs(20);
+/// What a `Retry-After` may ask at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The shop, or its payment provider. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    http: reqwest::Client,
+    base: String,
+    at_once: Arc<Semaphore>,
+    /// What clients had to put up with.
+    pub troubles: Arc<Troubles>,
+}
+
+/// What clients had to put up with.
+#[derive(Debug, Default)]
+pub struct Troubles {
+    /// Answers that said: in doubt, repeat with the same key.
+    pub in_doubt: AtomicU64,
+    /// Other answers that said: later (429, 502, 503, 504).
+    pub busy: AtomicU64,
+    /// Connections that broke, and answers that never came.
+    pub broken: AtomicU64,
+    /// Answers that had been given before to the same key.
+    pub replayed: AtomicU64,
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask<'a> {
+    /// The method; GET if left out.
+    pub method: Option<&'a Method>,
+    /// The path with its query.
+    pub path: &'a str,
+    /// JSON.
+    pub body: Option<&'a Value>,
+    /// The idempotency key.
+    pub key: Option<&'a str>,
+    /// Who asks.
+    pub bearer: Option<&'a str>,
+    /// A consistency token: see at least that write.
+    pub after: Option<&'a str>,
+    /// Seconds that the answer may wait for.
+    pub wait_s: u32,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body; null if it is no JSON.
+    pub body: Value,
+    /// The consistency token of a write.
+    pub token: Option<String>,
+}
+
+impl Answer {
+    /// The body of a 2xx.
+    ///
+    /// # Errors
+    /// Another status, or another shape.
+    pub fn read<T: DeserializeOwned>(self) -> anyhow::Result<T> {
+        if !self.status.is_success() {
+            bail!("{} {}", self.status, self.body);
+        }
+        serde_json::from_value(self.body).context("the answer has another shape than promised")
+    }
+
+    /// Whether it is the problem of this name.
+    pub fn is(&self, problem: &str) -> bool {
+        self.body["type"].as_str().is_some_and(|name| name.strip_prefix("/problems/") == Some(problem))
+    }
+}
+
+/// Why it has to be asked again, and when.
+struct Again(Duration, String);
+
+impl Shop {
+    /// A client of the server at this address; clones share their limit of requests at once.
+    ///
+    /// # Errors
+    /// No TLS provider is installed.
+    pub fn new(base: &str, at_once: usize) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .redirect(reqwest::redirect::Policy::none());
+        Ok(Self {
+            http: http.build().context("make an HTTP client")?,
+            base: base.to_owned(),
+            at_once: Arc::new(Semaphore::new(at_once)),
+            troubles: Arc::default(),
+        })
+    }
+
+    /// Asks until there is an answer that says something.
+    ///
+    /// # Errors
+    /// There is none within 90 s.
+    pub async fn ask(&self, ask: Ask<'_>) -> anyhow::Result<Answer> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let Again(asked, why) = match self.once(ask).await {
+                Ok(answer) => return Ok(answer),
+                Err(again) => again,
+            };
+            if Instant::now() >= deadline {
+                bail!("{} {}: {why}", ask.method.unwrap_or(&Method::GET), ask.path);
+            }
+            let jitter = Duration::from_millis(random::below(100));
+            sleep(asked.clamp(pause, LONGEST_PAUSE) + jitter).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// GET.
+    ///
+    /// # Errors
+    /// No answer, or another one than 200 of this shape.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, bearer: Option<&str>) -> anyhow::Result<T> {
+        let answer = self.ask(Ask { path, bearer, ..Ask::default() }).await?;
+        answer.read().with_context(|| format!("GET {path}"))
+    }
+
+    async fn once(&self, ask: Ask<'_>) -> Result<Answer, Again> {
+        let _turn = self.at_once.acquire().await.expect("nobody closes it");
+        let broke = |error: reqwest::Error| {
+            self.troubles.broken.fetch_add(1, Ordering::Relaxed);
+            Again(Duration::ZERO, error.without_url().to_string())
+        };
+        let response = self.request(ask).send().await.map_err(broke)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let body = response.bytes().await.map_err(broke)?;
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let answer = Answer { status, body, token: text("consistency-token").map(str::to_owned) };
+        if text("idempotency-replayed").is_some() {
+            self.troubles.replayed.fetch_add(1, Ordering::Relaxed);
+        }
+        if !later(&answer) {
+            return Ok(answer);
+        }
+        let count = if answer.is("in-doubt") { &self.troubles.in_doubt } else { &self.troubles.busy };
+        count.fetch_add(1, Ordering::Relaxed);
+        let asked = text("retry-after").and_then(|seconds| seconds.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
+        Err(Again(asked, format!("{status} {}", answer.body)))
+    }
+
+    fn request(&self, ask: Ask<'_>) -> reqwest::RequestBuilder {
+        let url = format!("{}{}", self.base, ask.path);
+        let timeout = ANSWER + Duration::from_secs(u64::from(ask.wait_s));
+        let mut request = self.http.request(ask.method.unwrap_or(&Method::GET).clone(), url).timeout(timeout);
+        if let Some(bearer) = ask.bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        if let Some(key) = ask.key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(token) = ask.after {
+            request = request.header("consistency-token", token);
+        }
+        if ask.wait_s > 0 {
+            request = request.header("prefer", format!("wait={}", ask.wait_s));
+        }
+        match ask.body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+}
+
+/// Whether the answer says no more than: ask again.
+fn later(answer: &Answer) -> bool {
+    matches!(answer.status.as_u16(), 429 | 502 | 503 | 504) || answer.is("request-in-progress")
+}
