@@ -93,11 +93,28 @@ struct Seen {
 impl Supervised {
     /// Begins to run it.
     pub fn start(spec: Spec, spawner: Spawner, policy: Policy, say: Say) -> Self {
-        let (seen, stop) = (watch::Sender::new(Seen { state: State::Starting, starts: 0 }), CancellationToken::new());
+        let (seen, stop) = (
+            watch::Sender::new(Seen {
+                state: State::Starting,
+                starts: 0,
+            }),
+            CancellationToken::new(),
+        );
         let (name, receiver) = (spec.name.clone(), seen.subscribe());
-        let keeper = Keeper { spec, spawner, seen, stop: stop.clone(), say };
+        let keeper = Keeper {
+            spec,
+            spawner,
+            seen,
+            stop: stop.clone(),
+            say,
+        };
         let task = tokio::spawn(keeper.keep(policy));
-        Self { name, seen: receiver, stop, task: Mutex::new(Some(task)) }
+        Self {
+            name,
+            seen: receiver,
+            stop,
+            task: Mutex::new(Some(task)),
+        }
     }
 
     /// What it is doing now.
@@ -167,7 +184,9 @@ impl Keeper {
         let mut back_off = BackOff::new(policy);
         while !self.stop.is_cancelled() {
             let since = clock::monotonic();
-            let Some((ended, how)) = self.run_once().await else { break };
+            let Some((ended, how)) = self.run_once().await else {
+                break;
+            };
             match back_off.next(since.elapsed(), ended) {
                 Next::Again(pause) => self.pause(&how, pause).await,
                 Next::GiveUp => self.give_up(&how).await,
@@ -217,7 +236,10 @@ impl Keeper {
 
     async fn give_up(&self, how: &str) {
         let (name, log) = (&self.spec.name, self.spec.log.display());
-        let why = format!("{name}: {how}, too often in a row; the end of {log}:\n{}", self.log_end());
+        let why = format!(
+            "{name}: {how}, too often in a row; the end of {log}:\n{}",
+            self.log_end()
+        );
         (self.say)(&why);
         self.set(State::GaveUp { why });
         self.stop.cancelled().await;

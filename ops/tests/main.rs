@@ -1,0 +1,9 @@
+//! What boxctl does beside the services: the front door, the supervisor, and the document of settings.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod configuration;
+mod front_door;
+mod leftovers;
+mod local;
+mod supervisor;
+mod support;
