@@ -53,7 +53,9 @@ impl UpArgs {
             let id = random::opaque_id().simple().to_string();
             self.namespace = format!("{name}-{}", &id[..8]);
         }
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.overrides = settings.chain(std::mem::take(&mut self.overrides)).collect();
         self
     }
@@ -76,7 +78,8 @@ impl UpArgs {
 pub async fn run(args: DevArgs) -> anyhow::Result<()> {
     let config = StackConfig::local(&local_stack::find_root()?);
     if args.only_print {
-        let endpoints = local_stack::endpoints(&config)?.context("the stack never ran; start it with `boxctl stack up`")?;
+        let endpoints =
+            local_stack::endpoints(&config)?.context("the stack never ran; start it with `boxctl stack up`")?;
         return stack::print(&settings(&describe(&args.up.options(endpoints)?)?));
     }
     let ran = with(args.up, &config, |running| async move { stay(&running).await }).await;
@@ -155,7 +158,10 @@ fn welcome(running: &Running) -> anyhow::Result<String> {
     let token = running.token("local", &[Role::Organizer, Role::Admin])?;
     let rows = [
         ("shop", format!("{base}   (read side: {base}/docs)")),
-        ("write side", format!("{}   (its documents: {0}/docs)", running.command_url())),
+        (
+            "write side",
+            format!("{}   (its documents: {0}/docs)", running.command_url()),
+        ),
         ("read side", running.query_url()),
         ("projectors", format!("{}/readyz", running.url(Process::Projectors))),
         ("payments", format!("{}/_control/summary", running.sandbox_url())),
@@ -165,8 +171,12 @@ fn welcome(running: &Running) -> anyhow::Result<String> {
         ("logs", running.plan().folder.join("logs").display().to_string()),
     ];
     let mut text = String::new();
-    rows.iter().try_for_each(|(name, value)| writeln!(text, "{name:<12}{value}")).map_err(|error| anyhow!(error))?;
-    Ok(format!("{text}\nA token of an organizer who is admin, too, good for a day:\n{token}\n\nCtrl-C ends it.\n"))
+    rows.iter()
+        .try_for_each(|(name, value)| writeln!(text, "{name:<12}{value}"))
+        .map_err(|error| anyhow!(error))?;
+    Ok(format!(
+        "{text}\nA token of an organizer who is admin, too, good for a day:\n{token}\n\nCtrl-C ends it.\n"
+    ))
 }
 
 /// Every process with its settings; secrets are named only.
@@ -180,7 +190,11 @@ fn settings(plan: &Plan) -> String {
             text += &format!("  {name}={shown}\n");
         }
     }
-    text + &format!("front door {}\nsecrets in {}\n", plan.base_url, plan.folder.join("secrets.json").display())
+    text + &format!(
+        "front door {}\nsecrets in {}\n",
+        plan.base_url,
+        plan.folder.join("secrets.json").display()
+    )
 }
 
 fn pair(text: &str) -> Result<(String, String), anyhow::Error> {
