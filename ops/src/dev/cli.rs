@@ -1,6 +1,7 @@
 //! `boxctl dev` and the frame of `boxctl demo`.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub struct UpArgs {
     /// Prefix of topics, groups, subjects and Postgres schemas.
     #[arg(long, default_value = "")]
     namespace: String,
+    /// Where secrets, logs and process ids are kept, one installation at a time [default: .local/dev of the checkout].
+    #[arg(long)]
+    folder: Option<PathBuf>,
     /// Set an environment variable of the services: BOXOFFICE_LOG=debug. See `boxctl config`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     overrides: Vec<(String, String)>,
@@ -61,7 +65,10 @@ impl UpArgs {
     }
 
     fn options(self, endpoints: Endpoints) -> anyhow::Result<DevOptions> {
-        let folder = local::folder(&local_stack::find_root()?);
+        let folder = match self.folder {
+            Some(folder) => std::path::absolute(&folder).with_context(|| format!("resolve {}", folder.display()))?,
+            None => local::folder(&local_stack::find_root()?),
+        };
         Ok(DevOptions {
             port: Some(self.port),
             overrides: self.overrides.into_iter().collect(),
