@@ -11,6 +11,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    since: Option<String>,
 }
 
 /// What came back.
@@ -44,15 +45,36 @@ impl Answer {
         assert_eq!(self.body["type"], format!("/problems/{name}"), "{self:#?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(self.body["status"], status);
+        for member in ["title", "detail", "instance"] {
+            assert!(self.body[member].as_str().is_some_and(|text| !text.is_empty()), "no {member} in {self:#?}");
+        }
         if matches!(status, 429 | 503) {
             assert!(self.header("retry-after").is_some(), "{self:#?}");
         }
         self.is(status)
     }
 
+    /// The same answer, if this is the one place it calls wrong.
+    ///
+    /// # Panics
+    /// If it calls none wrong, or others.
+    #[track_caller]
+    pub fn points_at(self, pointer: &str) -> Self {
+        let pointers: Vec<_> = self.body["errors"].as_array().into_iter().flatten().map(|it| &it["pointer"]).collect();
+        assert_eq!(pointers, [pointer], "{self:#?}");
+        self
+    }
+
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body without what names the request: what two answers have in common that must not be told apart.
+    pub fn apart(&self) -> Value {
+        let mut body = self.body.clone();
+        body.as_object_mut().map(|members| members.remove("instance"));
+        body
     }
 
     /// A text in the body.
@@ -69,13 +91,23 @@ impl Client {
     /// A client of the service at this address, without a token.
     pub fn new(base: &str) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).redirect(reqwest::redirect::Policy::none());
-        Self { http: http.build().expect("a client can be built"), base: base.to_owned(), token: None }
+        Self { http: http.build().expect("a client can be built"), base: base.to_owned(), token: None, since: None }
     }
 
     /// The same service, as the bearer of a token.
     #[must_use]
     pub fn with(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same client, whose every GET sees at least what this write did.
+    ///
+    /// # Panics
+    /// If it is no answer to a write.
+    #[must_use]
+    pub fn since(&self, write: &Answer) -> Self {
+        let token = write.header("consistency-token").expect("every answer to a write has one");
+        Self { since: Some(token.to_owned()), ..self.clone() }
     }
 
     /// The address of a path.
@@ -85,7 +117,12 @@ impl Client {
 
     /// A request to be completed.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let method_reads = method.is_safe();
         let request = self.http.request(method, self.url(path));
+        let request = match &self.since {
+            Some(since) if method_reads => request.header("consistency-token", since),
+            _ => request,
+        };
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -105,18 +142,25 @@ impl Client {
 
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
-        self.send(self.request(Method::GET, path)).await
+        self.get_waiting(path, 20).await
     }
 
     /// GET with `Prefer: wait`.
     pub async fn get_waiting(&self, path: &str, seconds: u32) -> Answer {
-        self.send(self.request(Method::GET, path).header("prefer", format!("wait={seconds}"))).await
+        let request = self.request(Method::GET, path).header("prefer", format!("wait={seconds}"));
+        self.send(request).await
     }
 
-    /// GET that sees at least what a write's answer promised.
-    pub async fn get_after(&self, path: &str, write: &Answer) -> Answer {
-        let token = write.header("consistency-token").expect("every answer to a write has one");
-        self.send(self.request(Method::GET, path).header("consistency-token", token).header("prefer", "wait=20")).await
+    /// Every item of a list, page by page; none if a page is refused.
+    pub async fn all(&self, path: &str) -> Option<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut next = path.to_owned();
+        loop {
+            let page = self.get(&next).await;
+            items.extend(page.body["items"].as_array().filter(|_| page.status == StatusCode::OK)?.iter().cloned());
+            let Some(cursor) = page.body["next_cursor"].as_str() else { return Some(items) };
+            next = format!("{path}{}cursor={cursor}", if path.contains('?') { '&' } else { '?' });
+        }
     }
 
     /// PUT without a key.

@@ -1,28 +1,35 @@
 //! The world of one test: its own namespace on the shared stack, every service in this process, a provider sandbox.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use domain::value::Role;
-use event_log::kafka::KafkaSettings;
+use event_log::kafka::{KafkaLog, KafkaSettings};
 use event_log::topics::{self, Layout};
 use local_stack::{Endpoints, StackConfig, find_root};
+use schemas::{Codec, Ids, Registry};
 use service_kit::auth::{NewToken, mint_bearer};
 use service_kit::config::Env;
 use service_kit::health::Health;
 use service_kit::operations::Operations;
 use service_kit::telemetry::Metrics;
-use service_kit::{http, random};
+use service_kit::{clock, http, random};
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
+use crate::journal::Journal;
 
 /// How long a world may take to be ready.
 const READY: Duration = Duration::from_secs(60);
+/// So many worlds live at the same time, the shared one aside: each has some hundred threads' worth of clients.
+static PLACES: Semaphore = Semaphore::const_new(3);
+static SHARED: OnceCell<World> = OnceCell::const_new();
 
 /// A whole Boxoffice.
 pub struct World {
@@ -34,11 +41,22 @@ pub struct World {
     pub client: Client,
     /// A client of the sandbox's control API.
     pub sandbox: Client,
+    /// How far each service is.
+    pub health: Health,
     environment: BTreeMap<String, String>,
     secrets: service_kit::config::Secrets,
+    ids: Ids,
+    log: Arc<KafkaLog>,
     provider: Option<provider_sandbox::Running>,
+    projectors: Option<Projectors>,
     shutdown: CancellationToken,
     server: Option<JoinHandle<()>>,
+    _place: Option<SemaphorePermit<'static>>,
+}
+
+struct Projectors {
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 /// The tests' own stack, started if it is not up.
@@ -54,7 +72,12 @@ pub async fn stack() -> anyhow::Result<Endpoints> {
 }
 
 impl World {
-    /// A world with short durations.
+    /// The world that every test may use that looks only at its own shows and orders. It ends with the process.
+    pub async fn shared() -> &'static Self {
+        SHARED.get_or_init(|| async { Self::try_start(&[]).await.expect("the world starts") }).await
+    }
+
+    /// A world of one's own, with short durations.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -62,18 +85,19 @@ impl World {
         Self::with(&[]).await
     }
 
-    /// A world with other settings.
+    /// A world of one's own, with other settings.
     ///
     /// # Panics
     /// If it cannot be started.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        Self::try_start(settings).await.expect("the world starts")
+        let place = PLACES.acquire().await.expect("nobody closes it");
+        let world = Self::try_start(settings).await.expect("the world starts");
+        Self { _place: Some(place), ..world }
     }
 
     async fn try_start(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let endpoints = stack().await?;
-        let namespace = format!("t{}", random::opaque_id().simple()).chars().take(14).collect::<String>();
+        let namespace: String = format!("t{}", random::opaque_id().simple()).chars().take(14).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         let provider = provider_sandbox::start(provider_sandbox::Settings {
@@ -82,68 +106,102 @@ impl World {
         })
         .await?;
         let environment = environment(&endpoints, &namespace, &base, &provider.base_url(), settings);
-        let kafka = KafkaSettings::new(&endpoints.kafka, &namespace, "init");
+        let kafka = KafkaSettings::new(&endpoints.kafka, &namespace, "test");
         topics::init(&kafka, &endpoints.registry, Layout::local(4)).await?;
+        let ids = topics::check(&kafka, &endpoints.registry, 4).await?;
         let secrets = Env::from_map(environment.clone()).read(service_kit::config::Secrets::read)?;
-        let sandbox = Client::new(&provider.base_url());
         let mut world = Self {
-            endpoints,
-            namespace,
             client: Client::new(&base),
-            sandbox,
-            environment,
-            secrets,
+            sandbox: Client::new(&provider.base_url()),
+            health: Health::default(),
+            log: Arc::new(KafkaLog::connect(kafka)?),
             provider: Some(provider),
+            projectors: None,
             shutdown: CancellationToken::new(),
             server: None,
+            endpoints,
+            namespace,
+            environment,
+            secrets,
+            ids,
+            _place: None,
         };
-        world.run(listener).await?;
+        world.serve(listener).await?;
+        world.start_projectors().await?;
+        world.wait_ready().await?;
         Ok(world)
     }
 
-    async fn run(&mut self, listener: TcpListener) -> anyhow::Result<()> {
-        let health = Health::default();
+    async fn serve(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         let config = self.env().read(command_api::config::Config::read)?;
-        let writing = command_api::service::Service::start(&config, &health).await?;
-        self.project(&health).await?;
-        let (router, openapi) = writing.routes().split_for_parts();
-        let auth = Some(self.secrets.auth());
-        let operations = Operations { health: health.clone(), metrics: Metrics::detached(), auth };
-        let router = http::router(operations, &config.common.http, router, openapi);
+        let writing = command_api::service::Service::start(&config, &self.health).await?;
+        let reading = self.env().read(query_api::config::Config::read)?;
         let shutdown = self.shutdown.clone();
+        let reading = query_api::service::Service::start(&reading, &self.health, shutdown.clone())?;
+        let (router, openapi) = writing.routes().merge(reading.routes()).split_for_parts();
+        let auth = Some(self.secrets.auth());
+        let operations = Operations { health: self.health.clone(), metrics: Metrics::detached(), auth };
+        let router = http::router(operations, &config.common.http, router, openapi);
         self.server = Some(tokio::spawn(async move {
             http::serve(listener, router, &config.common.http, shutdown).await.expect("the server serves");
             writing.stop().await;
+            reading.stop().await;
         }));
+        Ok(())
+    }
+
+    /// Waits until every service can do its work.
+    ///
+    /// # Errors
+    /// It takes too long.
+    pub async fn wait_ready(&self) -> anyhow::Result<()> {
         let ready = async {
-            while !health.is_ready() {
+            while !self.health.is_ready() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         let in_time = tokio::time::timeout(READY, ready).await;
-        in_time.with_context(|| format!("not ready: {:?}", health.not_ready()))
+        in_time.with_context(|| format!("not ready: {:?}", self.health.not_ready()))
     }
 
-    async fn project(&self, health: &Health) -> anyhow::Result<()> {
+    /// Fills the read models from now on.
+    ///
+    /// # Errors
+    /// The settings are wrong, or a server does not answer.
+    pub async fn start_projectors(&mut self) -> anyhow::Result<()> {
         let config = self.env().read(projectors::Config::read)?;
         let kafka = KafkaSettings::new(&config.common.kafka, &config.common.namespace, "projectors");
-        let ids = topics::check(&kafka, &config.common.registry, config.common.partitions).await?;
-        let codec = schemas::Codec::new(ids, schemas::Registry::new(&config.common.registry)?);
-        let log = std::sync::Arc::new(event_log::kafka::KafkaLog::connect(kafka)?);
-        let pool = self.pool().await?;
+        let log = Arc::new(KafkaLog::connect(kafka)?);
         let logs = projectors::Logs::kafka(log, config.common.partitions);
-        let settings = config.settings(health.clone());
-        let shutdown = self.shutdown.clone();
-        tokio::spawn(async move {
-            if let Err(error) = projectors::run(settings, logs, codec, pool, shutdown).await {
+        let settings = config.settings(self.health.clone());
+        let (codec, pool, shutdown) = (self.codec()?, self.pool().await?, CancellationToken::new());
+        let running = projectors::run(settings, logs, codec, pool, shutdown.clone());
+        let task = tokio::spawn(async move {
+            if let Err(error) = running.await {
                 eprintln!("the projectors ended: {error:#}");
             }
         });
+        self.projectors = Some(Projectors { shutdown, task });
         Ok(())
+    }
+
+    /// Stops filling the read models.
+    ///
+    /// # Panics
+    /// If the projectors panicked.
+    pub async fn stop_projectors(&mut self) {
+        if let Some(Projectors { shutdown, task }) = self.projectors.take() {
+            shutdown.cancel();
+            task.await.expect("the projectors end in order");
+        }
     }
 
     fn env(&self) -> Env {
         Env::from_map(self.environment.clone())
+    }
+
+    fn codec(&self) -> anyhow::Result<Codec> {
+        Ok(Codec::new(self.ids.clone(), Registry::new(&self.endpoints.registry)?))
     }
 
     /// A few connections to Postgres.
@@ -154,13 +212,12 @@ impl World {
         Ok(PgPoolOptions::new().max_connections(6).connect(&self.endpoints.postgres).await?)
     }
 
-    /// The log's clients of this world.
+    /// Reads every event topic from its beginning.
     ///
     /// # Panics
-    /// If they cannot be made.
-    pub fn kafka(&self) -> event_log::kafka::KafkaLog {
-        let settings = KafkaSettings::new(&self.endpoints.kafka, &self.namespace, "test");
-        event_log::kafka::KafkaLog::connect(settings).expect("the settings are good")
+    /// If the registry's address makes no sense.
+    pub fn journal(&self) -> Journal {
+        Journal::new(Arc::clone(&self.log), self.codec().expect("the registry has an address"), 4)
     }
 
     /// A client with these roles; the same name is the same account.
@@ -168,12 +225,18 @@ impl World {
     /// # Panics
     /// If no token can be made.
     pub fn as_account(&self, name: &str, roles: &[Role]) -> Client {
+        self.client.with(&self.token(name, roles, 3600))
+    }
+
+    /// A bearer token that expires in so many seconds.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn token(&self, name: &str, roles: &[Role], expires_s: i64) -> String {
         let rules = self.secrets.rules();
         let roles = roles.iter().copied().collect();
-        let expires = service_kit::clock::now().plus_s(3600);
-        let token = NewToken { subject: name, roles, expires, rules };
-        let key = self.secrets.signing_key().expect("the tests mint tokens");
-        self.client.with(&mint_bearer(&key, &token))
+        let token = NewToken { subject: name, roles, expires: clock::now().plus_s(expires_s), rules };
+        mint_bearer(&self.secrets.signing_key().expect("the tests mint tokens"), &token)
     }
 
     /// An organizer.
@@ -186,12 +249,18 @@ impl World {
         self.as_account("admin-1", &[Role::Admin])
     }
 
+    /// A buyer with an account.
+    pub fn buyer(&self, name: &str) -> Client {
+        self.as_account(name, &[Role::Buyer])
+    }
+
     /// Ends everything of this world.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         if let Some(server) = self.server.take() {
-            let _ = server.await;
+            drop(server.await);
         }
+        self.stop_projectors().await;
         if let Some(provider) = self.provider.take() {
             provider.stop().await;
         }

@@ -1,4 +1,4 @@
 //! Whole-system tests: HTTP in, HTTP out, on real servers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod shows;
+mod refusals;

@@ -1,0 +1,133 @@
+//! What the event topics hold, read from their beginning and on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use domain::event::Event;
+use domain::root::Context;
+use event_log::frame::Frame;
+pub use event_log::frame::Kind;
+use event_log::kafka::KafkaLog;
+use event_log::log::{Followed, Log, Partition, Record};
+use event_log::validity::{Reader, Verdict};
+use schemas::Codec;
+
+/// Reads all event topics of a world.
+pub struct Journal {
+    log: Arc<KafkaLog>,
+    codec: Codec,
+    readers: BTreeMap<Partition, Reader>,
+    void: u64,
+}
+
+/// One record.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Where it lies.
+    pub partition: Partition,
+    /// Its place there.
+    pub offset: i64,
+    /// What it is.
+    pub kind: Kind,
+    /// Its key.
+    pub key: String,
+    /// Bytes of key, header and value.
+    pub size: usize,
+}
+
+/// What was added since the last look.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Every record, void ones too, by partition.
+    pub entries: Vec<Entry>,
+    /// The events that count, in the order of each partition.
+    pub events: Vec<Event>,
+}
+
+impl Journal {
+    pub(crate) fn new(log: Arc<KafkaLog>, codec: Codec, partitions: u32) -> Self {
+        let all = Context::ALL.into_iter().flat_map(|context| (0..partitions).map(move |number| Partition { context, number }));
+        let readers = all.map(|partition| (partition, Reader::at(Default::default()))).collect();
+        Self { log, codec, readers, void: 0 }
+    }
+
+    /// Everything up to what the logs end with now.
+    ///
+    /// # Panics
+    /// If Kafka does not answer, or a log is broken.
+    pub async fn news(&mut self) -> News {
+        let log = Arc::clone(&self.log);
+        let from: Vec<(Partition, i64)> = self.readers.iter().map(|(at, reader)| (*at, reader.next())).collect();
+        let read = tokio::task::spawn_blocking(move || {
+            let added = |(at, next): &(Partition, i64)| (*at, added(log.as_ref(), *at, *next));
+            from.iter().map(added).collect::<Vec<_>>()
+        });
+        let mut news = News::default();
+        for (at, records) in read.await.expect("reading does not panic") {
+            for record in records {
+                self.take(at, record, &mut news);
+            }
+        }
+        news
+    }
+
+    /// How many records so far do not count.
+    pub fn void(&self) -> u64 {
+        self.void
+    }
+
+    fn take(&mut self, partition: Partition, record: Record, news: &mut News) {
+        let frame = Frame::decode(&record.header).expect("every record has a frame header");
+        news.entries.push(Entry {
+            partition,
+            offset: record.offset,
+            kind: frame.kind,
+            key: String::from_utf8_lossy(&record.key).into_owned(),
+            size: record.key.len() + record.header.len() + record.value.len(),
+        });
+        let reader = self.readers.get_mut(&partition).expect("it is read");
+        match reader.judge(record).expect("the log is not broken") {
+            Verdict::Command(events) => news.events.extend(events.iter().map(|valid| {
+                let (_, event) = self.codec.decode(&valid.record.value).expect("every event can be decoded");
+                event
+            })),
+            Verdict::Void(_) => self.void += 1,
+            Verdict::Claimed { .. } | Verdict::Barrier | Verdict::Settled(_) | Verdict::Partial => {}
+        }
+    }
+}
+
+impl News {
+    /// How many events there are, whether they count or not.
+    pub fn written(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.kind == Kind::Event).count()
+    }
+
+    /// The names of the events of one aggregate.
+    pub fn of(&self, aggregate: uuid::Uuid) -> Vec<&'static str> {
+        let own = self.events.iter().filter(|event| event.aggregate() == aggregate);
+        own.map(Event::name).collect()
+    }
+}
+
+/// The records from `next` to the present end.
+fn added(log: &KafkaLog, at: Partition, next: i64) -> Vec<Record> {
+    let end = log.bounds(at).expect("Kafka answers").end;
+    let mut records = Vec::new();
+    if end <= next {
+        return records;
+    }
+    let (sender, receiver) = mpsc::channel();
+    let following = log.follow(at, next, Arc::new(move |followed| drop(sender.send(followed))));
+    for followed in &receiver {
+        match followed {
+            Followed::Records(more) => records.extend(more),
+            Followed::End(reached) if reached >= end => break,
+            Followed::End(_) => {}
+            Followed::Lost { start, end } => panic!("{at}: {next} lies outside {start} to {end}"),
+        }
+    }
+    drop(following);
+    records
+}
