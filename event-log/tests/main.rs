@@ -7,6 +7,7 @@ mod driver;
 mod kafka_log;
 mod memory_log;
 mod protocol;
+mod review;
 mod simulation;
 mod support;
 mod topics;

@@ -124,6 +124,7 @@ impl<A: Root, R> Owner<A, R> {
         self.acked_seq = 0;
         self.head = self.acked.clone();
         self.last_settled = now.mono;
+        self.idle_timers.clear();
         let mut outputs = vec![Output::Unfollow, Output::Serving { term }];
         let outbox = self.acked.outbox.clone();
         for (offset, caused) in &outbox {

@@ -1,6 +1,6 @@
 //! Serving in batches: decide, encode, append, and answer once the prefix is acknowledged.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,16 +56,24 @@ impl<A: Root, R> Owner<A, R> {
         outputs
     }
 
-    /// While nobody decides, what is too late is answered at once. The mailboxes are in order of arrival.
+    /// While nobody decides, what is too late is answered at once, wherever in its mailbox: what sagas ask waits for ever,
+    /// and may stand in front of somebody who does not.
     fn drop_late(&mut self, now: Now) -> Vec<Output<A, R>> {
         if self.phase == Phase::Serving {
             return Vec::new();
         }
         let mut outputs = Vec::new();
+        let is_late = |submission: &Submission<A, R>| submission.deadline.is_some_and(|at| at <= now.mono);
         for lane in [&mut self.saga, &mut self.mailbox] {
-            while let Some(submission) = lane.pop_front_if(|first| first.deadline.is_some_and(|at| at <= now.mono)) {
-                outputs.push(Output::Answer(submission.reply, Outcome::TooLate));
+            if !lane.iter().any(is_late) {
+                continue;
             }
+            let (late, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(lane).into_iter().partition(is_late);
+            *lane = kept;
+            outputs.extend(
+                late.into_iter()
+                    .map(|submission| Output::Answer(submission.reply, Outcome::TooLate)),
+            );
         }
         outputs
     }
@@ -93,13 +101,15 @@ impl<A: Root, R> Owner<A, R> {
     /// Decides what waits, sagas first, while there is room. Tells whether there is more to do at once.
     fn drain(&mut self, now: Now, records: &mut Vec<NewRecord>, outputs: &mut Vec<Output<A, R>>) -> bool {
         loop {
-            if self.unacknowledged() >= self.settings.in_flight {
+            if self.is_full() {
                 return false;
             }
             if records.len() >= BATCH {
                 return true;
             }
-            let Some(submission) = self.saga.pop_front().or_else(|| self.mailbox.pop_front()) else { return false };
+            let Some(submission) = self.saga.pop_front().or_else(|| self.mailbox.pop_front()) else {
+                return false;
+            };
             if submission.deadline.is_some_and(|at| at <= now.mono) {
                 outputs.push(Output::Answer(submission.reply, Outcome::TooLate));
                 continue;
@@ -109,7 +119,17 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     fn take(&mut self, submission: Submission<A, R>, now: Now, records: &mut Vec<NewRecord>) {
-        let Submission { target, ask, by, id: command, hash, correlation_id, causation_id, reply, .. } = submission;
+        let Submission {
+            target,
+            ask,
+            by,
+            id: command,
+            hash,
+            correlation_id,
+            causation_id,
+            reply,
+            ..
+        } = submission;
         let id = match target {
             Target::Id(id) => Some(id),
             Target::Serial(serial) => self.head.by_serial(serial),
@@ -120,7 +140,15 @@ impl<A: Root, R> Owner<A, R> {
             (Some(repeat), _) => Outcome::Done(Box::new(self.answer(repeat.aggregate, true, 0))),
             (None, None) => Outcome::NoSuchSerial,
             (None, Some(id)) => {
-                let deciding = Deciding { id, ask, by, command, hash, correlation_id, causation_id };
+                let deciding = Deciding {
+                    id,
+                    ask,
+                    by,
+                    command,
+                    hash,
+                    correlation_id,
+                    causation_id,
+                };
                 self.decide(deciding, now, records)
             }
         };
@@ -136,16 +164,36 @@ impl<A: Root, R> Owner<A, R> {
 
     /// One command on the head's root: nothing changes unless its whole frame is encoded and fits.
     fn decide(&mut self, deciding: Deciding<A>, now: Now, records: &mut Vec<NewRecord>) -> Outcome<A> {
-        let Deciding { id, ask, by, command, hash, correlation_id, causation_id, .. } = deciding;
+        let Deciding {
+            id,
+            ask,
+            by,
+            command,
+            hash,
+            correlation_id,
+            causation_id,
+            ..
+        } = deciding;
         let at = self.time(now);
         let before = self.head.get(id);
         let version = before.map_or(0, |entry| entry.version);
         let mut after = before.map(|entry| entry.state.clone()).unwrap_or_default();
-        let serial = self.head.next_serial(self.settings.partition.number, self.settings.partitions);
+        let serial = self
+            .head
+            .next_serial(self.settings.partition.number, self.settings.partitions);
         let actor = by.principal();
-        let issued = Issued { command: ask, by, at, fingerprint: hash, serial };
+        let issued = Issued {
+            command: ask,
+            by,
+            at,
+            fingerprint: hash,
+            serial,
+        };
         let sink = EventSink::default();
-        let verdict = after.handle(issued, &(), &sink).now_or_never().expect("handle never waits");
+        let verdict = after
+            .handle(issued, &(), &sink)
+            .now_or_never()
+            .expect("handle never waits");
         if let Err(refusal) = verdict {
             return Outcome::Refused(refusal);
         }
@@ -162,11 +210,26 @@ impl<A: Root, R> Owner<A, R> {
             causation_id,
             actor: actor.clone(),
         };
-        let events: Vec<(Meta, A::Event)> = events.into_iter().enumerate().map(|(n, event)| (meta(n), event)).collect();
-        let Some(frame) = self.frame(id, command, hash, &events) else { return Outcome::TooLarge };
+        let events: Vec<(Meta, A::Event)> = events
+            .into_iter()
+            .enumerate()
+            .map(|(n, event)| (meta(n), event))
+            .collect();
+        let Some(frame) = self.frame(id, command, hash, &events) else {
+            return Outcome::TooLarge;
+        };
         records.extend(frame);
         let offset = self.offset_of(self.head.position.seq);
-        self.head.fold(Folded { command, hash, offset, events }, self.settings.partitions, Some(after));
+        self.head.fold(
+            Folded {
+                command,
+                hash,
+                offset,
+                events,
+            },
+            self.settings.partitions,
+            Some(after),
+        );
         self.advance(written as u64);
         Outcome::Done(Box::new(self.answer(id, false, written)))
     }
@@ -188,7 +251,10 @@ impl<A: Root, R> Owner<A, R> {
         let mut size = 0;
         let mut records = Vec::with_capacity(events.len());
         for (n, (meta, event)) in events.iter().enumerate() {
-            let value = self.codec.encode(meta, &event.clone().into()).expect("every event fits its schema");
+            let value = self
+                .codec
+                .encode(meta, &event.clone().into())
+                .expect("every event fits its schema");
             let frame = Frame {
                 kind: Kind::Event,
                 term: position.term,
@@ -200,7 +266,11 @@ impl<A: Root, R> Owner<A, R> {
                 cmd_id: command.0,
                 cmd_hash: hash.0,
             };
-            let record = NewRecord { key: key.clone(), header: frame.encode(), value };
+            let record = NewRecord {
+                key: key.clone(),
+                header: frame.encode(),
+                value,
+            };
             size += record.size();
             records.push(record);
         }
@@ -226,10 +296,19 @@ impl<A: Root, R> Owner<A, R> {
         }
         let at = self.time(now);
         let due = self.head.timers.iter().take_while(|(due, _)| *due <= at);
-        let due = due.filter(|(due, id)| self.idle_timers.get(id) != Some(due)).take(TIMERS);
+        let due = due
+            .filter(|(due, id)| self.idle_timers.get(id) != Some(due))
+            .take(TIMERS);
         let due: Vec<(Timestamp, Uuid)> = due.copied().collect();
         for (due, id) in due {
-            let command = CommandId(domain::ids::derived(id, "due", due.0.unsigned_abs()));
+            // What is due waits for room like everything else; an acknowledgement wakes it.
+            if self.is_full() {
+                return;
+            }
+            // The version tells the pages apart of a list that is due at one moment: their events are not the same.
+            let version = self.head.get(id).map_or(0, |entry| entry.version);
+            let command = domain::ids::derived(id, "due", due.0.unsigned_abs());
+            let command = CommandId(domain::ids::derived(command, "version", version));
             let deciding = Deciding {
                 id,
                 ask: A::due(),
@@ -251,18 +330,21 @@ impl<A: Root, R> Owner<A, R> {
 
     /// Says in the log, at most so often, below which offset everything caused has been answered.
     fn settle(&mut self, now: Now, records: &mut Vec<NewRecord>) {
-        let Some((first, _)) = self.head.outbox.get_min() else { return };
         if now.mono < self.last_settled + self.settings.settle_every {
             return;
         }
-        let Some((last, _)) = self.acked.outbox.get_max() else { return };
-        let below = self.open.keys().next().copied().unwrap_or(last + 1);
-        if *first >= below {
-            return;
-        }
+        let Some(below) = self.settleable() else { return };
         self.last_settled = now.mono;
         records.push(self.control(Kind::Settled, &Control::Settled { below }));
         self.head.settle(below);
+    }
+
+    /// Below which offset everything caused has been answered, if that is news. Only what is acknowledged was sent.
+    fn settleable(&self) -> Option<i64> {
+        let (first, _) = self.head.outbox.get_min()?;
+        let (last, _) = self.acked.outbox.get_max()?;
+        let below = self.open.keys().next().copied().unwrap_or(last + 1);
+        (*first < below).then_some(below)
     }
 
     fn control(&mut self, kind: Kind, value: &Control) -> NewRecord {
@@ -277,8 +359,17 @@ impl<A: Root, R> Owner<A, R> {
         let last_seq = position.seq - 1;
         let first_seq = position.seq - records.len() as u64;
         let answers = std::mem::take(&mut self.unsent);
-        self.in_flight.push_back(Batch { last_seq, sent: now.mono, after: self.head.clone(), answers });
-        Output::Append { claim: position.claim, first_seq, records }
+        self.in_flight.push_back(Batch {
+            last_seq,
+            sent: now.mono,
+            after: self.head.clone(),
+            answers,
+        });
+        Output::Append {
+            claim: position.claim,
+            first_seq,
+            records,
+        }
     }
 
     /// Answers every batch whose prefix is acknowledged, and sends what it caused.
@@ -287,9 +378,18 @@ impl<A: Root, R> Owner<A, R> {
         while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.last_seq <= self.acked_seq) {
             let from = self.acked.position.next;
             self.acked = batch.after;
-            outputs.extend(batch.answers.into_iter().filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome))));
-            let caused: Vec<(i64, Arc<Caused>)> =
-                self.acked.outbox.range(from..).map(|(offset, caused)| (*offset, Arc::clone(caused))).collect();
+            outputs.extend(
+                batch
+                    .answers
+                    .into_iter()
+                    .filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome))),
+            );
+            let caused: Vec<(i64, Arc<Caused>)> = self
+                .acked
+                .outbox
+                .range(from..)
+                .map(|(offset, caused)| (*offset, Arc::clone(caused)))
+                .collect();
             for (offset, caused) in caused {
                 outputs.extend(self.send(offset, &caused));
             }
@@ -322,13 +422,18 @@ impl<A: Root, R> Owner<A, R> {
         if !self.unsent.is_empty() {
             wake = wake.min(self.unsent_since + self.settings.barrier_after);
         }
-        let next = self.head.timers.iter().find(|(due, id)| self.idle_timers.get(id) != Some(due));
-        if let Some((due, _)) = next {
+        let next = self
+            .head
+            .timers
+            .iter()
+            .find(|(due, id)| self.idle_timers.get(id) != Some(due));
+        // While there is no room, only an acknowledgement (or its deadline) makes a difference.
+        if let Some((due, _)) = next.filter(|_| !self.is_full()) {
             let ahead = u64::try_from(due.0 - self.time(now).0).unwrap_or(0);
             wake = wake.min((now.mono + Duration::from_micros(ahead)).max(self.timers_from()));
         }
-        if !self.acked.outbox.is_empty() {
-            wake = wake.min((self.last_settled + self.settings.settle_every).max(now.mono + Duration::from_millis(20)));
+        if self.settleable().is_some() {
+            wake = wake.min(self.last_settled + self.settings.settle_every);
         }
         wake
     }
@@ -350,6 +455,10 @@ impl<A: Root, R> Owner<A, R> {
 
     fn unacknowledged(&self) -> usize {
         usize::try_from(self.head.position.seq - 1 - self.acked_seq).expect("few are in flight")
+    }
+
+    fn is_full(&self) -> bool {
+        self.unacknowledged() >= self.settings.in_flight
     }
 
     fn offset_of(&self, seq: u64) -> i64 {
