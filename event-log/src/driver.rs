@@ -1,5 +1,10 @@
 //! Runs an owner on a thread of its own: carries commands, delivery reports and records in, and its wishes out.
+//!
+//! Invariant: a panic stops its own partition only, and loudly. Nothing of the owner's state is used after it, whoever
+//! waited is left in doubt, and later callers are answered. It is not started again: what made it panic lies in the log or
+//! comes again, and a process that ends would take the other partitions with it, again and again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -61,7 +66,11 @@ pub struct Mailbox<A: Root> {
 
 impl<A: Root> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
-        Self { partition: self.partition, inputs: self.inputs.clone(), status: Arc::clone(&self.status) }
+        Self {
+            partition: self.partition,
+            inputs: self.inputs.clone(),
+            status: Arc::clone(&self.status),
+        }
     }
 }
 
@@ -71,7 +80,7 @@ impl<A: Root> Mailbox<A> {
         self.partition
     }
 
-    /// Puts a command in; its reply is called exactly once, here if the mailbox is full.
+    /// Puts a command in. Its reply is called once, here if the mailbox is full; or dropped, if the owner ends before.
     pub fn submit(&self, submission: Submission<A, Reply<A>>) {
         let (submission, outcome) = match self.inputs.try_send(Input::Submit(submission)) {
             Ok(()) => return,
@@ -129,8 +138,17 @@ where
     let partition = settings.partition;
     let (inputs, received) = sync_channel(settings.mailbox + 1024);
     let status = Arc::new(Mutex::new(Status::default()));
-    let mailbox = Mailbox { partition, inputs: inputs.clone(), status: Arc::clone(&status) };
-    let (owner, outputs) = Owner::new(settings, surroundings.codec.clone(), state, Box::new(surroundings.new_claim));
+    let mailbox = Mailbox {
+        partition,
+        inputs: inputs.clone(),
+        status: Arc::clone(&status),
+    };
+    let (owner, outputs) = Owner::new(
+        settings,
+        surroundings.codec.clone(),
+        state,
+        Box::new(surroundings.new_claim),
+    );
     let driver = Driver {
         partition,
         owner,
@@ -143,7 +161,9 @@ where
         in_doubt: 0,
         broken: None,
     };
-    let thread = std::thread::Builder::new().name(partition.to_string()).spawn(move || driver.run(&received, outputs))?;
+    let thread = std::thread::Builder::new()
+        .name(partition.to_string())
+        .spawn(move || driver.run(&received, outputs))?;
     Ok((mailbox, thread))
 }
 
@@ -166,12 +186,30 @@ const INPUTS: usize = 4096;
 const SHUTDOWN: Duration = Duration::from_secs(8);
 
 impl<A: Root> Driver<A> {
-    fn run(mut self, received: &Receiver<Input<A>>, outputs: Vec<Output<A, Reply<A>>>) {
+    fn run(self, received: &Receiver<Input<A>>, outputs: Vec<Output<A, Reply<A>>>) {
+        let (partition, status) = (self.partition, Arc::clone(&self.status));
+        if catch_unwind(AssertUnwindSafe(|| self.serve(received, outputs))).is_ok() {
+            return;
+        }
+        metrics::counter!("boxoffice_owner_panics_total").increment(1);
+        tracing::error!(%partition, "the owner panicked: the partition is not served until the process starts again");
+        {
+            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.serving = false;
+            status.broken = Some("its owner panicked; the log of this process says why".to_owned());
+        }
+        turn_away(received);
+    }
+
+    fn serve(mut self, received: &Receiver<Input<A>>, outputs: Vec<Output<A, Reply<A>>>) {
         self.perform(outputs);
         let mut leaving: Option<Duration> = None;
         loop {
             let now = (self.surroundings.clock)();
-            let wait = self.owner.wake_at(now).map_or(Duration::from_secs(1), |at| at.saturating_sub(now.mono));
+            let wait = self
+                .owner
+                .wake_at(now)
+                .map_or(Duration::from_secs(1), |at| at.saturating_sub(now.mono));
             let mut next = match received.recv_timeout(wait.min(Duration::from_secs(1))) {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -179,7 +217,9 @@ impl<A: Root> Driver<A> {
             };
             let now = (self.surroundings.clock)();
             for _ in 0..INPUTS {
-                let Some(input) = next.take().or_else(|| received.try_recv().ok()) else { break };
+                let Some(input) = next.take().or_else(|| received.try_recv().ok()) else {
+                    break;
+                };
                 match input {
                     Input::Shutdown => leaving = leaving.or(Some(now.mono + SHUTDOWN)),
                     Input::Submit(submission) if leaving.is_some() => (submission.reply)(Outcome::TooLate),
@@ -231,7 +271,11 @@ impl<A: Root> Driver<A> {
                     self.generation += 1;
                     self.following = None;
                 }
-                Output::Append { claim, first_seq, records } => self.append(claim, first_seq, records),
+                Output::Append {
+                    claim,
+                    first_seq,
+                    records,
+                } => self.append(claim, first_seq, records),
                 Output::Answer(reply, outcome) => reply(outcome),
                 Output::Send(sent) => (self.surroundings.outbox)(partition, sent),
                 Output::Serving { term } => {
@@ -275,7 +319,9 @@ impl<A: Root> Driver<A> {
             // An owner that is gone answers nobody.
             let _ = inputs.send(Input::Delivered(reports));
         });
-        self.surroundings.log.append(self.partition, claim, first_seq, records, reports);
+        self.surroundings
+            .log
+            .append(self.partition, claim, first_seq, records, reports);
     }
 
     fn publish(&self) {
@@ -292,5 +338,16 @@ impl<A: Root> Driver<A> {
             in_doubt: self.in_doubt,
         };
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+}
+
+/// Answers whoever still comes, until the process ends.
+fn turn_away<A: Root>(received: &Receiver<Input<A>>) {
+    while let Ok(input) = received.recv() {
+        match input {
+            Input::Submit(submission) => (submission.reply)(Outcome::Broken),
+            Input::Shutdown => return,
+            Input::Delivered(_) | Input::Followed(..) | Input::Settled(_) => {}
+        }
     }
 }
