@@ -44,7 +44,7 @@ install_packages() {
 }
 
 need_rust() {
-    [[ -f $HOME/.cargo/env ]] && source "$HOME/.cargo/env"
+    [[ -f ${HOME:-}/.cargo/env ]] && source "$HOME/.cargo/env"
     command -v cargo >/dev/null ||
         fail "cargo is missing; install Rust with rustup (Debian: apt-get install rustup && rustup default stable)"
     local wanted have

@@ -296,7 +296,7 @@ async fn a_write_that_broke_off_is_in_doubt_and_a_read_is_not() {
 
 #[tokio::test]
 async fn a_service_that_says_nothing_is_given_up() {
-    let silent = Router::new().fallback(|| std::future::pending::<()>());
+    let silent = Router::new().fallback(std::future::pending::<()>);
     let door = Door::before(silent).await;
     let get = door.client.get(door.url("/v1/shows")).header("prefer", "wait=0").send();
     let get = problem(soon("the answer", get).await.unwrap()).await;
