@@ -96,7 +96,8 @@ impl Buyer {
     /// Orders, and looks out for what comes back if too little is left. `None` once everything is sold.
     async fn place(&mut self) -> anyhow::Result<Option<Placed>> {
         let deadline = Instant::now() + HOPE;
-        let (mut class, mut quantity) = (self.plan.class, self.plan.quantity);
+        let classes = self.scene.stage.classes.len();
+        let (mut class, mut quantity) = (self.plan.class.min(classes - 1), self.plan.quantity);
         loop {
             let since = clock::monotonic();
             let order = OrderId(random::id());

@@ -44,11 +44,13 @@ pub fn classes(tickets: u32) -> Vec<Class> {
     let tickets = i64::from(tickets);
     let (seated, vip) = (tickets / 4, tickets / 20);
     let class = |name, price, capacity| Class { id: TicketClassId(random::id()), name, price, capacity };
-    vec![
+    let all = vec![
         class("GA", 350_000, tickets - seated - vip),
         class("Seated", 650_000, seated),
         class("VIP", 1_500_000, vip),
-    ]
+    ];
+    // A small hall has no box.
+    all.into_iter().filter(|class| class.capacity > 0).collect()
 }
 
 /// Creates the show, has it approved, publishes it, and waits until it is on sale.
@@ -125,6 +127,7 @@ mod tests {
             let classes = classes(tickets);
             assert_eq!(classes.iter().map(|class| class.capacity).sum::<i64>(), i64::from(tickets));
         }
+        assert_eq!(classes(10).len(), 2, "nothing is sold out from the beginning");
         assert_eq!(classes(1000).iter().map(|class| class.capacity).collect::<Vec<_>>(), [700, 250, 50]);
     }
 }
