@@ -1,9 +1,10 @@
 //! Gets done what events caused: commands to other aggregates, and effects on the world outside.
 //!
 //! Invariant: something is settled only once it was answered, or its refusal was dealt with. Until then it is tried again,
-//! always under the same id, so that a target recognises it.
+//! always under the same id, so that a target recognises it; also after a panic.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use domain::ticket::TicketBatch;
 use domain::value::{Actor, Fingerprint};
 use event_log::log::Partition;
 use event_log::owner::{Outcome, Send, Target};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
@@ -31,6 +32,8 @@ use crate::owners::{Held, Owners, Request};
 const UNDER_WAY: usize = 256;
 /// A refusal that causes a command that is refused, and so on: never deeper than this.
 const REFUSALS: u64 = 4;
+/// What made a sender panic is tried again after so long.
+const AFTER_PANIC: Duration = Duration::from_secs(30);
 
 /// What an owner wants done, with where it comes from.
 #[derive(Debug)]
@@ -99,11 +102,23 @@ async fn send_all(owners: Arc<Owners>, effects: Arc<Effects>, mut received: Unbo
 
 async fn carry_out(owners: &Owners, effects: &Effects, wanted: Wanted) {
     let Wanted { cause, sent } = wanted;
-    match &sent.outgoing.action {
-        Action::Command(_) => deliver(owners, &sent).await,
-        Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).await,
-    }
+    let attempt = || async {
+        match &sent.outgoing.action {
+            Action::Command(_) => deliver(owners, &sent).await,
+            Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).await,
+        }
+    };
+    until_done(attempt, AFTER_PANIC).await;
     owners.settled(cause, sent.at);
+}
+
+/// Others go the same way, so a panic must not end it; and what was wanted is not dropped either.
+async fn until_done<F: Future<Output = ()>>(attempt: impl Fn() -> F, pause: Duration) {
+    while AssertUnwindSafe(attempt()).catch_unwind().await.is_err() {
+        metrics::counter!("boxoffice_outbox_panics_total").increment(1);
+        tracing::error!("something that an event caused panicked; it is tried again");
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// Delivers a command, and what its refusal causes, until every one of them is answered.
@@ -172,7 +187,8 @@ impl Insistent<'_> {
                 Outcome::Overloaded | Outcome::TooLate | Outcome::InDoubt | Outcome::Broken => {}
                 // None of these can come of a command that Boxoffice itself sends; a person has to look.
                 outcome @ (Outcome::KeyReused | Outcome::TooLarge | Outcome::NoSuchSerial) => {
-                    tracing::error!(?outcome, aggregate.id = %to, ?ask, "a saga command cannot be carried out");
+                    // Not the command itself: it may name who bought.
+                    tracing::error!(?outcome, aggregate.id = %to, command.id = %self.id, "a saga command cannot be carried out");
                     return Ok(());
                 }
             }
@@ -188,5 +204,23 @@ pub async fn mark_stuck(owners: &Owners, order: OrderId, step: Step, reason: Str
     let command = Command::Order(order, order::Command::MarkStuck { step, reason });
     if let Err(refusal) = insist(owners, command, id, correlation, cause.0).await {
         tracing::debug!(?refusal, order.id = %order, "the order got on in the meantime");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_is_tried_again() {
+        let attempts = Cell::new(0);
+        let attempt = || async {
+            attempts.set(attempts.get() + 1);
+            assert!(attempts.get() > 2, "as the test wants");
+        };
+        until_done(attempt, Duration::ZERO).await;
+        assert_eq!(attempts.get(), 3);
     }
 }
