@@ -38,7 +38,7 @@ impl KeyPool {
             let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
             (ready.pop(), ready.len())
         };
-        if left < self.size / 2 {
+        if left <= self.size / 2 {
             self.wanted.notify_one();
         }
         key
@@ -94,5 +94,46 @@ impl KeyPool {
             self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(kept?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Codec;
+
+    use super::*;
+
+    struct Kept;
+
+    impl KeyStore for Kept {
+        fn keep(&self, _: PersonKey, _: Vec<u8>) -> BoxFuture<'_, anyhow::Result<()>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    async fn take(pool: &KeyPool) -> DataKey {
+        loop {
+            match pool.take() {
+                Some(key) => return key,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pool_of_any_size_is_filled_again() {
+        for size in [1, 2, 3] {
+            let (pool, end) = (KeyPool::new(size), CancellationToken::new());
+            let filling = Arc::clone(&pool).fill(Arc::new(Kept), MasterKey::new([1; 32]), Codec::in_memory(), end.clone());
+            let filling = tokio::spawn(filling);
+            let taken = async {
+                for _ in 0..3 * size {
+                    take(&pool).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), taken).await.unwrap();
+            end.cancel();
+            filling.await.unwrap();
+        }
     }
 }
