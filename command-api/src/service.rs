@@ -1,12 +1,15 @@
 //! Puts the process together: owners, outbox, effects, routes; and takes it apart again in order.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use event_log::kafka::{CompactedTopic, KafkaLog, KafkaSettings};
 use event_log::learning::Learning;
 use event_log::log::Log;
 use event_log::topics;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use schemas::sealed::MasterKey;
 use schemas::{Codec, PersonKey, Registry};
@@ -31,6 +34,11 @@ pub struct Service {
     tasks: TaskTracker,
     background: CancellationToken,
 }
+
+/// Background work that panicked begins again after so long.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// A stop waits so long for background work.
+const STOP: Duration = Duration::from_secs(5);
 
 struct KafkaKeys {
     log: Arc<KafkaLog>,
@@ -83,12 +91,20 @@ impl Service {
         let background = CancellationToken::new();
         let tasks = TaskTracker::new();
         let master = MasterKey::new(*config.master_key.expose());
-        tasks.spawn(Arc::clone(&pool).fill(keys, master, codec, background.clone()));
-        let ended = background.clone();
+        let (filled, ended) = (Arc::clone(&pool), background.clone());
+        let fill = move || {
+            Arc::clone(&filled).fill(Arc::clone(&keys), master.clone(), codec.clone(), ended.clone())
+        };
+        tasks.spawn(keep_running("person-keys", fill, background.clone()));
         let dispatch = outbox::dispatch(Arc::clone(&owners), Arc::clone(&effects), wanted);
-        tasks.spawn(async move { ended.run_until_cancelled_owned(dispatch).await });
-        let every = config.payments.status_every;
-        tasks.spawn(watch::run(Arc::clone(&owners), effects, every, background.clone()));
+        let dispatching = tasks.spawn(background.clone().run_until_cancelled_owned(dispatch));
+        health.register_probe("outbox", move || match dispatching.is_finished() {
+            true => Err("nothing that events cause is carried out any more".to_owned()),
+            false => Ok(()),
+        });
+        let (watched, every, ended) = (Arc::clone(&owners), config.payments.status_every, background.clone());
+        let watching = move || watch::run(Arc::clone(&watched), Arc::clone(&effects), every, ended.clone());
+        tasks.spawn(keep_running("payment-status", watching, background.clone()));
         watch_health(health, &owners, &pool);
         let backstop = i64::try_from(config.payments.hold_backstop.as_secs()).context("the hold backstop")?;
         let app = App::new(Arc::clone(&owners), config.secrets.auth(), config.secrets.keys(), gateways, pool, backstop);
@@ -109,8 +125,26 @@ impl Service {
         }
         self.background.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(STOP, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "not everything in the background ended in time");
+        }
     }
+}
+
+/// Runs something until it ends or the process does, wherever it waits; a panic only makes it begin again.
+async fn keep_running<F>(name: &'static str, work: impl Fn() -> F, shutdown: CancellationToken)
+where
+    F: Future<Output = ()>,
+{
+    let work = async {
+        while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+            metrics::counter!("boxoffice_background_panics_total", "task" => name).increment(1);
+            tracing::error!(task = name, "background work panicked and begins again");
+            tokio::time::sleep(AFTER_PANIC).await;
+        }
+    };
+    // What it waits for may never come: an owner that has left answers nobody.
+    shutdown.run_until_cancelled(work).await;
 }
 
 fn gateways(config: &Config) -> anyhow::Result<Gateways> {
@@ -132,4 +166,29 @@ fn watch_health(health: &Health, owners: &Arc<Owners>, pool: &Arc<KeyPool>) {
         0 => Err("no key for personal data is ready".to_owned()),
         _ => Ok(()),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn background_work_survives_a_panic_and_ends_with_the_process() {
+        let begun = AtomicU32::new(0);
+        let work = || async {
+            assert!(begun.fetch_add(1, Ordering::Relaxed) > 1, "as the test wants");
+            std::future::pending::<()>().await;
+        };
+        let shutdown = CancellationToken::new();
+        let stop = async {
+            while begun.load(Ordering::Relaxed) < 3 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            shutdown.cancel();
+        };
+        tokio::join!(keep_running("test", work, shutdown.clone()), stop);
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
+    }
 }
