@@ -51,10 +51,11 @@ impl Effects {
         loop {
             let told = match effect {
                 Effect::CreatePayment(create) => self.create(gateway.as_ref(), create, id).await,
-                Effect::ClosePayment { serial, .. } => close(gateway.as_ref(), *serial, id).await,
+                Effect::ClosePayment { serial, .. } => close(gateway.as_ref(), *serial).await.map(Some),
             };
             match told {
-                Ok(telling) => return self.tell(payment, telling, correlation).await,
+                Ok(Some(telling)) => return self.tell(payment, telling, correlation).await,
+                Ok(None) => return,
                 Err(reason) if started.elapsed() > self.give_up => {
                     return self.give_up(payment, correlation, id, &reason).await;
                 }
@@ -70,19 +71,31 @@ impl Effects {
         }
     }
 
-    async fn create(&self, gateway: &dyn PaymentGateway, create: &CreatePayment, id: CommandId) -> Result<Telling, String> {
+    /// What the payment is to be told; nothing if it knows all already.
+    async fn create(&self, gateway: &dyn PaymentGateway, create: &CreatePayment, id: CommandId) -> Result<Option<Telling>, String> {
         let urls = self.gateways.urls(create.provider);
         let command = match gateway.create(create, &urls).await {
             Ok(Intent { reference, url }) => payment::Command::RecordIntent { reference, url },
             Err(CreateError::Refused { code }) => payment::Command::RecordFailure { reason: code },
-            Err(CreateError::PageLost { .. }) => match gateway.close(create.serial, "page lost").await {
-                Ok(report) if report.movements.is_empty() => payment::Command::RecordFailure { reason: "page-lost".to_owned() },
-                Ok(report) => reported(report),
-                Err(error) => return Err(chain(&error)),
-            },
+            Err(CreateError::PageLost { .. }) => return self.page_lost(gateway, create, id).await,
             Err(error @ (CreateError::Ambiguous(_) | CreateError::Unavailable { .. })) => return Err(chain(&error)),
         };
-        Ok(Telling { command, id: CommandId(derived(id.0, "created", 0)) })
+        Ok(Some(Telling { command, id: CommandId(derived(id.0, "created", 0)) }))
+    }
+
+    /// A page that nobody was ever sent to is cancelled. After a restart it may be one that somebody is paying at.
+    async fn page_lost(&self, gateway: &dyn PaymentGateway, create: &CreatePayment, id: CommandId) -> Result<Option<Telling>, String> {
+        match self.look(create.payment).await {
+            Some(Status::Requested) => {}
+            Some(_) => return Ok(None),
+            None => return Err("nobody knows how the payment stands".to_owned()),
+        }
+        let command = match gateway.close(create.serial, "page lost").await {
+            Ok(report) if report.movements.is_empty() => payment::Command::RecordFailure { reason: "page-lost".to_owned() },
+            Ok(report) => reported(report),
+            Err(error) => return Err(chain(&error)),
+        };
+        Ok(Some(Telling { command, id: CommandId(derived(id.0, "created", 0)) }))
     }
 
     async fn tell(&self, payment: PaymentId, telling: Telling, correlation: Uuid) {
@@ -93,7 +106,17 @@ impl Effects {
     }
 
     async fn give_up(&self, payment: PaymentId, correlation: Uuid, id: CommandId, reason: &str) {
-        let Some(order) = self.known(payment).await.map(|known| known.order) else { return };
+        // Until its owner answers: an effect that is settled without a trace would be lost.
+        let order = loop {
+            match self.asked(payment).await {
+                Outcome::Done(answer) => match answer.state.known() {
+                    Some(known) => break known.order,
+                    None => return,
+                },
+                Outcome::Refused(_) => return,
+                _ => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        };
         tracing::error!(payment.id = %payment, order.id = %order, reason, "a provider call does not get on: the order is stuck");
         mark_stuck(&self.owners, order, Step::PaymentStatus, reason.chars().take(200).collect(), id, correlation).await;
     }
@@ -104,6 +127,13 @@ impl Effects {
 
     /// What the payment's owner knows of it.
     pub async fn known(&self, payment: PaymentId) -> Option<payment::Known> {
+        match self.asked(payment).await {
+            Outcome::Done(answer) => answer.state.known().cloned(),
+            _ => None,
+        }
+    }
+
+    async fn asked(&self, payment: PaymentId) -> Outcome<Payment> {
         let id = CommandId(random::id());
         let request = Request {
             ask: payment::Command::Look,
@@ -114,10 +144,7 @@ impl Effects {
             causation_id: id.0,
             within: Some(Duration::from_secs(5)),
         };
-        match self.owners.ask::<Payment>(Target::Id(payment.0), request).await {
-            Outcome::Done(answer) => answer.state.known().cloned(),
-            _ => None,
-        }
+        self.owners.ask::<Payment>(Target::Id(payment.0), request).await
     }
 
     /// Asks the provider how an open payment stands, and tells the payment if there is news.
@@ -145,15 +172,15 @@ fn is_news(known: &payment::Known, report: &Report) -> bool {
     came != known.received || report.standing != payment::Standing::Open
 }
 
-async fn close(gateway: &dyn PaymentGateway, serial: i64, id: CommandId) -> Result<Telling, String> {
-    match gateway.close(serial, "order over").await {
-        Ok(report) => Ok(Telling { command: reported(report), id: CommandId(derived(id.0, "closed", 0)) }),
-        Err(GatewayError::NotFound) => {
-            let command = reported(Report::never_opened());
-            Ok(Telling { command, id: CommandId(derived(id.0, "closed", 0)) })
-        }
-        Err(error) => Err(chain(&error)),
-    }
+/// What is reported the second time may be more than the first time: so each report has an id of its own, and the payment
+/// makes a no-op of what it knows.
+async fn close(gateway: &dyn PaymentGateway, serial: i64) -> Result<Telling, String> {
+    let report = match gateway.close(serial, "order over").await {
+        Ok(report) => report,
+        Err(GatewayError::NotFound) => Report::never_opened(),
+        Err(error) => return Err(chain(&error)),
+    };
+    Ok(Telling { command: reported(report), id: CommandId(random::id()) })
 }
 
 fn reported(report: Report) -> payment::Command {
