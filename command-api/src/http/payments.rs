@@ -64,10 +64,18 @@ async fn record(app: &App, provider: Provider, notified: Notified) -> gateway::O
     let movements = notified.report.movements;
     let report = Command::Report { movements: movements.clone(), standing: notified.report.standing };
     match app.outcome::<Payment>(Target::Serial(serial), report, &by_system()).await {
-        Outcome::Done(_) | Outcome::Refused(_) => gateway::Outcome::Accepted,
+        Outcome::Done(_) => gateway::Outcome::Accepted,
         Outcome::NoSuchSerial => quarantine(app, provider, notified.serial, movements).await,
-        _ => gateway::Outcome::RetryLater,
+        outcome => not_recorded(provider, notified.serial, &outcome),
     }
+}
+
+/// Whatever the reason, the provider still knows of money that is not in the log: it must say so again.
+fn not_recorded(provider: Provider, serial: i64, outcome: &Outcome<Payment>) -> gateway::Outcome {
+    if let Outcome::Refused(_) | Outcome::KeyReused | Outcome::TooLarge = outcome {
+        tracing::error!(provider = provider.as_str(), serial, ?outcome, "a payment does not take what its provider reports");
+    }
+    gateway::Outcome::RetryLater
 }
 
 /// Money for a reference nobody knows is kept under a name of its own, for a person to look at.
@@ -77,8 +85,8 @@ async fn quarantine(app: &App, provider: Provider, serial: i64, movements: Vec<M
         let payment = PaymentId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()));
         let command = Command::Quarantine { payment, provider, serial, movement };
         match app.outcome::<Payment>(Target::Id(payment.0), command, &by_system()).await {
-            Outcome::Done(_) | Outcome::Refused(_) => {}
-            _ => return gateway::Outcome::RetryLater,
+            Outcome::Done(_) => {}
+            outcome => return not_recorded(provider, serial, &outcome),
         }
     }
     gateway::Outcome::Unknown
@@ -105,7 +113,9 @@ async fn returned(State(app): State<App>, Path(provider): Path<String>, RawQuery
         Outcome::Refused(_) => return Err(Problem::new(Kind::NotFound)),
         outcome => super::submit::done(outcome)?.state,
     };
-    let known = payment.known().ok_or_else(|| Problem::new(Kind::NotFound))?;
+    // Only a browser that was at the payment's page knows its name: strangers learn neither orders nor addresses.
+    let known = payment.known().filter(|known| known.reference.as_deref() == Some(&*back.reference));
+    let known = known.ok_or_else(|| Problem::new(Kind::NotFound))?;
     let order = app.look::<Order>(known.order.0, order::Command::Look).await?;
     let status = order.known().map_or("reserved", super::orders::status_word);
     let to = match (&known.cancel_url, back.cancelled) {

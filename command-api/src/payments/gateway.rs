@@ -164,12 +164,14 @@ pub struct Answer {
 }
 
 /// What a browser that comes back says; proves nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Returned {
     /// Which payment.
     pub serial: i64,
     /// Whether the payer seems to have given up.
     pub cancelled: bool,
+    /// The provider's own name for the payment, which nobody guesses: serial numbers can be counted through.
+    pub reference: String,
 }
 
 /// Why a webhook or a returning browser is turned away.

@@ -231,7 +231,13 @@ impl PaymentGateway for Payos {
             .filter(|serial| *serial > 0);
         let serial = serial.ok_or(Rejected::Malformed("the query names no orderCode"))?;
         let cancelled = value("cancel").as_deref() == Some("true") || value("status").as_deref() == Some("CANCELLED");
-        Ok(Returned { serial, cancelled })
+        let reference = value("id").filter(|id| !id.is_empty());
+        let reference = reference.ok_or(Rejected::Malformed("the query names no id"))?;
+        Ok(Returned {
+            serial,
+            cancelled,
+            reference,
+        })
     }
 }
 

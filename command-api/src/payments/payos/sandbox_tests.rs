@@ -454,7 +454,8 @@ async fn the_way_back_of_the_sandbox_names_the_payment() {
         returned,
         Returned {
             serial: SERIAL,
-            cancelled: true
+            cancelled: true,
+            reference: page.rsplit('/').next().unwrap().to_owned(),
         }
     );
 }

@@ -397,19 +397,21 @@ fn the_way_back_names_a_payment_or_nothing() {
         returned(paid),
         Ok(Returned {
             serial: 123,
-            cancelled: false
+            cancelled: false,
+            reference: "124c".to_owned(),
         })
     );
     for gave_up in [
-        "cancel=true&status=CANCELLED&orderCode=123",
-        "status=CANCELLED&orderCode=123",
-        "orderCode=%31%323&cancel=true",
+        "cancel=true&status=CANCELLED&orderCode=123&id=124c",
+        "id=124c&status=CANCELLED&orderCode=123",
+        "orderCode=%31%323&cancel=true&id=12%34c",
     ] {
         assert_eq!(
             returned(gave_up),
             Ok(Returned {
                 serial: 123,
-                cancelled: true
+                cancelled: true,
+                reference: "124c".to_owned(),
             }),
             "{gave_up}"
         );
@@ -417,7 +419,9 @@ fn the_way_back_names_a_payment_or_nothing() {
     let long = format!("orderCode=123&x={}", "x".repeat(5000));
     for nothing in [
         "",
-        "orderCode=",
+        "orderCode=123",
+        "orderCode=123&id=",
+        "id=124c&orderCode=",
         "orderCode=0",
         "orderCode=-1",
         "orderCode=x",
