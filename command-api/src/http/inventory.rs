@@ -85,7 +85,7 @@ async fn change_price(
     body: Json<NewPrice>,
 ) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
-    priced_in_its_currency(&app, show, &body.value.price).await?;
+    priced_in_its_currency(&app, &write.by, show, &body.value.price).await?;
     let command = Command::ChangePrice { ticket_class, price: body.value.price.amount };
     let answer = app.submit::<Inventory>(show.0, command, &write).await?;
     Ok(app.receipt(&answer).ok(&stock(&answer, ticket_class)?))

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{ShowId, TicketClassId};
 use domain::show::{Class, ClassTerms, Command, DetailsPatch, Known, Show, ShowDetails, Status, TermsPatch};
-use domain::value::{Currency, Fingerprint, Timestamp};
+use domain::value::{Actor, Currency, Fingerprint, Timestamp};
 use event_log::owner::Answer;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer};
@@ -289,7 +289,7 @@ async fn define_class(
 ) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
     let new = body.value;
-    priced_in_its_currency(&app, show, &new.price).await?;
+    priced_in_its_currency(&app, &write.by, show, &new.price).await?;
     let terms = ClassTerms {
         ticket_class: class,
         name: new.name,
@@ -314,7 +314,7 @@ async fn edit_class(
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
     let patch = body.value;
     if let Some(price) = &patch.price {
-        priced_in_its_currency(&app, show, price).await?;
+        priced_in_its_currency(&app, &write.by, show, price).await?;
     }
     let patch = TermsPatch {
         name: patch.name,
@@ -365,9 +365,9 @@ async fn step(app: &App, show: ShowId, asking: Asking, hash: Fingerprint, comman
     Ok(app.receipt(&answer).ok(&seen(&answer)?))
 }
 
-/// A price is in the show's currency.
-pub(super) async fn priced_in_its_currency(app: &App, show: ShowId, price: &Money) -> Result<(), Problem> {
-    let known = app.look::<Show>(show.0, Command::Look).await?;
+/// A price is in the show's currency. Strangers learn neither that nor whether there is such a show.
+pub(super) async fn priced_in_its_currency(app: &App, by: &Actor, show: ShowId, price: &Money) -> Result<(), Problem> {
+    let known = app.look_for::<Show>(by, show.0, Command::Look).await?;
     let Some(known) = known.known() else { return Err(Problem::new(Kind::ShowNotFound)) };
     if known.details.currency.as_str() == price.currency {
         return Ok(());

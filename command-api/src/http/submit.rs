@@ -8,7 +8,7 @@ use domain::value::{Actor, Fingerprint};
 use event_log::owner::{Answer, Outcome, Target};
 use http::request::Parts;
 use service_kit::caller::Caller;
-use service_kit::extract;
+use service_kit::{clock, extract};
 use service_kit::idempotency::IdempotencyKey;
 use service_kit::problem::{Kind, Problem};
 use service_kit::random;
@@ -129,17 +129,27 @@ impl App {
     where
         A::Error: IntoProblem,
     {
-        let pause = Duration::from_millis(50);
-        let mut left = ABOUT_TO_BE.as_millis() / pause.as_millis();
+        let begun = clock::monotonic();
         loop {
             match self.submit::<A>(to, ask.clone(), write).await {
-                Err(problem) if problem.kind() == Kind::NotFound && left > 0 => {
-                    left -= 1;
-                    tokio::time::sleep(pause).await;
+                Err(problem) if problem.kind() == Kind::NotFound && begun.elapsed() < ABOUT_TO_BE => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 answered => return answered,
             }
         }
+    }
+
+    /// Reads an aggregate for somebody, who is refused as for any other command.
+    ///
+    /// # Errors
+    /// The aggregate's refusal, or why it could not be read, as a problem.
+    pub(super) async fn look_for<A: Held>(&self, by: &Actor, id: Uuid, look: A::Ask) -> Result<A, Problem>
+    where
+        A::Error: IntoProblem,
+    {
+        let write = Write { by: by.clone(), id: CommandId(random::id()), hash: Fingerprint::default() };
+        self.submit::<A>(id, look, &write).await.map(|answer| answer.state)
     }
 
     /// Reads an aggregate of ours, as the system.

@@ -1,7 +1,7 @@
 //! An order as its owners know it, in the shape that readers get.
 
 use domain::ids::OrderId;
-use domain::inventory::{Inventory, ReservationStatus};
+use domain::inventory::{Inventory, ReleaseReason, ReservationStatus};
 use domain::order::{CancelReason, FailReason, Known, Status};
 use domain::payment::{self, Payment};
 use domain::value::{Currency, PricedLine};
@@ -18,7 +18,8 @@ pub fn reserved(answer: &Answer<Inventory>, order: OrderId, new: &NewOrder) -> R
     let reservation = answer.state.reservation(order).ok_or_else(internal)?;
     let (status, reason) = match reservation.status {
         ReservationStatus::Active | ReservationStatus::Confirmed => ("reserved", None),
-        ReservationStatus::Released(domain::inventory::ReleaseReason::OrderIdTaken) => ("failed", Some("order_id_taken")),
+        ReservationStatus::Released(ReleaseReason::OrderIdTaken) => ("failed", Some("order_id_taken")),
+        ReservationStatus::Released(ReleaseReason::ShowCancelled) => ("cancelled", Some("show_cancelled")),
         ReservationStatus::Released(_) | ReservationStatus::Expired => ("cancelled", Some("expired")),
     };
     Ok(views::Order {
@@ -42,12 +43,14 @@ pub fn reserved(answer: &Answer<Inventory>, order: OrderId, new: &NewOrder) -> R
 /// The order as it is, with its payments. Whom it belongs to and its tickets are the read side's to tell.
 pub async fn present(app: &App, known: &Known) -> Result<views::Order, Problem> {
     let mut payments = Vec::new();
+    let mut asked = false;
     for attempt in known.attempts() {
         let payment = app.look::<Payment>(attempt.payment.0, payment::Command::Look).await?;
+        // As the read side has it: there was a page once.
+        asked |= payment.known().is_some_and(|known| known.reference.is_some());
         payments.extend(payment.known().map(attempt_view));
     }
-    let open = payments.iter().any(|payment| payment.status == "open");
-    let (status, reason) = status(known, open);
+    let (status, reason) = status(known, asked);
     Ok(views::Order {
         id: known.order.0,
         show: known.show.0,
@@ -98,14 +101,13 @@ pub fn status_word(known: &Known) -> &'static str {
     status(known, true).0
 }
 
-fn status(known: &Known, open: bool) -> (&'static str, Option<&'static str>) {
+fn status(known: &Known, asked: bool) -> (&'static str, Option<&'static str>) {
     if known.stuck().is_some() {
         return ("stuck", None);
     }
     match known.status {
-        Status::Open | Status::Overdue if open => ("awaiting_payment", None),
-        Status::Open | Status::Overdue => ("reserved", None),
-        Status::Paid => ("awaiting_payment", None),
+        Status::Open | Status::Overdue | Status::Paid if asked => ("awaiting_payment", None),
+        Status::Open | Status::Overdue | Status::Paid => ("reserved", None),
         Status::Completed => ("completed", None),
         Status::Cancelled(CancelReason::ByBuyer) => ("cancelled", Some("by_buyer")),
         Status::Cancelled(CancelReason::Expired) => ("cancelled", Some("expired")),
