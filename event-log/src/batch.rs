@@ -79,8 +79,11 @@ mod tests {
 
     use super::*;
 
-    fn batch(records: usize) -> (Batch, Arc<Mutex<Vec<Vec<(u64, bool)>>>>) {
-        let handed: Arc<Mutex<Vec<Vec<(u64, bool)>>>> = Arc::default();
+    /// What was handed over at once: numbers, and whether they were acknowledged.
+    type Handed = Arc<Mutex<Vec<Vec<(u64, bool)>>>>;
+
+    fn batch(records: usize) -> (Batch, Handed) {
+        let handed = Handed::default();
         let into = Arc::clone(&handed);
         let reports: Reports = Arc::new(move |reports: Vec<Delivered>| {
             let seen = reports.into_iter().map(|report| (report.seq, report.result.is_ok()));

@@ -40,7 +40,7 @@ async fn once(cluster: &Cluster, registry_url: &str, partitions: u32) -> Result<
     let copied: Vec<SchemaRecord> = copy.values().cloned().collect();
     Registry::new(registry_url)?.verify(&copied).await?;
     let ids = lookup_all(registry_url, &settings.namespace).await?;
-    match copy::lacking(log, &copy, &ids)?.into_iter().next() {
+    match copy::lacking(log, &copy, &ids).into_iter().next() {
         None => Ok(ids),
         Some(SchemaRecord { id, subject, .. }) => Err(TopicsError::SchemaNotCopied {
             topic: event_schemas(settings).name,

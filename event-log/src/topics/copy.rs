@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemas::{Ids, SchemaRecord};
-use serde_json::Value;
 
 use super::{TopicsError, event_schemas};
 use crate::kafka::KafkaLog;
@@ -30,35 +29,9 @@ pub(super) async fn read(log: &KafkaLog) -> Result<BTreeMap<u32, SchemaRecord>, 
     Ok(copy.into_values().map(|schema| (schema.id, schema)).collect())
 }
 
-/// Which of our ids the copy does not have yet.
-///
-/// # Errors
-/// It has one of them with another schema.
-pub(super) fn lacking(
-    log: &KafkaLog,
-    copy: &BTreeMap<u32, SchemaRecord>,
-    ids: &Ids,
-) -> Result<Vec<SchemaRecord>, TopicsError> {
-    let topic = event_schemas(log.settings()).name;
-    let mut lacking = Vec::new();
-    for ours in ids.records(&log.settings().namespace) {
-        match copy.get(&ours.id) {
-            None => lacking.push(ours),
-            Some(theirs) if same(&ours.schema, &theirs.schema) => {}
-            Some(_) => {
-                return Err(TopicsError::OtherSchema {
-                    topic,
-                    subject: ours.subject,
-                    id: ours.id,
-                });
-            }
-        }
-    }
-    Ok(lacking)
-}
-
-/// The layout of the text may differ.
-fn same(ours: &str, theirs: &str) -> bool {
-    let parsed = |text| serde_json::from_str::<Value>(text).ok();
-    parsed(ours).is_some_and(|ours| parsed(theirs) == Some(ours))
+/// Which of our ids the copy does not have yet. One that it has means our schema, where the registry was compared with
+/// both.
+pub(super) fn lacking(log: &KafkaLog, copy: &BTreeMap<u32, SchemaRecord>, ids: &Ids) -> Vec<SchemaRecord> {
+    let ours = ids.records(&log.settings().namespace).into_iter();
+    ours.filter(|ours| !copy.contains_key(&ours.id)).collect()
 }

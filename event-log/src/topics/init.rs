@@ -54,7 +54,7 @@ async fn register(cluster: &Cluster, registry_url: &str) -> Result<(Ids, Vec<Str
     let copied: Vec<SchemaRecord> = copy.values().cloned().collect();
     Registry::new(registry_url)?.verify(&copied).await?;
     let ids = register_all(registry_url, &settings.namespace).await?;
-    let lacking = copy::lacking(log, &copy, &ids)?;
+    let lacking = copy::lacking(log, &copy, &ids);
     let topic = event_schemas(settings);
     for record in &lacking {
         log.append_compacted(&topic, record.key().as_bytes(), Some(&record.encode()))

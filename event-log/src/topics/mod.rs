@@ -80,9 +80,6 @@ pub enum TopicsError {
     /// The copy is written by `boxctl init`.
     #[error("the topic {topic} does not hold the schema of {subject} (id {id}): run `boxctl init`")]
     SchemaNotCopied { topic: String, subject: String, id: u32 },
-    /// The registry is another one than the log was written with.
-    #[error("the topic {topic} holds another schema under id {id} than the registry gives for {subject}")]
-    OtherSchema { topic: String, subject: String, id: u32 },
     /// Somebody else wrote there.
     #[error("the topic {topic} holds a record at offset {offset} that is no schema")]
     NotASchema { topic: String, offset: i64 },

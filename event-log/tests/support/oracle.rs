@@ -60,7 +60,7 @@ fn whole(kept: &[(Frame, &Record)]) -> Vec<Counted> {
             .map(|(_, record)| codec.decode(&record.value).unwrap().1.try_into().unwrap())
             .collect(),
     };
-    whole.map(|group| count(group)).collect()
+    whole.map(count).collect()
 }
 
 /// The stock that the commands up to an offset, inclusive, lead to.
