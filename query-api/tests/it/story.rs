@@ -245,6 +245,36 @@ impl World {
         .await;
     }
 
+    /// The tickets are issued.
+    pub async fn issue(&self, it: &Purchase) -> [TicketId; 2] {
+        let (order, show) = (it.order, it.stage.show);
+        let tickets = [0, 1].map(|n| TicketId(id("ticket", n + it.order.0.as_u128() % 1000)));
+        let issued = tickets.map(|ticket| IssuedTicket {
+            ticket,
+            ticket_class: it.stage.class,
+        });
+        let issued = ticket::TicketsIssued {
+            order,
+            show,
+            tickets: issued.to_vec(),
+        };
+        self.tell(it.at_us + 4, Event::Ticket(ticket::Event::TicketsIssued(issued)))
+            .await;
+        tickets
+    }
+
+    /// The order is completed.
+    pub async fn mark_completed(&self, it: &Purchase) {
+        let (order, show) = (it.order, it.stage.show);
+        let completed = order::OrderCompleted {
+            order,
+            show,
+            ticket_count: 2,
+        };
+        self.tell(it.at_us + 6, Event::Order(order::Event::OrderCompleted(completed)))
+            .await;
+    }
+
     /// The money is there, the tickets are issued, the order is completed; in the order of no particular topic.
     pub async fn complete(&self, it: &Purchase) -> [TicketId; 2] {
         let (payment, order, show) = (it.payment, it.order, it.stage.show);
@@ -264,18 +294,7 @@ impl World {
             Event::Payment(payment::Event::PaymentCompleted(completed)),
         )
         .await;
-        let tickets = [0, 1].map(|n| TicketId(id("ticket", n + it.order.0.as_u128() % 1000)));
-        let issued = tickets.map(|ticket| IssuedTicket {
-            ticket,
-            ticket_class: it.stage.class,
-        });
-        let issued = ticket::TicketsIssued {
-            order,
-            show,
-            tickets: issued.to_vec(),
-        };
-        self.tell(it.at_us + 4, Event::Ticket(ticket::Event::TicketsIssued(issued)))
-            .await;
+        let tickets = self.issue(it).await;
         let lines = vec![Line {
             ticket_class: it.stage.class,
             quantity: 2,
@@ -291,13 +310,7 @@ impl World {
             Event::Inventory(inventory::Event::ReservationConfirmed(confirmed)),
         )
         .await;
-        let completed = order::OrderCompleted {
-            order,
-            show,
-            ticket_count: 2,
-        };
-        self.tell(it.at_us + 6, Event::Order(order::Event::OrderCompleted(completed)))
-            .await;
+        self.mark_completed(it).await;
         tickets
     }
 

@@ -94,9 +94,22 @@ pub struct Whole {
 /// # Errors
 /// The database does not answer.
 pub async fn load(database: &Database, order: OrderId) -> Result<Vec<Whole>, Failed> {
-    database
+    let mut rows: Vec<Whole> = database
         .ask(sqlx::query_as(WHOLE).bind(order.0).fetch_all(database.pool()))
-        .await
+        .await?;
+    rows.iter_mut().for_each(Whole::wait_for_tickets);
+    Ok(rows)
+}
+
+impl Whole {
+    /// Tickets are another read model than orders, which may be ahead of it: an order is shown as completed only
+    /// together with all its tickets.
+    fn wait_for_tickets(&mut self) {
+        let expected = usize::try_from(self.row.ticket_count.unwrap_or(0)).unwrap_or(0);
+        if self.row.status == "completed" && self.tickets.0.len() < expected {
+            self.row.status = "awaiting_payment".to_owned();
+        }
+    }
 }
 
 impl Row {
