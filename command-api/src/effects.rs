@@ -51,7 +51,7 @@ impl Effects {
         loop {
             let told = match effect {
                 Effect::CreatePayment(create) => self.create(gateway.as_ref(), create, id).await,
-                Effect::ClosePayment { serial, .. } => close(gateway.as_ref(), *serial).await.map(Some),
+                Effect::ClosePayment { serial, .. } => self.close(gateway.as_ref(), payment, *serial).await.map(Some),
             };
             match told {
                 Ok(Some(telling)) => return self.tell(payment, telling, correlation).await,
@@ -96,6 +96,19 @@ impl Effects {
             Err(error) => return Err(chain(&error)),
         };
         Ok(Some(Telling { command, id: CommandId(derived(id.0, "created", 0)) }))
+    }
+
+    /// What is reported the second time may be more than the first time: so each report has an id of its own, and the
+    /// payment makes a no-op of what it knows.
+    async fn close(&self, gateway: &dyn PaymentGateway, payment: PaymentId, serial: i64) -> Result<Telling, String> {
+        let report = match gateway.close(serial, "order over").await {
+            Ok(report) => report,
+            Err(GatewayError::NotFound) => Report::never_opened(),
+            Err(error) => return Err(chain(&error)),
+        };
+        let known = self.known(payment).await.ok_or("nobody knows how the payment stands")?;
+        let report = if is_ours(&known, &report) { report } else { Report::never_opened() };
+        Ok(Telling { command: reported(report), id: CommandId(random::id()) })
     }
 
     async fn tell(&self, payment: PaymentId, telling: Telling, correlation: Uuid) {
@@ -157,7 +170,7 @@ impl Effects {
             Status::Requested | Status::Completed | Status::Failed | Status::Expired => return,
         };
         match asked {
-            Ok(report) if is_news(&known, &report) => {
+            Ok(report) if is_news(&known, &report) && is_ours(&known, &report) => {
                 let id = CommandId(random::id());
                 self.tell(payment, Telling { command: reported(report), id }, id.0).await;
             }
@@ -167,20 +180,19 @@ impl Effects {
     }
 }
 
+/// Whether what the provider has under our serial number is what we opened; somebody else's money is not ours to count.
+fn is_ours(known: &payment::Known, report: &Report) -> bool {
+    let amount = report.amount.is_none_or(|amount| amount == known.amount);
+    let reference = known.reference.as_deref().zip(report.reference.as_deref()).is_none_or(|(ours, theirs)| ours == theirs);
+    if !(amount && reference) {
+        tracing::error!(payment.id = %known.payment, known.serial, "the provider has another payment under our serial number");
+    }
+    amount && reference
+}
+
 fn is_news(known: &payment::Known, report: &Report) -> bool {
     let came: i64 = report.movements.iter().map(|movement| movement.amount).sum();
     came != known.received || report.standing != payment::Standing::Open
-}
-
-/// What is reported the second time may be more than the first time: so each report has an id of its own, and the payment
-/// makes a no-op of what it knows.
-async fn close(gateway: &dyn PaymentGateway, serial: i64) -> Result<Telling, String> {
-    let report = match gateway.close(serial, "order over").await {
-        Ok(report) => report,
-        Err(GatewayError::NotFound) => Report::never_opened(),
-        Err(error) => return Err(chain(&error)),
-    };
-    Ok(Telling { command: reported(report), id: CommandId(random::id()) })
 }
 
 fn reported(report: Report) -> payment::Command {
@@ -199,3 +211,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
+
+#[cfg(test)]
+mod tests;

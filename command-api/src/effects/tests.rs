@@ -1,0 +1,205 @@
+use std::sync::Mutex;
+
+use domain::ids::{OrderId, ShowId};
+use domain::payment::{Movement, Standing};
+use domain::value::{Currency, Provider};
+use event_log::memory::MemoryLog;
+use futures::future::{BoxFuture, FutureExt};
+use schemas::Codec;
+
+use super::*;
+use crate::config::OwnerSettings;
+use crate::outbox;
+use crate::owners::Setup;
+use crate::payments::gateway::{Answer, Notification, Notified, Outcome as Heard, Rejected, Returned, Urls};
+
+const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
+const CORRELATION: Uuid = Uuid::from_u128(8);
+const EFFECT: CommandId = CommandId(Uuid::from_u128(9));
+
+/// A provider that never has the page of a payment again, and reports what a test says.
+#[derive(Debug, Default)]
+struct Forgetful {
+    closed: Mutex<u32>,
+    report: Mutex<Option<Report>>,
+}
+
+impl PaymentGateway for Forgetful {
+    fn provider(&self) -> Provider {
+        Provider::Payos
+    }
+
+    fn currencies(&self) -> &[Currency] {
+        &[]
+    }
+
+    fn create<'a>(&'a self, _: &'a CreatePayment, _: &'a Urls) -> BoxFuture<'a, Result<Intent, CreateError>> {
+        async { Err(CreateError::PageLost { reference: "link".to_owned() }) }.boxed()
+    }
+
+    fn status(&self, _: i64) -> BoxFuture<'_, Result<Report, GatewayError>> {
+        let report = self.report.lock().unwrap().clone();
+        async { report.ok_or(GatewayError::NotFound) }.boxed()
+    }
+
+    fn close<'a>(&'a self, serial: i64, _: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
+        *self.closed.lock().unwrap() += 1;
+        self.status(serial)
+    }
+
+    fn notify(&self, _: &Notification<'_>) -> Result<Notified, Rejected> {
+        Err(Rejected::Signature)
+    }
+
+    fn answer(&self, _: Heard) -> Answer {
+        unreachable!("nobody sends a webhook")
+    }
+
+    fn returned(&self, _: &str) -> Result<Returned, Rejected> {
+        Err(Rejected::Signature)
+    }
+}
+
+struct World {
+    effects: Effects,
+    gateway: Arc<Forgetful>,
+}
+
+impl World {
+    /// One payment was asked for.
+    async fn new() -> Self {
+        let settings = OwnerSettings {
+            partitions: 1,
+            instance: "test".to_owned(),
+            url: "http://127.0.0.1".to_owned(),
+            ack_deadline: Duration::from_secs(5),
+            barrier_after: Duration::ZERO,
+            takeover_grace: Duration::ZERO,
+            mailbox: 100,
+        };
+        let log = Arc::new(MemoryLog::auto(Arc::new(clock::now)).unwrap());
+        let (outbox, _) = outbox::collect();
+        let setup = Setup { log, codec: Codec::in_memory(), settings, outbox };
+        let owners = Arc::new(Owners::start(&setup).unwrap());
+        let gateway = Arc::new(Forgetful::default());
+        let gateways = Gateways::new("https://tickets.test").with(Arc::clone(&gateway) as Arc<dyn PaymentGateway>);
+        let world = Self { effects: Effects::new(owners, Arc::new(gateways), Duration::from_secs(60)), gateway };
+        let order = OrderId(Uuid::from_u128(5));
+        let request = payment::Command::Request {
+            payment: PAYMENT,
+            order,
+            show: ShowId(Uuid::from_u128(6)),
+            provider: Provider::Payos,
+            amount: 1000,
+            currency: vnd(),
+            code: "CODE".to_owned(),
+            return_url: "https://shop.test/back".to_owned(),
+            cancel_url: None,
+            pay_by: clock::now().plus_s(900),
+        };
+        world.tell(request).await;
+        world
+    }
+
+    async fn tell(&self, command: payment::Command) {
+        let telling = Telling { command, id: CommandId(random::id()) };
+        self.effects.tell(PAYMENT, telling, CORRELATION).await;
+    }
+
+    async fn has_a_page(&self) {
+        self.tell(payment::Command::RecordIntent { reference: "link".to_owned(), url: "https://p.test/link".to_owned() }).await;
+    }
+
+    async fn known(&self) -> payment::Known {
+        self.effects.known(PAYMENT).await.unwrap()
+    }
+
+    async fn carry_out_create(&self) {
+        let known = self.known().await;
+        let create = CreatePayment {
+            payment: PAYMENT,
+            provider: known.provider,
+            serial: known.serial,
+            amount: known.amount,
+            currency: known.currency,
+            code: "CODE".to_owned(),
+            return_url: known.return_url.to_string(),
+            cancel_url: None,
+            pay_by: known.pay_by,
+        };
+        self.effects.carry_out(&Effect::CreatePayment(create), CORRELATION, EFFECT).await;
+    }
+
+    async fn carry_out_close(&self) {
+        let serial = self.known().await.serial;
+        let effect = Effect::ClosePayment { payment: PAYMENT, provider: Provider::Payos, serial };
+        self.effects.carry_out(&effect, CORRELATION, EFFECT).await;
+    }
+
+    fn reports(&self, amount: i64, movements: &[(&str, i64)], standing: Standing) {
+        let movement = |(reference, amount): &(&str, i64)| Movement {
+            reference: (*reference).to_owned(),
+            amount: *amount,
+            currency: vnd(),
+        };
+        let movements = movements.iter().map(movement).collect();
+        let reference = Some("link".to_owned());
+        let report = Report { movements, standing, reference, url: None, amount: Some(amount) };
+        *self.gateway.report.lock().unwrap() = Some(report);
+    }
+}
+
+fn vnd() -> Currency {
+    "VND".parse().unwrap()
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.effects.owners.shut_down();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_nobody_has_is_cancelled() {
+    let world = World::new().await;
+    world.reports(1000, &[], Standing::Ended);
+    world.carry_out_create().await;
+    assert_eq!(*world.gateway.closed.lock().unwrap(), 1);
+    assert_eq!(world.known().await.status, Status::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_somebody_may_be_paying_at_is_left_alone_when_the_call_is_made_again() {
+    let world = World::new().await;
+    world.has_a_page().await;
+    world.reports(1000, &[], Standing::Ended);
+    world.carry_out_create().await;
+    assert_eq!(*world.gateway.closed.lock().unwrap(), 0);
+    assert_eq!(world.known().await.status, Status::Ready);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_again_reports_what_came_since() {
+    let world = World::new().await;
+    world.has_a_page().await;
+    world.tell(payment::Command::Close).await;
+    world.reports(1000, &[("one", 400)], Standing::Paid);
+    world.carry_out_close().await;
+    assert_eq!((world.known().await.status, world.known().await.received), (Status::Closing, 400));
+    // The same effect once more, as after a restart.
+    world.reports(1000, &[("one", 400), ("two", 600)], Standing::Paid);
+    world.carry_out_close().await;
+    assert_eq!((world.known().await.status, world.known().await.received), (Status::Completed, 1000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_of_another_payment_under_our_number_is_not_counted() {
+    let world = World::new().await;
+    world.has_a_page().await;
+    world.reports(5000, &[("theirs", 1000)], Standing::Paid);
+    world.effects.ask(PAYMENT).await;
+    assert_eq!((world.known().await.status, world.known().await.received), (Status::Ready, 0));
+    world.tell(payment::Command::Close).await;
+    world.carry_out_close().await;
+    assert_eq!((world.known().await.status, world.known().await.received), (Status::Expired, 0));
+}
