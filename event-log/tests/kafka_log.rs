@@ -8,6 +8,7 @@ use domain::root::Context;
 use event_log::kafka::{CompactedFollowed, CompactedTopic, KafkaLog, KafkaSettings};
 use event_log::log::{Delivered, Followed, Log, Partition};
 use event_log::partition::partition_of_key;
+use local_stack::{EphemeralStack, Server, Signal, kill, restart};
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use uuid::Uuid;
@@ -25,13 +26,7 @@ fn log() -> (KafkaLog, KafkaSettings) {
 
 fn append(log: &KafkaLog, first: u64, count: u64) -> Vec<Delivered> {
     let reports = Collector::default();
-    log.append(
-        AT,
-        CLAIM,
-        first,
-        (first..first + count).map(|seq| numbered(seq, 50)).collect(),
-        reports.reports(),
-    );
+    log.append(AT, CLAIM, first, (first..first + count).map(|seq| numbered(seq, 50)).collect(), reports.reports());
     reports.count(usize::try_from(count).unwrap())
 }
 
@@ -95,13 +90,7 @@ fn a_log_that_was_made_anew_is_lost() {
 fn dropping_the_log_loses_nothing_that_is_under_way() {
     let (log, settings) = log();
     let reports = Collector::default();
-    log.append(
-        AT,
-        CLAIM,
-        0,
-        (0..2000).map(|seq| numbered(seq, 50)).collect(),
-        reports.reports(),
-    );
+    log.append(AT, CLAIM, 0, (0..2000).map(|seq| numbered(seq, 50)).collect(), reports.reports());
     drop(log);
     assert!(reports.count(2000).iter().all(|it| it.result.is_ok()));
     assert_eq!(kafka::connect(&settings).bounds(AT).unwrap().end, 2000);
@@ -114,10 +103,7 @@ fn a_fatal_producer_is_replaced() {
     mock.create_topic(&topic, 4, 1).unwrap();
     let log = KafkaLog::connect(KafkaSettings::new(mock.bootstrap_servers(), "mock", "test")).unwrap();
     assert!(append(&log, 0, 1)[0].result.is_ok());
-    mock.request_errors(
-        RDKafkaApiKey::Produce,
-        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
-    );
+    mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
     let failed = append(&log, 1, 3);
     assert!(failed.iter().all(|it| it.result.is_err()), "{failed:?}");
     // Until it is replaced every append is an error, and every one is reported.
@@ -134,12 +120,7 @@ fn a_fatal_producer_is_replaced() {
 fn an_unreachable_broker_is_an_error_of_asking() {
     let log = KafkaLog::connect(KafkaSettings::new("127.0.0.1:1", "none", "test")).unwrap();
     let error = log.bounds(AT).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("ask Kafka where a partition begins and ends: "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("ask Kafka where a partition begins and ends: "), "{error}");
     let followed = Collector::<Followed>::default();
     drop(log.follow(AT, 0, followed.follower()));
 }
@@ -147,17 +128,12 @@ fn an_unreachable_broker_is_an_error_of_asking() {
 #[tokio::test]
 async fn a_compacted_topic_keeps_values_and_tombstones() {
     let settings = kafka::settings();
-    let topic = CompactedTopic {
-        name: settings.name("person-keys"),
-        partitions: 3,
-    };
+    let topic = CompactedTopic { name: settings.name("person-keys"), partitions: 3 };
     kafka::create(&topic.name, 3, &[("cleanup.policy", "compact")]);
     let log = kafka::connect(&settings);
     let keys: Vec<String> = (0..20).map(|n| format!("key-{n}")).collect();
     for key in &keys {
-        log.append_compacted(&topic, key.as_bytes(), Some(format!("value of {key}").as_bytes()))
-            .await
-            .unwrap();
+        log.append_compacted(&topic, key.as_bytes(), Some(format!("value of {key}").as_bytes())).await.unwrap();
     }
     log.append_compacted(&topic, b"key-3", None).await.unwrap();
     let records = log.read_compacted(&topic, Duration::from_secs(20)).await.unwrap();
@@ -165,25 +141,15 @@ async fn a_compacted_topic_keeps_values_and_tombstones() {
     for record in &records {
         assert_eq!(record.partition, partition_of_key(&record.key, 3));
     }
-    let three: Vec<bool> = records
-        .iter()
-        .filter(|it| &*it.key == b"key-3")
-        .map(|it| it.value.is_some())
-        .collect();
+    let three: Vec<bool> = records.iter().filter(|it| &*it.key == b"key-3").map(|it| it.value.is_some()).collect();
     assert_eq!(three, [true, false]);
-    assert_eq!(
-        records.iter().find(|it| &*it.key == b"key-7").unwrap().value.as_deref(),
-        Some(&b"value of key-7"[..])
-    );
+    assert_eq!(records.iter().find(|it| &*it.key == b"key-7").unwrap().value.as_deref(), Some(&b"value of key-7"[..]));
 }
 
 #[tokio::test]
 async fn following_a_compacted_topic_catches_up_once_and_goes_on() {
     let settings = kafka::settings();
-    let topic = CompactedTopic {
-        name: settings.name("person-keys"),
-        partitions: 2,
-    };
+    let topic = CompactedTopic { name: settings.name("person-keys"), partitions: 2 };
     kafka::create(&topic.name, 2, &[("cleanup.policy", "compact")]);
     let log = kafka::connect(&settings);
     log.append_compacted(&topic, b"before", Some(b"1")).await.unwrap();
@@ -200,13 +166,34 @@ async fn following_a_compacted_topic_catches_up_once_and_goes_on() {
 #[tokio::test]
 async fn a_compacted_append_without_a_topic_is_an_error() {
     let settings = kafka::settings();
-    let topic = CompactedTopic {
-        name: settings.name("nothing"),
-        partitions: 1,
-    };
-    let error = kafka::connect(&settings)
-        .append_compacted(&topic, b"key", Some(b"value"))
-        .await
-        .unwrap_err();
+    let topic = CompactedTopic { name: settings.name("nothing"), partitions: 1 };
+    let error = kafka::connect(&settings).append_compacted(&topic, b"key", Some(b"value")).await.unwrap_err();
     assert!(error.to_string().contains("nothing: "), "{error}");
+}
+
+#[test]
+fn a_broker_that_dies_and_comes_back_loses_nothing_acknowledged() {
+    let stack = EphemeralStack::start(&mut |_| {}).unwrap();
+    let broker = &stack.endpoints().kafka;
+    let settings = KafkaSettings::new(broker, "", "event-log-test");
+    kafka::create_on(broker, AT.context.topic(), 4);
+    let log = kafka::connect(&settings);
+    let followed = Collector::default();
+    let _following = log.follow(AT, 0, followed.follower());
+    append(&log, 0, 100);
+    followed.end(100);
+    kill(stack.config(), Server::Kafka, Signal::Kill).unwrap();
+    // Appended while nobody is there: it lands later, or is reported as lost.
+    let reports = Collector::default();
+    log.append(AT, CLAIM, 100, (100..150).map(|seq| numbered(seq, 50)).collect(), reports.reports());
+    assert!(log.bounds(AT).is_err());
+    restart(stack.config(), Server::Kafka).unwrap();
+    let reported = reports.count(50);
+    let acknowledged: Vec<i64> = reported.iter().filter_map(|it| it.result.clone().ok()).collect();
+    assert_eq!(acknowledged, (100..150).collect::<Vec<i64>>());
+    assert_eq!(append(&log, 150, 1)[0].result, Ok(150));
+    let records = followed.end(151);
+    let numbers: Vec<u8> = records.iter().map(|record| record.value[0]).collect();
+    assert_eq!(numbers, (0..151).collect::<Vec<u8>>(), "the same follower goes on");
+    assert_eq!(reports.all().len(), 50);
 }

@@ -14,12 +14,7 @@ use super::unique;
 /// The servers; started by whoever comes first.
 pub fn stack() -> &'static Endpoints {
     static STACK: OnceLock<Endpoints> = OnceLock::new();
-    STACK.get_or_init(|| {
-        up(&StackConfig::for_tests(&find_root().unwrap()), &mut |line| {
-            eprintln!("{line}")
-        })
-        .unwrap()
-    })
+    STACK.get_or_init(|| up(&StackConfig::for_tests(&find_root().unwrap()), &mut |line| eprintln!("{line}")).unwrap())
 }
 
 /// Settings of a namespace that nobody else has.
@@ -33,10 +28,7 @@ pub fn connect(settings: &KafkaSettings) -> KafkaLog {
 }
 
 pub fn admin() -> AdminClient<DefaultClientContext> {
-    ClientConfig::new()
-        .set("bootstrap.servers", &stack().kafka)
-        .create()
-        .unwrap()
+    ClientConfig::new().set("bootstrap.servers", &stack().kafka).create().unwrap()
 }
 
 /// Makes a topic with settings.
@@ -49,18 +41,13 @@ pub fn create(topic: &str, partitions: i32, set: &[(&str, &str)]) {
 
 /// Makes an event topic as the log needs it.
 pub fn create_events(topic: &str, partitions: i32) {
-    create(
-        topic,
-        partitions,
-        &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1")],
-    );
+    create(topic, partitions, &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1")]);
 }
 
 /// The broker forgets everything below an offset.
 pub fn forget_below(topic: &str, partition: i32, offset: i64) {
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Offset(offset))
-        .unwrap();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
     block_on(admin().delete_records(&list, &AdminOptions::new())).unwrap();
 }
 
@@ -77,4 +64,13 @@ pub fn recreate(topic: &str, partitions: i32) {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     panic!("the topic cannot be made anew");
+}
+
+/// Makes an event topic on another broker than the shared one.
+pub fn create_on(broker: &str, topic: &str, partitions: i32) {
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> = config.set("bootstrap.servers", broker).create().unwrap();
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let created = block_on(admin.create_topics([&new], &AdminOptions::new())).unwrap();
+    created.into_iter().for_each(|result| drop(result.unwrap()));
 }

@@ -2,20 +2,19 @@
 //!
 //! Invariant: while it is pumped by hand, nothing happens but what a test asks for, in the order it asks.
 
-use std::collections::{BTreeMap, VecDeque};
+mod state;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::value::Timestamp;
 use uuid::Uuid;
 
 use crate::batch::Batch;
-use crate::log::{Bounds, Followed, Follower, Following, Log, LogError, NewRecord, Partition, Record, Reports};
+use crate::log::{Bounds, Follower, Following, Log, LogError, NewRecord, Partition, Record, Reports};
+use state::{Follow, Lane, Queued, State, Writer};
 
-/// Records handed to a follower at once, at most.
-const RECORDS: usize = 512;
 /// How soon the thread of a log that runs by itself notices that it was dropped.
 const NOTICE: Duration = Duration::from_millis(100);
 
@@ -58,47 +57,6 @@ struct Shared {
     followers: AtomicU64,
 }
 
-#[derive(Default)]
-struct State {
-    /// Something may have to be done.
-    dirty: bool,
-    lanes: BTreeMap<Partition, Lane>,
-    writers: BTreeMap<(u64, Partition), Writer>,
-    followers: BTreeMap<u64, Follow>,
-}
-
-/// What lies in a partition.
-#[derive(Default)]
-struct Lane {
-    start: i64,
-    records: VecDeque<Record>,
-}
-
-/// What a writer has under way to a partition.
-#[derive(Default)]
-struct Writer {
-    plan: VecDeque<Fault>,
-    queued: VecDeque<Queued>,
-    delayed: VecDeque<Queued>,
-    unreported: VecDeque<(Arc<Batch>, usize, Result<i64, String>)>,
-}
-
-struct Queued {
-    record: NewRecord,
-    batch: Arc<Batch>,
-    index: usize,
-}
-
-/// A follower and how far it has come.
-struct Follow {
-    writer: u64,
-    at: Partition,
-    next: i64,
-    ended: Option<i64>,
-    stopped: Arc<AtomicBool>,
-    follower: Follower,
-}
-
 struct Stop(Arc<AtomicBool>);
 
 impl Following for Stop {}
@@ -120,10 +78,7 @@ impl MemoryLog {
             writers: AtomicU64::new(1),
             followers: AtomicU64::new(0),
         };
-        Self {
-            shared: Arc::new(shared),
-            writer: 0,
-        }
+        Self { shared: Arc::new(shared), writer: 0 }
     }
 
     /// A log that is pumped by a thread of its own, until it is dropped.
@@ -153,10 +108,7 @@ impl MemoryLog {
     #[must_use]
     pub fn writer(&self) -> Self {
         let writer = self.shared.writers.fetch_add(1, Ordering::Relaxed);
-        Self {
-            shared: Arc::clone(&self.shared),
-            writer,
-        }
+        Self { shared: Arc::clone(&self.shared), writer }
     }
 
     /// What happens to the next records that this writer lands in a partition; nothing to those after them.
@@ -188,9 +140,7 @@ impl MemoryLog {
         let mut state = self.lock();
         let delayed = self.own(&mut state, at, |writer| std::mem::take(&mut writer.delayed));
         let count = delayed.len();
-        delayed
-            .into_iter()
-            .for_each(|queued| self.land_one(&mut state, at, queued, Fault::None));
+        delayed.into_iter().for_each(|queued| self.land_one(&mut state, at, queued, Fault::None));
         self.touch(&mut state);
         count
     }
@@ -200,9 +150,7 @@ impl MemoryLog {
         let _handing = self.shared.handing.lock().unwrap_or_else(PoisonError::into_inner);
         let reports = self.own(&mut self.lock(), at, |writer| std::mem::take(&mut writer.unreported));
         let count = reports.len();
-        reports
-            .into_iter()
-            .for_each(|(batch, index, result)| batch.report(index, result));
+        reports.into_iter().for_each(|(batch, index, result)| batch.report(index, result));
         count
     }
 
@@ -228,10 +176,7 @@ impl MemoryLog {
             let places: Vec<(u64, Partition)> = {
                 let mut state = self.lock();
                 state.dirty = false;
-                let following = state
-                    .followers
-                    .values()
-                    .map(|following| (following.writer, following.at));
+                let following = state.followers.values().map(|following| (following.writer, following.at));
                 let mut places: Vec<(u64, Partition)> = state.writers.keys().copied().chain(following).collect();
                 places.sort_unstable();
                 places.dedup();
@@ -239,10 +184,7 @@ impl MemoryLog {
             };
             let mut anything = false;
             for (writer, at) in places {
-                let one = Self {
-                    shared: Arc::clone(&self.shared),
-                    writer,
-                };
+                let one = Self { shared: Arc::clone(&self.shared), writer };
                 anything |= one.land(at, usize::MAX) > 0;
                 anything |= one.report(at) > 0;
                 anything |= one.deliver(at);
@@ -263,22 +205,13 @@ impl MemoryLog {
 
     /// Everything that lies in a partition.
     pub fn records(&self, at: Partition) -> Vec<Record> {
-        self.lock()
-            .lanes
-            .get(&at)
-            .map(|lane| lane.records.iter().cloned().collect())
-            .unwrap_or_default()
+        self.lock().lanes.get(&at).map(|lane| lane.records.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The log forgets everything from an offset on, as after an unclean election.
     pub fn truncate(&self, at: Partition, end: i64) {
         let mut state = self.lock();
-        state
-            .lanes
-            .entry(at)
-            .or_default()
-            .records
-            .retain(|record| record.offset < end);
+        state.lanes.entry(at).or_default().records.retain(|record| record.offset < end);
         self.touch(&mut state);
     }
 
@@ -351,66 +284,11 @@ impl Shared {
     }
 }
 
-impl Lane {
-    fn end(&self) -> i64 {
-        self.records.back().map_or(self.start, |last| last.offset + 1)
-    }
-
-    fn push(&mut self, record: &NewRecord, timestamp: Timestamp) -> i64 {
-        let offset = self.end();
-        self.records.push_back(Record {
-            offset,
-            timestamp,
-            key: Bytes::copy_from_slice(record.key.as_bytes()),
-            header: Bytes::copy_from_slice(&record.header),
-            value: Bytes::copy_from_slice(&record.value),
-        });
-        offset
-    }
-}
-
-impl State {
-    /// What the next follower that has not everything is to get; those that stopped are forgotten.
-    fn next_followed(&mut self, writer: u64, at: Partition) -> Option<(Follower, Arc<AtomicBool>, Followed)> {
-        self.followers
-            .retain(|_, following| !following.stopped.load(Ordering::Acquire));
-        let lane = self.lanes.entry(at).or_default();
-        let (start, end) = (lane.start, lane.end());
-        let own = self
-            .followers
-            .iter_mut()
-            .filter(|(_, it)| it.writer == writer && it.at == at);
-        for (id, following) in own {
-            let to = (Arc::clone(&following.follower), Arc::clone(&following.stopped));
-            if following.next < start || following.next > end {
-                let id = *id;
-                self.followers.remove(&id);
-                return Some((to.0, to.1, Followed::Lost { start, end }));
-            }
-            if following.next < end {
-                let skipped = usize::try_from(following.next - start).expect("a position in memory");
-                let records: Vec<Record> = lane.records.iter().skip(skipped).take(RECORDS).cloned().collect();
-                following.next = records.last().expect("the end is further on").offset + 1;
-                return Some((to.0, to.1, Followed::Records(records)));
-            }
-            if following.ended != Some(end) {
-                following.ended = Some(end);
-                return Some((to.0, to.1, Followed::End(end)));
-            }
-        }
-        None
-    }
-}
-
 impl Log for MemoryLog {
     fn append(&self, to: Partition, claim: Uuid, first_seq: u64, records: Vec<NewRecord>, reports: Reports) {
         let batch = Arc::new(Batch::new(claim, first_seq, records.len(), reports));
         let queued = records.into_iter().enumerate();
-        let queued = queued.map(|(index, record)| Queued {
-            record,
-            batch: Arc::clone(&batch),
-            index,
-        });
+        let queued = queued.map(|(index, record)| Queued { record, batch: Arc::clone(&batch), index });
         let mut state = self.lock();
         self.own(&mut state, to, |writer| writer.queued.extend(queued));
         self.touch(&mut state);
@@ -418,14 +296,8 @@ impl Log for MemoryLog {
 
     fn follow(&self, at: Partition, from: i64, follower: Follower) -> Box<dyn Following> {
         let stopped = Arc::new(AtomicBool::new(false));
-        let following = Follow {
-            writer: self.writer,
-            at,
-            next: from,
-            ended: None,
-            stopped: Arc::clone(&stopped),
-            follower,
-        };
+        let following =
+            Follow { writer: self.writer, at, next: from, ended: None, stopped: Arc::clone(&stopped), follower };
         let id = self.shared.followers.fetch_add(1, Ordering::Relaxed);
         let mut state = self.lock();
         state.followers.insert(id, following);
@@ -436,9 +308,6 @@ impl Log for MemoryLog {
     fn bounds(&self, at: Partition) -> Result<Bounds, LogError> {
         let mut state = self.lock();
         let lane = state.lanes.entry(at).or_default();
-        Ok(Bounds {
-            start: lane.start,
-            end: lane.end(),
-        })
+        Ok(Bounds { start: lane.start, end: lane.end() })
     }
 }
