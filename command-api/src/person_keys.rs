@@ -1,5 +1,6 @@
 //! A small store of keys for personal data whose loss is ruled out: each was acknowledged in the log before it is used.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use ring::rand::SystemRandom;
 use schemas::sealed::{DataKey, MasterKey, MasterKeys};
 use schemas::{Codec, PersonKey};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Where wrapped keys are kept: the compacted topic `person-keys`.
@@ -22,18 +24,35 @@ pub trait KeyStore: Send + Sync + 'static {
 /// The keys that are ready.
 pub struct KeyPool {
     ready: Mutex<Vec<DataKey>>,
+    /// Told when the pool is half empty.
     wanted: Notify,
+    /// Told of every key that comes, new or given back.
+    arrived: Notify,
     size: usize,
 }
 
 impl KeyPool {
     /// An empty pool of this size; `fill` keeps it full.
     pub fn new(size: usize) -> Arc<Self> {
-        Arc::new(Self { ready: Mutex::new(Vec::with_capacity(size)), wanted: Notify::new(), size })
+        Arc::new(Self { ready: Mutex::new(Vec::with_capacity(size)), wanted: Notify::new(), arrived: Notify::new(), size })
     }
 
-    /// A key for one person's data; none if orders come faster than keys are acknowledged.
-    pub fn take(&self) -> Option<DataKey> {
+    /// A key for one person's data, waited for while others hold them all; none if that takes longer than `limit`.
+    /// Most of a rush is refused and gives its keys back, so that a small pool serves many.
+    pub async fn take(&self, limit: Duration) -> Option<DataKey> {
+        let until = Instant::now() + limit;
+        loop {
+            let mut arrived = pin!(self.arrived.notified());
+            // Before the look, so that no arrival is missed after it.
+            arrived.as_mut().enable();
+            if let Some(key) = self.try_take() {
+                return Some(key);
+            }
+            timeout_at(until, arrived).await.ok()?;
+        }
+    }
+
+    fn try_take(&self) -> Option<DataKey> {
         let (key, left) = {
             let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
             (ready.pop(), ready.len())
@@ -47,6 +66,7 @@ impl KeyPool {
     /// Takes a key back that protects nothing, because what was sealed with it was refused: a refusal leaves nothing behind.
     pub fn give_back(&self, key: DataKey) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+        self.arrived.notify_one();
     }
 
     /// How many are ready.
@@ -91,7 +111,7 @@ impl KeyPool {
             Ok::<_, anyhow::Error>(key)
         });
         for kept in futures::future::join_all(kept).await {
-            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(kept?);
+            self.give_back(kept?);
         }
         Ok(())
     }
@@ -111,15 +131,6 @@ mod tests {
         }
     }
 
-    async fn take(pool: &KeyPool) -> DataKey {
-        loop {
-            match pool.take() {
-                Some(key) => return key,
-                None => tokio::task::yield_now().await,
-            }
-        }
-    }
-
     #[tokio::test]
     async fn a_pool_of_any_size_is_filled_again() {
         for size in [1, 2, 3] {
@@ -128,12 +139,25 @@ mod tests {
             let filling = tokio::spawn(filling);
             let taken = async {
                 for _ in 0..3 * size {
-                    take(&pool).await;
+                    pool.take(Duration::from_secs(5)).await.unwrap();
                 }
             };
             tokio::time::timeout(Duration::from_secs(5), taken).await.unwrap();
             end.cancel();
             filling.await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn who_finds_none_waits_for_one_that_is_given_back() {
+        let pool = KeyPool::new(1);
+        pool.give_back(DataKey::new(service_kit::random::id(), [1; 32]));
+        let key = pool.take(Duration::ZERO).await.unwrap();
+        assert!(pool.take(Duration::from_millis(20)).await.is_none());
+        let (waited, ()) = tokio::join!(pool.take(Duration::from_secs(60)), async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            pool.give_back(key);
+        });
+        assert!(waited.is_some());
     }
 }

@@ -1,6 +1,7 @@
 //! Orders: placing one, paying it in another way, giving it up.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -32,6 +33,9 @@ use super::submit::{Asking, Write, done};
 mod view;
 
 pub use view::status_word;
+
+/// A key for the buyer's data is waited for so long.
+const KEY_WITHIN: Duration = Duration::from_secs(2);
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(place)).routes(routes!(add_payment)).routes(routes!(cancel))
@@ -119,7 +123,7 @@ async fn place(State(app): State<App>, Path(order): Path<OrderId>, asking: Askin
     let write = asking.write_by(by, &app, hash);
     let new = body.value;
     let payment = payment(&app, &new, &write)?;
-    let key = app.0.key_pool.take().ok_or_else(|| Problem::new(Kind::NotReady))?;
+    let key = app.0.key_pool.take(KEY_WITHIN).await.ok_or_else(|| Problem::new(Kind::NotReady))?;
     let command = reserve(&app, order, &new, &write, hash, payment, &key)?;
     let (id, show) = (new.show.0, new.show);
     let outcome = app.outcome::<Inventory>(Target::Id(id), command, &write).await;
