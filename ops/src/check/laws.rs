@@ -33,8 +33,15 @@ fn history(facts: &Facts) -> Law {
     let all = facts.counts();
     let numbers = format!(
         "{} events of {} things in {} partitions, {} claims; void {} (old term {}, twice {}, after a hole {}, unfinished {})",
-        all.events, facts.aggregates(), facts.partitions.len(), all.claims, all.void(), all.old_term, all.duplicates,
-        all.after_hole, all.unfinished,
+        all.events,
+        facts.aggregates(),
+        facts.partitions.len(),
+        all.claims,
+        all.void(),
+        all.old_term,
+        all.duplicates,
+        all.after_hole,
+        all.unfinished,
     );
     Law::new("the log is one unbroken history", numbers, facts.history.clone())
 }
@@ -194,7 +201,11 @@ fn money_adds_up(facts: &Facts) -> Law {
         let show = |amount| money(amount, currency.as_str());
         numbers.push(format!(
             "{} received = {} of tickets + {} refund due + {} waiting; {} quarantined",
-            show(received), show(earned), show(refund), show(waiting), show(quarantined)
+            show(received),
+            show(earned),
+            show(refund),
+            show(waiting),
+            show(quarantined)
         ));
         if received != earned + refund + waiting {
             faults.add(format!("{} cannot be accounted for", show(received - earned - refund - waiting)));
@@ -245,7 +256,8 @@ pub(super) fn standing(facts: &Facts, key: &Key) -> (String, Option<String>) {
 /// was handed out.
 pub fn promised(facts: &Facts, orders: &[Key], tickets: &[(OrderId, domain::ids::TicketId)]) -> Law {
     let lost_orders = orders.iter().filter(|key| !facts.stock.holds.contains_key(*key));
-    let mut faults: Faults = lost_orders.map(|(order, _)| format!("order {order} was acknowledged and is lost")).collect();
+    let mut faults: Faults =
+        lost_orders.map(|(order, _)| format!("order {order} was acknowledged and is lost")).collect();
     let issued: std::collections::BTreeSet<(OrderId, domain::ids::TicketId)> = facts
         .sales
         .batches

@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn amounts_are_set_in_thousands() {
-        for (amount, text) in [(0, "0"), (999, "999"), (1000, "1.000"), (1_250_000, "1.250.000"), (-12_345, "-12.345")] {
+        for (amount, text) in [(0, "0"), (999, "999"), (1000, "1.000"), (1_250_000, "1.250.000"), (-12_345, "-12.345")]
+        {
             assert_eq!(grouped(amount), text);
         }
     }

@@ -31,7 +31,8 @@ struct Answer {
 pub async fn fetch(http: &reqwest::Client, sandbox_url: &str) -> anyhow::Result<Vec<Transfer>> {
     let url = format!("{sandbox_url}/_control/statement?format=json");
     let answer = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
-    let answer: Answer = answer.context("ask the sandbox for its statement")?.json().await.context("read the statement")?;
+    let answer: Answer =
+        answer.context("ask the sandbox for its statement")?.json().await.context("read the statement")?;
     Ok(answer.transfers)
 }
 

@@ -136,8 +136,7 @@ impl Stock {
 
     fn open(&mut self, opened: &SalesOpened) {
         for (ordinal, terms) in opened.classes.iter().enumerate() {
-            let class =
-                Class { name: terms.name.clone(), ordinal, capacity: terms.capacity, ..Class::default() };
+            let class = Class { name: terms.name.clone(), ordinal, capacity: terms.capacity, ..Class::default() };
             if self.classes.insert((opened.show, terms.ticket_class), class).is_some() {
                 self.oversold.add(format!("class {} of show {} was opened twice", terms.ticket_class, opened.show));
             }
@@ -176,7 +175,9 @@ impl Stock {
             Ending::Undo(reason) => (HoldState::Confirmed, HoldState::Undone(reason)),
         };
         match self.holds.get_mut(&key) {
-            Some(hold) if hold.state == expected && hold.attempt == attempt && hold.lines == lines => hold.state = state,
+            Some(hold) if hold.state == expected && hold.attempt == attempt && hold.lines == lines => {
+                hold.state = state
+            }
             found => {
                 let found = found.map(|hold| (hold.attempt, hold.state, &hold.lines));
                 let wanted = format!("order {}: {ending:?} of attempt {attempt}, {lines:?}", key.0);

@@ -57,7 +57,8 @@ fn opened(capacity: i64) -> Event {
         max_per_order: 10,
     };
     let (organizer, currency) = ("account:o".to_owned(), vnd());
-    inventory::Event::from(SalesOpened { show: SHOW, organizer, currency, pay_within_s: 20, classes: vec![terms] }).into()
+    inventory::Event::from(SalesOpened { show: SHOW, organizer, currency, pay_within_s: 20, classes: vec![terms] })
+        .into()
 }
 
 fn reserved(n: u128, quantity: i32) -> Event {
@@ -424,7 +425,8 @@ fn the_statement_is_compared_to_the_unit() {
         reason: QuarantineReason::TooMuch,
     };
     let facts = folded([good(), vec![payment::Event::from(quarantined).into()]].concat());
-    let transfer = |reference: &str, amount| Transfer { reference: reference.to_owned(), amount, currency: "VND".to_owned() };
+    let transfer =
+        |reference: &str, amount| Transfer { reference: reference.to_owned(), amount, currency: "VND".to_owned() };
     let right = vec![transfer("r1", 200), transfer("r3", 200), transfer("q", 5)];
     assert!(compare_statement(&facts, &right).holds());
     assert!(!compare_statement(&facts, &right[..2]).holds());

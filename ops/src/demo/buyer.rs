@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use service_kit::views::{Order, Page as Paged, Ticket};
 use service_kit::{clock, random};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use super::board::Board;
@@ -44,9 +45,14 @@ pub struct Scene {
     pub board: Board,
     /// What is counted.
     pub tally: Tally,
+    /// So many buyers order or pay at once.
+    pub turns: Arc<Semaphore>,
     /// The seed of this run.
     pub seed: u64,
 }
+
+/// A place among those that order or pay at once. Who merely waits gives it up.
+type Turn = OwnedSemaphorePermit;
 
 /// An order that was acknowledged, and how its owner reads it.
 struct Placed {
@@ -85,29 +91,31 @@ pub async fn play(scene: Arc<Scene>, plan: Plan, account: Option<String>) {
 
 impl Buyer {
     async fn buy(&mut self) -> anyhow::Result<Outcome> {
-        let Some(placed) = self.place().await? else { return Ok(Outcome::SoldOut) };
+        let Some((placed, turn)) = self.place().await? else { return Ok(Outcome::SoldOut) };
         let since = clock::monotonic();
-        let Some(page) = self.page(&placed, None).await? else { return self.ended(&placed).await };
+        let Some(page) = self.page(&placed, None).await? else { return self.ended(&placed, turn).await };
         self.scene.tally.took(Step::Page, since.elapsed());
         bump(&self.scene.tally.counters.awaiting);
-        self.pay(&placed, page).await
+        self.pay(&placed, page, turn).await
     }
 
     /// Orders, and looks out for what comes back if too little is left. `None` once everything is sold.
-    async fn place(&mut self) -> anyhow::Result<Option<Placed>> {
+    async fn place(&mut self) -> anyhow::Result<Option<(Placed, Turn)>> {
         let deadline = Instant::now() + HOPE;
         let classes = self.scene.stage.classes.len();
         let (mut class, mut quantity) = (self.plan.class.min(classes - 1), self.plan.quantity);
         loop {
+            let turn = Arc::clone(&self.scene.turns).acquire_owned().await.expect("nobody closes it");
             let since = clock::monotonic();
             let order = OrderId(random::id());
             let answer = self.order(order, class, quantity).await?;
             if answer.status.is_success() {
                 self.scene.tally.took(Step::Place, since.elapsed());
-                return self.placed(answer, quantity).map(Some);
+                return self.placed(answer, quantity).map(|placed| Some((placed, turn)));
             }
             ensure!(answer.is("sold-out"), "the order was refused: {} {}", answer.status, answer.body);
             bump(&self.scene.tally.counters.refusals);
+            drop(turn);
             let Some(left) = self.scene.board.stock(deadline, &mut self.dice).await else { return Ok(None) };
             let known = self.scene.stage.classes.iter().position(|it| it.id == left.id);
             class = known.context("the board shows a class that we never made")?;
@@ -133,7 +141,14 @@ impl Buyer {
         // A guest's key stands for the guest, so nobody else has it.
         let (path, key) = (format!("/v1/orders/{order}"), random::opaque_id().to_string());
         let bearer = self.account.as_deref();
-        let ask = Ask { method: Some(&Method::PUT), path: &path, body: Some(&body), key: Some(&key), bearer, ..Ask::default() };
+        let ask = Ask {
+            method: Some(&Method::PUT),
+            path: &path,
+            body: Some(&body),
+            key: Some(&key),
+            bearer,
+            ..Ask::default()
+        };
         self.scene.shop.ask(ask).await
     }
 
@@ -165,18 +180,19 @@ impl Buyer {
         bail!("there is no page to pay at within {} s", TRUST.as_secs())
     }
 
-    async fn pay(&self, placed: &Placed, page: Page) -> anyhow::Result<Outcome> {
+    async fn pay(&self, placed: &Placed, page: Page, turn: Turn) -> anyhow::Result<Outcome> {
         let payer = &self.scene.payer;
         let whole = json!({});
         let (page, how) = match self.plan.act {
             Act::WalkAway => {
+                drop(turn);
                 self.sleep_until_over(placed).await;
-                return self.ended(placed).await;
+                return self.ended(placed, None).await;
             }
-            Act::AfterExpiry => return self.pay_late(placed, page).await,
+            Act::AfterExpiry => return self.pay_late(placed, page, turn).await,
             Act::DeclineThenPay => match self.second_page(placed, &page).await? {
                 Some(second) => (second, whole),
-                None => return self.ended(placed).await,
+                None => return self.ended(placed, turn).await,
             },
             Act::WebhookTwice => (arranged(payer, page, json!({"webhook": "twice", "delay_ms": 300})).await?, whole),
             Act::WebhookLate => (arranged(payer, page, json!({"webhook": "late", "delay_ms": LATE_MS})).await?, whole),
@@ -197,13 +213,18 @@ impl Buyer {
             Act::Pay => (page, whole),
         };
         if !payer.pay(&page, how).await? {
-            return self.ended(placed).await;
+            return self.ended(placed, turn).await;
         }
         match self.plan.act {
-            Act::TooMuch => self.ended(placed).await.map(|outcome| match outcome {
+            Act::TooMuch => self.ended(placed, turn).await.map(|outcome| match outcome {
                 Outcome::Expired => Outcome::Quarantined,
                 other => other,
             }),
+            // The rest never comes, so it takes until the order is over.
+            Act::PartOnly => {
+                drop(turn);
+                self.served(placed).await
+            }
             _ => self.served(placed).await,
         }
     }
@@ -226,7 +247,8 @@ impl Buyer {
         }
     }
 
-    async fn pay_late(&self, placed: &Placed, page: Page) -> anyhow::Result<Outcome> {
+    async fn pay_late(&self, placed: &Placed, page: Page, turn: Turn) -> anyhow::Result<Outcome> {
+        drop(turn);
         self.sleep_until_over(placed).await;
         let order = self.final_order(placed).await?;
         ensure!(order.status == "cancelled", "nobody paid, and the order is {}", order.status);
@@ -272,7 +294,8 @@ impl Buyer {
     }
 
     /// The end of an order that nobody paid in time.
-    async fn ended(&self, placed: &Placed) -> anyhow::Result<Outcome> {
+    async fn ended(&self, placed: &Placed, turn: impl Into<Option<Turn>>) -> anyhow::Result<Outcome> {
+        drop(turn.into());
         let order = self.final_order(placed).await?;
         match (order.status.as_str(), order.refund) {
             ("cancelled" | "failed", None) => Ok(Outcome::Expired),

@@ -19,6 +19,7 @@ use anyhow::{Context as _, bail};
 use clap::Args as ClapArgs;
 use domain::value::Role;
 use service_kit::random;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -62,7 +63,7 @@ pub struct Args {
     /// Seconds that a buyer has to pay.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub pay_within: u64,
-    /// Requests at once, at most.
+    /// Buyers that order or pay at once, at most; the others wait outside.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub at_once: u16,
     /// Kill a process in the middle, such as command-api@10s; may be repeated.
@@ -76,15 +77,16 @@ pub struct Args {
 /// The demo cannot go on, or a law does not hold.
 pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
     let seed = args.seed.unwrap_or_else(|| random::below(1_000_000));
-    let shop = Shop::new(dev.base_url(), usize::from(args.at_once))?;
-    let payer = Payer::new(Shop::new(&dev.sandbox_url(), usize::from(args.at_once))?);
+    let shop = Shop::new(dev.base_url())?;
+    let payer = Payer::new(Shop::new(&dev.sandbox_url())?);
     let stage = stage::set(&shop, &dev, args.show_tickets, args.pay_within).await.context("put the show on sale")?;
     stack::print(&format!(
         "On sale: {} tickets of show {}; {} buyers come over {} s (--seed {seed})\n",
         args.show_tickets, stage.show, args.buyers, args.over
     ))?;
+    let turns = Arc::new(Semaphore::new(usize::from(args.at_once)));
     let board = board::start(shop.clone(), stage.show);
-    let scene = Arc::new(Scene { shop, payer, stage, board, tally: Tally::default(), seed });
+    let scene = Arc::new(Scene { shop, payer, stage, board, tally: Tally::default(), turns, seed });
     let progress = Progress::start();
     let kills = sell(&args, &dev, &scene, progress).await?;
     let webhooks = last_webhooks(&scene.payer).await?;
@@ -96,7 +98,10 @@ pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
     report.laws.extend(summary::laws(&scene.tally, &facts, &webhooks, &kills));
     let told = summary::text(&scene.tally, &facts, &webhooks, &scene.shop.troubles);
     let seconds = progress.began().elapsed().as_secs();
-    stack::print(&format!("\nAfter {seconds} s:\n{told}\nRecomputed from the log, Postgres and the provider:\n{}", report.text()))?;
+    stack::print(&format!(
+        "\nAfter {seconds} s:\n{told}\nRecomputed from the log, Postgres and the provider:\n{}",
+        report.text()
+    ))?;
     match report.broken() {
         0 => stack::print("\nEvery law holds.\n\n"),
         broken => bail!("{broken} laws do not hold; the seed was {seed}"),

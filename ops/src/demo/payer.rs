@@ -25,7 +25,11 @@ pub struct Page {
 impl Page {
     /// The page that an order offers now, beside one that was seen before.
     pub fn of(order: &Order, before: Option<PaymentId>) -> Option<Self> {
-        let open = order.payments.iter().rev().find(|payment| Some(PaymentId(payment.id)) != before && payment.url.is_some())?;
+        let open = order
+            .payments
+            .iter()
+            .rev()
+            .find(|payment| Some(PaymentId(payment.id)) != before && payment.url.is_some())?;
         let link = open.url.as_deref()?.rsplit('/').next()?.to_owned();
         Some(Self { payment: PaymentId(open.id), link, amount: open.amount.amount })
     }

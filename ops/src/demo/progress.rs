@@ -71,7 +71,14 @@ fn line(since: Duration, tally: &Tally, board: &Board, buyers: u32) -> String {
         board.now().classes.iter().map(|class| format!("{} {}", class.name, class.available)).collect();
     format!(
         "{:>3} s  joined {}/{buyers}  reserved {}  at payment {}  completed {}  sold out {}  expired {}  failed {}  | left: {}",
-        since.as_secs(), of(&counters.joined), of(&counters.reserved), of(&counters.awaiting), of(&counters.completed),
-        of(&counters.sold_out), of(&counters.expired), of(&counters.failed), left.join(", ")
+        since.as_secs(),
+        of(&counters.joined),
+        of(&counters.reserved),
+        of(&counters.awaiting),
+        of(&counters.completed),
+        of(&counters.sold_out),
+        of(&counters.expired),
+        of(&counters.failed),
+        left.join(", ")
     )
 }

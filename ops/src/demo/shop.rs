@@ -9,7 +9,6 @@ use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service_kit::random;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 /// A request is repeated for so long.
@@ -24,7 +23,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub struct Shop {
     http: reqwest::Client,
     base: String,
-    at_once: Arc<Semaphore>,
     /// What clients had to put up with.
     pub troubles: Arc<Troubles>,
 }
@@ -94,21 +92,16 @@ impl Answer {
 struct Again(Duration, String);
 
 impl Shop {
-    /// A client of the server at this address; clones share their limit of requests at once.
+    /// A client of the server at this address.
     ///
     /// # Errors
     /// No TLS provider is installed.
-    pub fn new(base: &str, at_once: usize) -> anyhow::Result<Self> {
+    pub fn new(base: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .redirect(reqwest::redirect::Policy::none());
-        Ok(Self {
-            http: http.build().context("make an HTTP client")?,
-            base: base.to_owned(),
-            at_once: Arc::new(Semaphore::new(at_once)),
-            troubles: Arc::default(),
-        })
+        Ok(Self { http: http.build().context("make an HTTP client")?, base: base.to_owned(), troubles: Arc::default() })
     }
 
     /// Asks until there is an answer that says something.
@@ -142,7 +135,6 @@ impl Shop {
     }
 
     async fn once(&self, ask: Ask<'_>) -> Result<Answer, Again> {
-        let _turn = self.at_once.acquire().await.expect("nobody closes it");
         let broke = |error: reqwest::Error| {
             self.troubles.broken.fetch_add(1, Ordering::Relaxed);
             Again(Duration::ZERO, error.without_url().to_string())
@@ -161,7 +153,8 @@ impl Shop {
         }
         let count = if answer.is("in-doubt") { &self.troubles.in_doubt } else { &self.troubles.busy };
         count.fetch_add(1, Ordering::Relaxed);
-        let asked = text("retry-after").and_then(|seconds| seconds.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
+        let asked =
+            text("retry-after").and_then(|seconds| seconds.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
         Err(Again(asked, format!("{status} {}", answer.body)))
     }
 

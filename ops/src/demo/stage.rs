@@ -90,7 +90,8 @@ fn class_body(class: &Class) -> Value {
 
 async fn write(shop: &Shop, bearer: &str, method: Method, path: &str, body: &Value) -> anyhow::Result<Answer> {
     let key = random::id().to_string();
-    let ask = Ask { method: Some(&method), path, body: Some(body), key: Some(&key), bearer: Some(bearer), ..Ask::default() };
+    let ask =
+        Ask { method: Some(&method), path, body: Some(body), key: Some(&key), bearer: Some(bearer), ..Ask::default() };
     let answer = shop.ask(ask).await?;
     if !answer.status.is_success() {
         bail!("{method} {path}: {} {}", answer.status, answer.body);

@@ -65,9 +65,7 @@ fn seen(outcomes: &[(Act, Outcome)], webhooks: &Webhooks) -> Law {
         }
     }
     let played = |act| outcomes.iter().any(|(played, outcome)| *played == act && *outcome != Outcome::SoldOut);
-    for (name, act, told) in
-        [("twice", Act::WebhookTwice, webhooks.twice), ("late", Act::WebhookLate, webhooks.late)]
-    {
+    for (name, act, told) in [("twice", Act::WebhookTwice, webhooks.twice), ("late", Act::WebhookLate, webhooks.late)] {
         if told == 0 && played(act) {
             faults.add(format!("the provider told nothing {name}"));
         }
@@ -119,7 +117,10 @@ pub fn text(tally: &Tally, facts: &Facts, webhooks: &Webhooks, troubles: &Troubl
     let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let shown = format!(
         "{} refused as sold out; {} in doubt, {} later, {} broken connections, {} answers repeated",
-        of(&tally.counters.refusals), of(&troubles.in_doubt), of(&troubles.busy), of(&troubles.broken),
+        of(&tally.counters.refusals),
+        of(&troubles.in_doubt),
+        of(&troubles.busy),
+        of(&troubles.broken),
         of(&troubles.replayed)
     );
     line("requests", shown);
