@@ -68,7 +68,12 @@ impl Config {
         let master_key = config::master_key(env);
         let owners = OwnerSettings::read(env);
         let payments = PaymentSettings::read(env);
-        let pool = env.with_default("BOXOFFICE_KEY_POOL", "256", env::whole(1..=100_000), "Keys for personal data kept ready, so that no order waits for one.");
+        let pool = env.with_default(
+            "BOXOFFICE_KEY_POOL",
+            "256",
+            env::whole(1..=100_000),
+            "Keys for personal data kept ready, so that no order waits for one.",
+        );
         let (common, mut owners) = (common?, owners?);
         owners.partitions = common.partitions;
         owners.instance.clone_from(&common.instance);
@@ -79,10 +84,30 @@ impl Config {
 
 impl OwnerSettings {
     fn read(env: &mut Env) -> Result<Self, Noted> {
-        let ack = env.with_default("BOXOFFICE_ACK_DEADLINE_MS", "5000", env::millis(100..=60_000), "A batch that Kafka has not acknowledged by then is in doubt.");
-        let barrier = env.with_default("BOXOFFICE_BARRIER_AFTER_MS", "20", env::millis(0..=1000), "Refusals are collected so long for one barrier.");
-        let grace = env.with_default("BOXOFFICE_TAKEOVER_GRACE_S", "60", env::seconds(0..=3600), "No hold ends so soon after a partition was taken over.");
-        let mailbox = env.with_default("BOXOFFICE_MAILBOX", "4096", env::whole(16..=1_000_000), "Commands that may wait for a partition's owner; more get 503.");
+        let ack = env.with_default(
+            "BOXOFFICE_ACK_DEADLINE_MS",
+            "5000",
+            env::millis(100..=60_000),
+            "A batch that Kafka has not acknowledged by then is in doubt.",
+        );
+        let barrier = env.with_default(
+            "BOXOFFICE_BARRIER_AFTER_MS",
+            "20",
+            env::millis(0..=1000),
+            "Refusals are collected so long for one barrier.",
+        );
+        let grace = env.with_default(
+            "BOXOFFICE_TAKEOVER_GRACE_S",
+            "60",
+            env::seconds(0..=3600),
+            "No hold ends so soon after a partition was taken over.",
+        );
+        let mailbox = env.with_default(
+            "BOXOFFICE_MAILBOX",
+            "4096",
+            env::whole(16..=1_000_000),
+            "Commands that may wait for a partition's owner; more get 503.",
+        );
         Ok(Self {
             partitions: 0,
             instance: String::new(),
@@ -97,9 +122,24 @@ impl OwnerSettings {
 
 impl PaymentSettings {
     fn read(env: &mut Env) -> Result<Self, Noted> {
-        let backstop = env.with_default("BOXOFFICE_HOLD_BACKSTOP_S", "300", env::seconds(1..=86_400), "How long after pay_by stock is still held while a provider is silent.");
-        let status = env.with_default("BOXOFFICE_STATUS_EVERY_MS", "30000", env::millis(100..=3_600_000), "How often the provider is asked about an open payment.");
-        let give_up = env.with_default("BOXOFFICE_EFFECT_GIVE_UP_S", "120", env::seconds(1..=86_400), "A provider call that fails for so long makes its order stuck.");
+        let backstop = env.with_default(
+            "BOXOFFICE_HOLD_BACKSTOP_S",
+            "300",
+            env::seconds(1..=86_400),
+            "How long after pay_by stock is still held while a provider is silent.",
+        );
+        let status = env.with_default(
+            "BOXOFFICE_STATUS_EVERY_MS",
+            "30000",
+            env::millis(100..=3_600_000),
+            "How often the provider is asked about an open payment.",
+        );
+        let give_up = env.with_default(
+            "BOXOFFICE_EFFECT_GIVE_UP_S",
+            "120",
+            env::seconds(1..=86_400),
+            "A provider call that fails for so long makes its order stuck.",
+        );
         let payos = PayosSettings::read(env);
         Ok(Self { hold_backstop: backstop?, status_every: status?, give_up: give_up?, payos: payos? })
     }

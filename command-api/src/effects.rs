@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::outbox::{insist, mark_stuck};
 use crate::owners::{Owners, Request};
-use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
 use crate::payments::gateway::{Intent, Report};
+use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
 
 /// Carries effects out. Each call may happen twice; providers recognise the second by its reference.
 pub struct Effects {
@@ -72,7 +72,12 @@ impl Effects {
     }
 
     /// What the payment is to be told; nothing if it knows all already.
-    async fn create(&self, gateway: &dyn PaymentGateway, create: &CreatePayment, id: CommandId) -> Result<Option<Telling>, String> {
+    async fn create(
+        &self,
+        gateway: &dyn PaymentGateway,
+        create: &CreatePayment,
+        id: CommandId,
+    ) -> Result<Option<Telling>, String> {
         let urls = self.gateways.urls(create.provider);
         let command = match gateway.create(create, &urls).await {
             Ok(Intent { reference, url }) => payment::Command::RecordIntent { reference, url },
@@ -84,14 +89,21 @@ impl Effects {
     }
 
     /// A page that nobody was ever sent to is cancelled. After a restart it may be one that somebody is paying at.
-    async fn page_lost(&self, gateway: &dyn PaymentGateway, create: &CreatePayment, id: CommandId) -> Result<Option<Telling>, String> {
+    async fn page_lost(
+        &self,
+        gateway: &dyn PaymentGateway,
+        create: &CreatePayment,
+        id: CommandId,
+    ) -> Result<Option<Telling>, String> {
         match self.look(create.payment).await {
             Some(Status::Requested) => {}
             Some(_) => return Ok(None),
             None => return Err("nobody knows how the payment stands".to_owned()),
         }
         let command = match gateway.close(create.serial, "page lost").await {
-            Ok(report) if report.movements.is_empty() => payment::Command::RecordFailure { reason: "page-lost".to_owned() },
+            Ok(report) if report.movements.is_empty() => {
+                payment::Command::RecordFailure { reason: "page-lost".to_owned() }
+            }
             Ok(report) => reported(report),
             Err(error) => return Err(chain(&error)),
         };
@@ -175,7 +187,9 @@ impl Effects {
                 self.tell(payment, Telling { command: reported(report), id }, id.0).await;
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(payment.id = %payment, reason = chain(&error), "a provider does not say how a payment stands"),
+            Err(error) => {
+                tracing::warn!(payment.id = %payment, reason = chain(&error), "a provider does not say how a payment stands")
+            }
         }
     }
 }
@@ -183,7 +197,8 @@ impl Effects {
 /// Whether what the provider has under our serial number is what we opened; somebody else's money is not ours to count.
 fn is_ours(known: &payment::Known, report: &Report) -> bool {
     let amount = report.amount.is_none_or(|amount| amount == known.amount);
-    let reference = known.reference.as_deref().zip(report.reference.as_deref()).is_none_or(|(ours, theirs)| ours == theirs);
+    let reference =
+        known.reference.as_deref().zip(report.reference.as_deref()).is_none_or(|(ours, theirs)| ours == theirs);
     if !(amount && reference) {
         tracing::error!(payment.id = %known.payment, known.serial, "the provider has another payment under our serial number");
     }
@@ -210,7 +225,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     line
 }
-
 
 #[cfg(test)]
 mod tests;

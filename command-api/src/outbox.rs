@@ -20,8 +20,8 @@ use domain::ticket::TicketBatch;
 use domain::value::{Actor, Fingerprint};
 use event_log::log::Partition;
 use event_log::owner::{Outcome, Send, Target};
-use futures::{FutureExt, StreamExt};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
@@ -199,7 +199,14 @@ impl Insistent<'_> {
 }
 
 /// Records that a step of an order does not get on.
-pub async fn mark_stuck(owners: &Owners, order: OrderId, step: Step, reason: String, cause: CommandId, correlation: Uuid) {
+pub async fn mark_stuck(
+    owners: &Owners,
+    order: OrderId,
+    step: Step,
+    reason: String,
+    cause: CommandId,
+    correlation: Uuid,
+) {
     let id = CommandId(domain::ids::derived(cause.0, "stuck", 0));
     let command = Command::Order(order, order::Command::MarkStuck { step, reason });
     if let Err(refusal) = insist(owners, command, id, correlation, cause.0).await {

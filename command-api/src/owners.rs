@@ -227,4 +227,3 @@ impl Owners {
         self.payments.iter().flat_map(|mailbox| mailbox.status().watched).collect()
     }
 }
-

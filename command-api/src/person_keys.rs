@@ -34,7 +34,12 @@ pub struct KeyPool {
 impl KeyPool {
     /// An empty pool of this size; `fill` keeps it full.
     pub fn new(size: usize) -> Arc<Self> {
-        Arc::new(Self { ready: Mutex::new(Vec::with_capacity(size)), wanted: Notify::new(), arrived: Notify::new(), size })
+        Arc::new(Self {
+            ready: Mutex::new(Vec::with_capacity(size)),
+            wanted: Notify::new(),
+            arrived: Notify::new(),
+            size,
+        })
     }
 
     /// A key for one person's data, waited for while others hold them all; none if that takes longer than `limit`.
@@ -75,7 +80,13 @@ impl KeyPool {
     }
 
     /// Keeps the pool full until the process ends.
-    pub async fn fill(self: Arc<Self>, store: Arc<dyn KeyStore>, master: MasterKey, codec: Codec, shutdown: CancellationToken) {
+    pub async fn fill(
+        self: Arc<Self>,
+        store: Arc<dyn KeyStore>,
+        master: MasterKey,
+        codec: Codec,
+        shutdown: CancellationToken,
+    ) {
         let masters = MasterKeys::new(master, []);
         let mut wait = Duration::from_millis(100);
         while !shutdown.is_cancelled() {
@@ -88,7 +99,10 @@ impl KeyPool {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "keys for personal data could not be stored; trying again");
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "keys for personal data could not be stored; trying again"
+                    );
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(5));
                 }
@@ -135,7 +149,8 @@ mod tests {
     async fn a_pool_of_any_size_is_filled_again() {
         for size in [1, 2, 3] {
             let (pool, end) = (KeyPool::new(size), CancellationToken::new());
-            let filling = Arc::clone(&pool).fill(Arc::new(Kept), MasterKey::new([1; 32]), Codec::in_memory(), end.clone());
+            let filling =
+                Arc::clone(&pool).fill(Arc::new(Kept), MasterKey::new([1; 32]), Codec::in_memory(), end.clone());
             let filling = tokio::spawn(filling);
             let taken = async {
                 for _ in 0..3 * size {

@@ -92,9 +92,7 @@ impl Service {
         let tasks = TaskTracker::new();
         let master = MasterKey::new(*config.master_key.expose());
         let (filled, ended) = (Arc::clone(&pool), background.clone());
-        let fill = move || {
-            Arc::clone(&filled).fill(Arc::clone(&keys), master.clone(), codec.clone(), ended.clone())
-        };
+        let fill = move || Arc::clone(&filled).fill(Arc::clone(&keys), master.clone(), codec.clone(), ended.clone());
         tasks.spawn(keep_running("person-keys", fill, background.clone()));
         let dispatch = outbox::dispatch(Arc::clone(&owners), Arc::clone(&effects), wanted);
         let dispatching = tasks.spawn(background.clone().run_until_cancelled_owned(dispatch));

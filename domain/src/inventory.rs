@@ -138,10 +138,7 @@ pub struct ReservationExpired {
 
 /// What happened to the stock of a show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a box would cost every reader of the common, large variant"
-)]
+#[allow(clippy::large_enum_variant, reason = "a box would cost every reader of the common, large variant")]
 pub enum Event {
     SalesOpened(SalesOpened),
     SalesClosed(SalesClosed),
@@ -157,10 +154,7 @@ recorded!(Event, show; SalesOpened, SalesClosed, PriceChanged, CapacityChanged, 
 
 /// What can be asked of a show's stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a box would cost every reader of the common, large variant"
-)]
+#[allow(clippy::large_enum_variant, reason = "a box would cost every reader of the common, large variant")]
 pub enum Command {
     /// By the saga, once the show is published.
     Open(SalesOpened),
@@ -208,10 +202,7 @@ pub enum Refusal {
     Forbidden,
     /// Sales have not opened, or are over, or the class is outside its window. `opens_at` is when it may succeed.
     #[error("not on sale")]
-    NotOnSale {
-        line: Option<usize>,
-        opens_at: Option<Timestamp>,
-    },
+    NotOnSale { line: Option<usize>, opens_at: Option<Timestamp> },
     /// No such class.
     #[error("no such ticket class")]
     ClassNotFound { line: Option<usize> },
@@ -223,11 +214,7 @@ pub enum Refusal {
     LimitExceeded { line: usize, max: i32 },
     /// The buyer saw another price.
     #[error("the price is {price}")]
-    PriceChanged {
-        line: usize,
-        price: i64,
-        currency: Currency,
-    },
+    PriceChanged { line: usize, price: i64, currency: Currency },
     /// The provider cannot collect this currency.
     #[error("the provider cannot collect {currency}")]
     ProviderUnavailable { currency: Currency },

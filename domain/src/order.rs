@@ -170,10 +170,7 @@ pub enum Command {
     /// By the saga, once stock is held.
     Create(OrderCreated),
     /// By the buyer: another attempt.
-    AddPayment {
-        payment: PaymentChoice,
-        accepts: Vec<Currency>,
-    },
+    AddPayment { payment: PaymentChoice, accepts: Vec<Currency> },
     /// By the buyer.
     Cancel,
     /// By the saga: this payment has the whole amount.

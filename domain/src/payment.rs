@@ -208,17 +208,9 @@ pub enum Command {
     /// By the effect worker: the provider refuses for good.
     RecordFailure { reason: String },
     /// By webhook or query: what the provider says now. Movements known already change nothing.
-    Report {
-        movements: Vec<Movement>,
-        standing: Standing,
-    },
+    Report { movements: Vec<Movement>, standing: Standing },
     /// By webhook: money for a reference nobody knows. Sent to an id derived from provider and reference.
-    Quarantine {
-        payment: PaymentId,
-        provider: Provider,
-        serial: i64,
-        movement: Movement,
-    },
+    Quarantine { payment: PaymentId, provider: Provider, serial: i64, movement: Movement },
     /// By the saga: the order wants no money any more.
     Close,
     /// By the saga: what was received goes back.

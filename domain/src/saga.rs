@@ -36,11 +36,7 @@ pub enum Effect {
     /// Open a payment at the provider.
     CreatePayment(CreatePayment),
     /// Cancel it there, and ask how it stands.
-    ClosePayment {
-        payment: PaymentId,
-        provider: Provider,
-        serial: i64,
-    },
+    ClosePayment { payment: PaymentId, provider: Provider, serial: i64 },
 }
 
 /// What a provider needs to open a payment.

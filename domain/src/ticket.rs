@@ -47,11 +47,7 @@ recorded!(Event, order; TicketsIssued, TicketsRevoked);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Ticket ids are derived from the order's.
-    Issue {
-        order: OrderId,
-        show: ShowId,
-        lines: Vec<Line>,
-    },
+    Issue { order: OrderId, show: ShowId, lines: Vec<Line> },
     /// All of them die; a batch that is revoked before it is issued never gets any.
     Revoke { order: OrderId, show: ShowId },
     /// Decides nothing; answers with the state.

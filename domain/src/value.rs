@@ -222,10 +222,7 @@ pub struct PricedLine {
 impl PricedLine {
     /// Without the price.
     pub fn line(&self) -> Line {
-        Line {
-            ticket_class: self.ticket_class,
-            quantity: self.quantity,
-        }
+        Line { ticket_class: self.ticket_class, quantity: self.quantity }
     }
 }
 

@@ -32,10 +32,7 @@ pub const PRICE: i64 = 100;
 pub const BALCONY_PRICE: i64 = 70;
 
 pub fn account(principal: &str, roles: &[Role]) -> Actor {
-    Actor::Account {
-        principal: principal.to_owned(),
-        roles: roles.iter().copied().collect(),
-    }
+    Actor::Account { principal: principal.to_owned(), roles: roles.iter().copied().collect() }
 }
 
 pub fn organizer() -> Actor {
@@ -59,9 +56,7 @@ pub fn buyer() -> Actor {
 }
 
 pub fn guest() -> Actor {
-    Actor::Guest {
-        principal: "guest:7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned(),
-    }
+    Actor::Guest { principal: "guest:7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned() }
 }
 
 pub fn holder(order: OrderId, show: ShowId) -> Actor {
@@ -104,11 +99,7 @@ pub fn opening(show: ShowId) -> SalesOpened {
         organizer: ORGANIZER.to_owned(),
         currency: vnd(),
         pay_within_s: PAY_WITHIN_S,
-        classes: vec![
-            terms(FLOOR, PRICE, 10),
-            terms(BALCONY, BALCONY_PRICE, 5),
-            terms(FREE, 0, 3),
-        ],
+        classes: vec![terms(FLOOR, PRICE, 10), terms(BALCONY, BALCONY_PRICE, 5), terms(FREE, 0, 3)],
     }
 }
 
@@ -135,29 +126,16 @@ pub fn checkout(payment: Option<PaymentId>) -> Checkout {
 }
 
 pub fn priced(class: TicketClassId, quantity: i32, unit_price: i64) -> PricedLine {
-    PricedLine {
-        ticket_class: class,
-        quantity,
-        unit_price,
-    }
+    PricedLine { ticket_class: class, quantity, unit_price }
 }
 
 pub fn line(class: TicketClassId, quantity: i32) -> Line {
-    Line {
-        ticket_class: class,
-        quantity,
-    }
+    Line { ticket_class: class, quantity }
 }
 
 /// A command with its envelope: fingerprint 7, serial 42.
 pub fn issued<C>(command: C, by: Actor, at: Timestamp) -> Issued<C> {
-    Issued {
-        command,
-        by,
-        at,
-        fingerprint: fingerprint(7),
-        serial: 42,
-    }
+    Issued { command, by, at, fingerprint: fingerprint(7), serial: 42 }
 }
 
 /// Given these events, when a command comes, then …
@@ -169,11 +147,7 @@ pub struct Given<A: Root> {
 
 /// The system acts, at the beginning of time, unless told otherwise.
 pub fn given<A: Root>(events: Vec<A::Event>) -> Given<A> {
-    Given {
-        events,
-        by: Actor::System,
-        at: at(0),
-    }
+    Given { events, by: Actor::System, at: at(0) }
 }
 
 impl<A: Root> Given<A> {
@@ -186,9 +160,7 @@ impl<A: Root> Given<A> {
     }
 
     pub fn when(self, ask: A::Ask) -> AggregateResultValidator<A> {
-        TestFramework::<A>::with(())
-            .given(self.events)
-            .when(issued(ask, self.by, self.at))
+        TestFramework::<A>::with(()).given(self.events).when(issued(ask, self.by, self.at))
     }
 }
 
@@ -210,9 +182,7 @@ where
         let future = pin!(copy.handle(command, &(), &sink));
         future.poll(&mut Context::from_waker(Waker::noop()))
     };
-    let Poll::Ready(decided) = polled else {
-        panic!("a decision never waits")
-    };
+    let Poll::Ready(decided) = polled else { panic!("a decision never waits") };
     match decided {
         Err(refusal) => {
             assert_eq!(copy, *state, "a refused command leaves no trace");

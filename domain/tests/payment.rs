@@ -46,79 +46,35 @@ fn requested() -> Event {
 
 fn ready() -> Event {
     let (reference, url) = ("link-1".to_owned(), "https://pay.test/1".to_owned());
-    PaymentIntentCreated {
-        payment: PAYMENT,
-        order: ORDER,
-        show: SHOW,
-        reference,
-        url,
-    }
-    .into()
+    PaymentIntentCreated { payment: PAYMENT, order: ORDER, show: SHOW, reference, url }.into()
 }
 
 fn intent() -> Command {
-    Command::RecordIntent {
-        reference: "link-1".to_owned(),
-        url: "https://pay.test/1".to_owned(),
-    }
+    Command::RecordIntent { reference: "link-1".to_owned(), url: "https://pay.test/1".to_owned() }
 }
 
 fn closing() -> Event {
-    PaymentClosing {
-        payment: PAYMENT,
-        order: ORDER,
-        show: SHOW,
-        provider: Provider::Payos,
-        serial: 42,
-    }
-    .into()
+    PaymentClosing { payment: PAYMENT, order: ORDER, show: SHOW, provider: Provider::Payos, serial: 42 }.into()
 }
 
 fn part(reference: &str, amount: i64, received: i64) -> Event {
     let (reference, currency) = (reference.to_owned(), vnd());
-    PaymentPartiallyReceived {
-        payment: PAYMENT,
-        order: ORDER,
-        show: SHOW,
-        reference,
-        amount,
-        currency,
-        received,
-    }
-    .into()
+    PaymentPartiallyReceived { payment: PAYMENT, order: ORDER, show: SHOW, reference, amount, currency, received }
+        .into()
 }
 
 fn whole(reference: &str, amount: i64) -> Event {
     let (reference, currency) = (reference.to_owned(), vnd());
-    PaymentCompleted {
-        payment: PAYMENT,
-        order: ORDER,
-        show: SHOW,
-        reference,
-        amount,
-        currency,
-        received: AMOUNT,
-    }
-    .into()
+    PaymentCompleted { payment: PAYMENT, order: ORDER, show: SHOW, reference, amount, currency, received: AMOUNT }
+        .into()
 }
 
 fn failed(reason: &str) -> Event {
-    PaymentFailed {
-        payment: PAYMENT,
-        order: ORDER,
-        show: SHOW,
-        reason: reason.to_owned(),
-    }
-    .into()
+    PaymentFailed { payment: PAYMENT, order: ORDER, show: SHOW, reason: reason.to_owned() }.into()
 }
 
 fn expired() -> Event {
-    PaymentExpired {
-        payment: PAYMENT,
-        order: ORDER,
-        show: SHOW,
-    }
-    .into()
+    PaymentExpired { payment: PAYMENT, order: ORDER, show: SHOW }.into()
 }
 
 fn refund(amount: i64, why: RefundWhy) -> Event {
@@ -150,11 +106,7 @@ fn quarantined(reference: &str, amount: i64, currency: Currency, reason: Quarant
 }
 
 fn moved(reference: &str, amount: i64) -> Movement {
-    Movement {
-        reference: reference.to_owned(),
-        amount,
-        currency: vnd(),
-    }
+    Movement { reference: reference.to_owned(), amount, currency: vnd() }
 }
 
 fn report(movements: Vec<Movement>, standing: Standing) -> Command {
@@ -196,14 +148,8 @@ fn the_providers_page_is_recorded_once() {
 
 #[test]
 fn a_provider_that_refuses_fails_the_payment() {
-    let fail = || Command::RecordFailure {
-        reason: "no such bank".to_owned(),
-    };
-    for events in [
-        vec![requested()],
-        vec![requested(), ready()],
-        vec![requested(), closing()],
-    ] {
+    let fail = || Command::RecordFailure { reason: "no such bank".to_owned() };
+    for events in [vec![requested()], vec![requested(), ready()], vec![requested(), closing()]] {
         after(events, fail(), vec![failed("no such bank")]);
     }
     after(vec![requested(), ready(), part("a", 40, 40)], fail(), vec![]);
@@ -231,71 +177,36 @@ fn the_whole_amount_completes() {
 #[test]
 fn parts_are_summed_by_reference() {
     let both = || report(vec![moved("a", 40), moved("b", 60)], Standing::Paid);
-    after(
-        vec![requested(), ready()],
-        both(),
-        vec![part("a", 40, 40), whole("b", 60)],
-    );
-    after(
-        vec![requested(), ready(), part("a", 40, 40)],
-        both(),
-        vec![whole("b", 60)],
-    );
+    after(vec![requested(), ready()], both(), vec![part("a", 40, 40), whole("b", 60)]);
+    after(vec![requested(), ready(), part("a", 40, 40)], both(), vec![whole("b", 60)]);
     let twice = report(vec![moved("a", 40), moved("a", 40)], Standing::Open);
     after(vec![requested(), ready()], twice, vec![part("a", 40, 40)]);
 }
 
 #[test]
 fn money_that_does_not_fit_is_quarantined_once() {
-    let dollars = || Movement {
-        currency: usd(),
-        ..moved("a", AMOUNT)
-    };
+    let dollars = || Movement { currency: usd(), ..moved("a", AMOUNT) };
     let wrong: Event = quarantined("a", AMOUNT, usd(), QuarantineReason::WrongCurrency).into();
-    after(
-        vec![requested(), ready()],
-        report(vec![dollars()], Standing::Open),
-        vec![wrong.clone()],
-    );
-    after(
-        vec![requested(), ready(), wrong],
-        report(vec![dollars()], Standing::Open),
-        vec![],
-    );
+    after(vec![requested(), ready()], report(vec![dollars()], Standing::Open), vec![wrong.clone()]);
+    after(vec![requested(), ready(), wrong], report(vec![dollars()], Standing::Open), vec![]);
     let too_much =
         |reference: &str, amount| -> Event { quarantined(reference, amount, vnd(), QuarantineReason::TooMuch).into() };
-    after(
-        vec![requested(), ready()],
-        report(vec![moved("a", 101)], Standing::Open),
-        vec![too_much("a", 101)],
-    );
+    after(vec![requested(), ready()], report(vec![moved("a", 101)], Standing::Open), vec![too_much("a", 101)]);
     after(
         vec![requested(), ready(), part("a", 40, 40)],
         report(vec![moved("b", 61), moved("c", i64::MAX)], Standing::Open),
         vec![too_much("b", 61), too_much("c", i64::MAX)],
     );
     let done = vec![requested(), ready(), whole("a", AMOUNT)];
-    after(
-        done,
-        report(vec![moved("b", 1)], Standing::Paid),
-        vec![too_much("b", 1)],
-    );
+    after(done, report(vec![moved("b", 1)], Standing::Paid), vec![too_much("b", 1)]);
     let nothing: Event = quarantined("a", 0, vnd(), QuarantineReason::Unknown).into();
-    after(
-        vec![requested()],
-        report(vec![moved("a", 0)], Standing::Open),
-        vec![nothing],
-    );
+    after(vec![requested()], report(vec![moved("a", 0)], Standing::Open), vec![nothing]);
 }
 
 #[test]
 fn a_decline_fails_and_an_end_expires() {
     let say = |standing| report(vec![], standing);
-    for events in [
-        vec![requested()],
-        vec![requested(), ready()],
-        vec![requested(), ready(), closing()],
-    ] {
+    for events in [vec![requested()], vec![requested(), ready()], vec![requested(), ready(), closing()]] {
         after(events.clone(), say(Standing::Failed), vec![failed("declined")]);
         after(events.clone(), say(Standing::Ended), vec![expired()]);
         after(events.clone(), say(Standing::Open), vec![]);
@@ -322,11 +233,7 @@ fn a_page_paid_with_money_in_quarantine_is_over() {
 fn what_came_in_part_goes_back_at_the_end() {
     let back = || refund(40, RefundWhy::PaidInPart);
     for standing in [Standing::Ended, Standing::Failed] {
-        after(
-            vec![requested(), ready(), part("a", 40, 40)],
-            report(vec![], standing),
-            vec![expired(), back()],
-        );
+        after(vec![requested(), ready(), part("a", 40, 40)], report(vec![], standing), vec![expired(), back()]);
         after(
             vec![requested(), ready(), closing()],
             report(vec![moved("a", 40)], standing),
@@ -348,13 +255,7 @@ fn a_part_that_comes_after_the_end_goes_back_at_once() {
 
 #[test]
 fn what_went_back_in_part_never_becomes_whole() {
-    let history = vec![
-        requested(),
-        ready(),
-        part("a", 40, 40),
-        expired(),
-        refund(40, RefundWhy::PaidInPart),
-    ];
+    let history = vec![requested(), ready(), part("a", 40, 40), expired(), refund(40, RefundWhy::PaidInPart)];
     let expected = vec![part("b", 60, AMOUNT), refund(60, RefundWhy::PaidInPart)];
     after(history, report(vec![moved("b", 60)], Standing::Paid), expected);
 }
@@ -387,9 +288,7 @@ fn the_whole_amount_goes_back_once() {
     let twice: Vec<Event> = done.into_iter().chain([refunded]).collect();
     after(twice, give_back(RefundWhy::ShowCancelled), vec![]);
     for history in [vec![requested()], vec![requested(), ready(), expired()]] {
-        given::<Payment>(history)
-            .when(give_back(RefundWhy::PaidTwice))
-            .then_expect_error(Refusal::WrongState);
+        given::<Payment>(history).when(give_back(RefundWhy::PaidTwice)).then_expect_error(Refusal::WrongState);
     }
 }
 
@@ -397,12 +296,7 @@ fn the_whole_amount_goes_back_once() {
 fn money_for_nobody_is_kept_apart_once() {
     let command = |reference: &str| {
         let movement = moved(reference, 5);
-        Command::Quarantine {
-            payment: PAYMENT,
-            provider: Provider::Payos,
-            serial: 42,
-            movement,
-        }
+        Command::Quarantine { payment: PAYMENT, provider: Provider::Payos, serial: 42, movement }
     };
     let kept = |reference: &str, known: bool| -> Event {
         let event = quarantined(reference, 5, vnd(), QuarantineReason::UnknownReference);
@@ -423,30 +317,17 @@ fn nothing_is_done_to_what_does_not_exist_nor_by_others() {
         Command::RecordFailure { reason: String::new() },
         report(vec![], Standing::Ended),
         Command::Close,
-        Command::Refund {
-            why: RefundWhy::PaidTwice,
-        },
+        Command::Refund { why: RefundWhy::PaidTwice },
         Command::Look,
     ];
     for command in commands {
-        given::<Payment>(vec![])
-            .when(command.clone())
-            .then_expect_error(Refusal::NotFound);
+        given::<Payment>(vec![]).when(command.clone()).then_expect_error(Refusal::NotFound);
         if command != Command::Look {
-            given::<Payment>(vec![requested()])
-                .by(buyer())
-                .when(command)
-                .then_expect_error(Refusal::NotFound);
+            given::<Payment>(vec![requested()]).by(buyer()).when(command).then_expect_error(Refusal::NotFound);
         }
     }
-    given::<Payment>(vec![requested()])
-        .by(buyer())
-        .when(Command::Look)
-        .then_expect_events(vec![]);
-    given::<Payment>(vec![])
-        .by(buyer())
-        .when(request())
-        .then_expect_error(Refusal::NotFound);
+    given::<Payment>(vec![requested()]).by(buyer()).when(Command::Look).then_expect_events(vec![]);
+    given::<Payment>(vec![]).by(buyer()).when(request()).then_expect_error(Refusal::NotFound);
 }
 
 #[test]
@@ -456,8 +337,5 @@ fn open_pages_are_watched() {
     assert!(!watched(vec![]) && !watched(vec![requested()]));
     assert!(ends().into_iter().all(|end| !watched(end)));
     let payment = state::<Payment>(&ends()[0]);
-    assert_eq!(
-        (payment.known().unwrap().status, payment.known().unwrap().url.as_deref()),
-        (Status::Completed, None)
-    );
+    assert_eq!((payment.known().unwrap().status, payment.known().unwrap().url.as_deref()), (Status::Completed, None));
 }

@@ -112,11 +112,7 @@ fn order_id(n: u64) -> OrderId {
 
 /// A payment's id as the edge derives it: from a command that is one buyer's alone.
 fn payment_id(show: ShowId, order: u64, attempt: usize) -> PaymentId {
-    PaymentId(derived(
-        show.0,
-        "payment",
-        order * 100 + u64::try_from(attempt).unwrap(),
-    ))
+    PaymentId(derived(show.0, "payment", order * 100 + u64::try_from(attempt).unwrap()))
 }
 
 /// Does it; refusals are as good an outcome as any.
@@ -131,33 +127,21 @@ fn perform(world: &mut World, act: Act) {
             let _ = world.command(Command::Order(order_id(order), order::Command::Cancel), by);
         }
         Act::CancelShow { show } => {
-            let close = inventory::Command::Close {
-                show,
-                reason: inventory::CloseReason::ShowCancelled,
-            };
+            let close = inventory::Command::Close { show, reason: inventory::CloseReason::ShowCancelled };
             world.command(Command::Inventory(show, close), Actor::System).unwrap();
         }
         Act::ChangeCapacity { show, capacity } => {
-            let change = inventory::Command::ChangeCapacity {
-                ticket_class: FLOOR,
-                capacity,
-            };
+            let change = inventory::Command::ChangeCapacity { ticket_class: FLOOR, capacity };
             let _ = world.command(Command::Inventory(show, change), organizer());
         }
         Act::PayAll { page } => pay_all(world, serial(page)),
-        Act::Pay { page, amount } => serial(page)
-            .into_iter()
-            .for_each(|serial| world.transfer(serial, amount, vnd())),
-        Act::PayDollars { page } => serial(page)
-            .into_iter()
-            .for_each(|serial| world.transfer(serial, 100, usd())),
+        Act::Pay { page, amount } => serial(page).into_iter().for_each(|serial| world.transfer(serial, amount, vnd())),
+        Act::PayDollars { page } => serial(page).into_iter().for_each(|serial| world.transfer(serial, 100, usd())),
         Act::Decline { page } => {
             let page = serial(page).and_then(|serial| world.pages.get_mut(&serial));
-            page.filter(|page| page.standing == Standing::Open)
-                .into_iter()
-                .for_each(|page| {
-                    page.standing = Standing::Failed;
-                });
+            page.filter(|page| page.standing == Standing::Open).into_iter().for_each(|page| {
+                page.standing = Standing::Failed;
+            });
         }
         Act::Report { page } => serial(page).into_iter().for_each(|serial| world.report(serial)),
         Act::Deliver { times } => (0..times).for_each(|_| {
@@ -176,13 +160,7 @@ fn reserve(world: &mut World, show: ShowId, order: u64, lines: Vec<PricedLine>) 
     let free = lines.iter().all(|line| line.unit_price == 0);
     let checkout = checkout((!free).then(|| payment_id(show, order, 0)));
     let (accepts, hold_backstop_s) = (vec![vnd()], BACKSTOP_S);
-    let command = inventory::Command::Reserve {
-        order: order_id(order),
-        lines,
-        checkout,
-        accepts,
-        hold_backstop_s,
-    };
+    let command = inventory::Command::Reserve { order: order_id(order), lines, checkout, accepts, hold_backstop_s };
     let _ = world.command(Command::Inventory(show, command), buyer());
 }
 
@@ -192,22 +170,14 @@ fn add_payment(world: &mut World, order: u64) {
         return;
     };
     let payment = choice(payment_id(show, order, attempts));
-    let command = order::Command::AddPayment {
-        payment,
-        accepts: vec![vnd()],
-    };
+    let command = order::Command::AddPayment { payment, accepts: vec![vnd()] };
     let _ = world.command(Command::Order(order_id(order), command), buyer());
 }
 
 fn pay_all(world: &mut World, serial: Option<i64>) {
     let Some(serial) = serial else { return };
     let page = &world.pages[&serial];
-    let came: i64 = page
-        .movements
-        .iter()
-        .filter(|moved| moved.currency == vnd())
-        .map(|moved| moved.amount)
-        .sum();
+    let came: i64 = page.movements.iter().filter(|moved| moved.currency == vnd()).map(|moved| moved.amount).sum();
     let missing = page.amount - came;
     if missing > 0 {
         world.transfer(serial, missing, vnd());
@@ -223,16 +193,10 @@ fn check_never_oversold(world: &World) {
         let live = |class, status| -> i64 {
             let lines = stock.reservations().filter(|(_, held)| held.status == status);
             let lines = lines.flat_map(|(_, held)| held.lines.iter());
-            lines
-                .filter(|line| line.ticket_class == class)
-                .map(|line| i64::from(line.quantity))
-                .sum()
+            lines.filter(|line| line.ticket_class == class).map(|line| i64::from(line.quantity)).sum()
         };
         for class in stock.classes() {
-            assert!(
-                class.held >= 0 && class.sold >= 0 && class.available() >= 0,
-                "{class:?}"
-            );
+            assert!(class.held >= 0 && class.sold >= 0 && class.available() >= 0, "{class:?}");
             let id = class.terms.ticket_class;
             assert_eq!(class.held, live(id, ReservationStatus::Active));
             assert_eq!(class.sold, live(id, ReservationStatus::Confirmed));
@@ -271,11 +235,7 @@ fn check_reservations_end_once(world: &World) {
         assert!(life.reserved == 1 && life.confirmed <= 1, "{life:?}");
         let held = world.inventories[&show.0].reservation(order).unwrap();
         let sold = held.attempt == attempt && held.status == ReservationStatus::Confirmed;
-        assert_eq!(
-            life.ended,
-            u32::from(!sold),
-            "sold, or given back once: {held:?}, {life:?}"
-        );
+        assert_eq!(life.ended, u32::from(!sold), "sold, or given back once: {held:?}, {life:?}");
     }
 }
 
@@ -283,11 +243,7 @@ fn check_reservations_end_once(world: &World) {
 fn check_money(world: &World) {
     for (serial, page) in &world.pages {
         let came = |currency| -> i64 {
-            page.movements
-                .iter()
-                .filter(|moved| moved.currency == currency)
-                .map(|moved| moved.amount)
-                .sum()
+            page.movements.iter().filter(|moved| moved.currency == currency).map(|moved| moved.amount).sum()
         };
         let quarantined = |currency| -> i64 {
             let events = world.log.iter().filter_map(|event| match event {
@@ -318,31 +274,13 @@ fn check_orders(world: &World, seen: &mut Seen) {
         let valid = if batch.revoked() { 0 } else { batch.tickets().len() };
         let held = world.inventories[&known.show.0].reservation(known.order).unwrap();
         if known.status == Status::Completed {
-            assert_eq!(
-                valid,
-                usize::try_from(known.ticket_count()).unwrap(),
-                "paid without tickets: {known:?}"
-            );
-            assert_eq!(
-                kept,
-                known.total(),
-                "tickets without money, or too much of it: {known:?}"
-            );
+            assert_eq!(valid, usize::try_from(known.ticket_count()).unwrap(), "paid without tickets: {known:?}");
+            assert_eq!(kept, known.total(), "tickets without money, or too much of it: {known:?}");
             assert_eq!(held.status, ReservationStatus::Confirmed);
         } else {
-            assert!(
-                matches!(known.status, Status::Cancelled(_) | Status::Failed(_)),
-                "not over: {known:?}"
-            );
-            assert_eq!(
-                (valid, kept),
-                (0, 0),
-                "an order that is over keeps neither tickets nor money: {known:?}"
-            );
-            assert!(
-                !matches!(held.status, ReservationStatus::Active | ReservationStatus::Confirmed),
-                "{held:?}"
-            );
+            assert!(matches!(known.status, Status::Cancelled(_) | Status::Failed(_)), "not over: {known:?}");
+            assert_eq!((valid, kept), (0, 0), "an order that is over keeps neither tickets nor money: {known:?}");
+            assert!(!matches!(held.status, ReservationStatus::Active | ReservationStatus::Confirmed), "{held:?}");
         }
         *seen.0.entry(name(known, held.attempt)).or_default() += 1;
     }
@@ -397,11 +335,7 @@ fn live_through(acts: Vec<Act>, seed: u64, seen: &mut Seen) {
 
 fn config(cases: u32) -> ProptestConfig {
     // Seeds of failures are printed; what they taught belongs into a test of its own.
-    ProptestConfig {
-        cases,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..Default::default()
-    }
+    ProptestConfig { cases, failure_persistence: Some(Box::new(FileFailurePersistence::Off)), ..Default::default() }
 }
 
 #[test]
@@ -428,25 +362,14 @@ fn nobody_loses_money_tickets_or_seats() {
         "refunds",
     ];
     for end in expected {
-        assert!(
-            seen.get(end).is_some_and(|times| *times > 0),
-            "never seen: {end}, but {seen:?}"
-        );
+        assert!(seen.get(end).is_some_and(|times| *times > 0), "never seen: {end}, but {seen:?}");
     }
 }
 
 fn movement() -> impl Strategy<Value = Movement> {
     let currency = prop_oneof![5 => Just(vnd()), 1 => Just(usd())];
-    (
-        0..12_u8,
-        prop_oneof![6 => 1..80_i64, 2 => Just(100), 1 => any::<i64>()],
-        currency,
-    )
-        .prop_map(|(reference, amount, currency)| Movement {
-            reference: reference.to_string(),
-            amount,
-            currency,
-        })
+    (0..12_u8, prop_oneof![6 => 1..80_i64, 2 => Just(100), 1 => any::<i64>()], currency)
+        .prop_map(|(reference, amount, currency)| Movement { reference: reference.to_string(), amount, currency })
 }
 
 fn payment_command() -> impl Strategy<Value = payment::Command> {
@@ -492,12 +415,7 @@ enum StockAct {
 
 fn stock_act() -> impl Strategy<Value = StockAct> {
     use inventory::ReleaseReason as R;
-    let reason = prop_oneof![
-        Just(R::Expired),
-        Just(R::ByBuyer),
-        Just(R::ShowCancelled),
-        Just(R::Refunded)
-    ];
+    let reason = prop_oneof![Just(R::Expired), Just(R::ByBuyer), Just(R::ShowCancelled), Just(R::Refunded)];
     prop_oneof![
         8 => (0..12_u8, lines()).prop_map(|(order, lines)| StockAct::Reserve(order, lines)),
         4 => (0..12_u8).prop_map(StockAct::Confirm),
@@ -515,32 +433,14 @@ fn stock_command(act: StockAct) -> (inventory::Command, Actor, i64) {
             let free = lines.iter().all(|line| line.unit_price == 0);
             let checkout = checkout((!free).then_some(PAYMENT));
             let (accepts, hold_backstop_s) = (vec![vnd()], BACKSTOP_S);
-            let command = inventory::Command::Reserve {
-                order: order(n),
-                lines,
-                checkout,
-                accepts,
-                hold_backstop_s,
-            };
+            let command = inventory::Command::Reserve { order: order(n), lines, checkout, accepts, hold_backstop_s };
             (command, buyer(), 0)
         }
         StockAct::Confirm(n) => (inventory::Command::Confirm { order: order(n) }, Actor::System, 0),
-        StockAct::Release(n, reason) => (
-            inventory::Command::Release {
-                order: order(n),
-                reason,
-            },
-            Actor::System,
-            0,
-        ),
-        StockAct::Capacity(capacity) => (
-            inventory::Command::ChangeCapacity {
-                ticket_class: FLOOR,
-                capacity,
-            },
-            organizer(),
-            0,
-        ),
+        StockAct::Release(n, reason) => (inventory::Command::Release { order: order(n), reason }, Actor::System, 0),
+        StockAct::Capacity(capacity) => {
+            (inventory::Command::ChangeCapacity { ticket_class: FLOOR, capacity }, organizer(), 0)
+        }
         StockAct::Tick(when) => (inventory::Command::Tick, Actor::System, when),
         StockAct::Close => {
             let reason = inventory::CloseReason::ShowCancelled;

@@ -28,10 +28,7 @@ fn meta() -> Meta {
 }
 
 fn reaction(event: impl Into<Event>) -> Vec<Action> {
-    react(&event.into(), &meta())
-        .into_iter()
-        .map(|outgoing| outgoing.action)
-        .collect()
+    react(&event.into(), &meta()).into_iter().map(|outgoing| outgoing.action).collect()
 }
 
 fn to_inventory(command: inventory::Command) -> Action {
@@ -118,11 +115,7 @@ fn cancelled(reason: CancelReason) -> OrderCancelled {
 
 #[test]
 fn ids_are_the_same_at_every_call_and_differ_by_place() {
-    let overdue = order::OrderOverdue {
-        order: ORDER,
-        show: SHOW,
-        payments: vec![PAYMENT, OTHER_PAYMENT],
-    };
+    let overdue = order::OrderOverdue { order: ORDER, show: SHOW, payments: vec![PAYMENT, OTHER_PAYMENT] };
     let event = Event::Order(overdue.into());
     let sent = react(&event, &meta());
     assert_eq!(sent, react(&event, &meta()));
@@ -141,16 +134,10 @@ fn publishing_opens_sales_and_cancelling_closes_them() {
         pay_within_s: opening.pay_within_s,
         classes: opening.classes.clone(),
     };
-    assert_eq!(
-        reaction(show::Event::from(published)),
-        [to_inventory(inventory::Command::Open(opening))]
-    );
+    assert_eq!(reaction(show::Event::from(published)), [to_inventory(inventory::Command::Open(opening))]);
     let cancel = |published| reaction(show::Event::from(show::ShowCancelled { show: SHOW, published }));
     let reason = CloseReason::ShowCancelled;
-    assert_eq!(
-        cancel(true),
-        [to_inventory(inventory::Command::Close { show: SHOW, reason })]
-    );
+    assert_eq!(cancel(true), [to_inventory(inventory::Command::Close { show: SHOW, reason })]);
     assert_eq!(cancel(false), []);
     assert_eq!(reaction(show::Event::from(show::ShowApproved { show: SHOW })), []);
 }
@@ -164,11 +151,7 @@ fn held_stock_gives_birth_to_the_order_once() {
 #[test]
 fn an_order_asks_for_its_payments() {
     assert_eq!(reaction(order::Event::from(creation())), [request(PAYMENT)]);
-    let free = OrderCreated {
-        payment: None,
-        total: 0,
-        ..creation()
-    };
+    let free = OrderCreated { payment: None, total: 0, ..creation() };
     assert_eq!(reaction(order::Event::from(free)), []);
     let added = order::OrderPaymentAdded {
         order: ORDER,
@@ -208,23 +191,10 @@ fn providers_are_asked_to_open_and_close() {
         cancel_url: Some("https://shop.test/no".to_owned()),
         pay_by: at(900),
     };
-    assert_eq!(
-        reaction(payment::Event::from(requested)),
-        [Action::Effect(Effect::CreatePayment(create))]
-    );
+    assert_eq!(reaction(payment::Event::from(requested)), [Action::Effect(Effect::CreatePayment(create))]);
     let (payment, provider, serial) = (PAYMENT, Provider::Payos, 42);
-    let closing = payment::PaymentClosing {
-        payment,
-        order: ORDER,
-        show: SHOW,
-        provider,
-        serial,
-    };
-    let close = Effect::ClosePayment {
-        payment,
-        provider,
-        serial,
-    };
+    let closing = payment::PaymentClosing { payment, order: ORDER, show: SHOW, provider, serial };
+    let close = Effect::ClosePayment { payment, provider, serial };
     assert_eq!(reaction(payment::Event::from(closing)), [Action::Effect(close)]);
 }
 
@@ -232,65 +202,24 @@ fn providers_are_asked_to_open_and_close() {
 fn an_order_hears_how_its_payments_end() {
     let (payment, order, show) = (PAYMENT, ORDER, SHOW);
     let (reference, amount, currency) = ("a".to_owned(), 200, vnd());
-    let completed = payment::PaymentCompleted {
-        payment,
-        order,
-        show,
-        reference,
-        amount,
-        currency,
-        received: amount,
-    };
-    assert_eq!(
-        reaction(payment::Event::from(completed)),
-        [to_order(order::Command::MarkPaid { payment })]
-    );
-    let failed = payment::PaymentFailed {
-        payment,
-        order,
-        show,
-        reason: String::new(),
-    };
+    let completed = payment::PaymentCompleted { payment, order, show, reference, amount, currency, received: amount };
+    assert_eq!(reaction(payment::Event::from(completed)), [to_order(order::Command::MarkPaid { payment })]);
+    let failed = payment::PaymentFailed { payment, order, show, reason: String::new() };
     let end = |failed| [to_order(order::Command::EndPayment { payment, failed })];
     assert_eq!(reaction(payment::Event::from(failed)), end(true));
-    assert_eq!(
-        reaction(payment::Event::from(payment::PaymentExpired { payment, order, show })),
-        end(false)
-    );
+    assert_eq!(reaction(payment::Event::from(payment::PaymentExpired { payment, order, show })), end(false));
 }
 
 #[test]
 fn a_paid_order_gets_its_stock_its_tickets_and_its_end() {
     let (order, show, lines) = (ORDER, SHOW, vec![line(FLOOR, 2)]);
-    let paid = order::OrderPaid {
-        order,
-        show,
-        payment: None,
-        lines: vec![],
-        currency: vnd(),
-        total: 0,
-    };
-    assert_eq!(
-        reaction(order::Event::from(paid)),
-        [to_inventory(inventory::Command::Confirm { order })]
-    );
-    let confirmed = inventory::ReservationConfirmed {
-        show,
-        order,
-        attempt: 1,
-        lines: lines.clone(),
-    };
+    let paid = order::OrderPaid { order, show, payment: None, lines: vec![], currency: vnd(), total: 0 };
+    assert_eq!(reaction(order::Event::from(paid)), [to_inventory(inventory::Command::Confirm { order })]);
+    let confirmed = inventory::ReservationConfirmed { show, order, attempt: 1, lines: lines.clone() };
     let issue = ticket::Command::Issue { order, show, lines };
     assert_eq!(reaction(inventory::Event::from(confirmed)), [to_ticket(issue)]);
-    let ticket = ticket::IssuedTicket {
-        ticket: Uuid::nil().into(),
-        ticket_class: FLOOR,
-    };
-    let issued = ticket::TicketsIssued {
-        order,
-        show,
-        tickets: vec![ticket; 2],
-    };
+    let ticket = ticket::IssuedTicket { ticket: Uuid::nil().into(), ticket_class: FLOOR };
+    let issued = ticket::TicketsIssued { order, show, tickets: vec![ticket; 2] };
     let complete = order::Command::Complete { ticket_count: 2 };
     assert_eq!(reaction(ticket::Event::from(issued)), [to_order(complete)]);
 }
@@ -299,44 +228,23 @@ fn a_paid_order_gets_its_stock_its_tickets_and_its_end() {
 fn a_cancelled_show_ends_the_orders_whose_stock_it_takes() {
     let released = |reason| {
         let lines = vec![line(FLOOR, 2)];
-        let event = inventory::ReservationReleased {
-            show: SHOW,
-            order: ORDER,
-            attempt: 1,
-            lines,
-            confirmed: true,
-            reason,
-        };
+        let event =
+            inventory::ReservationReleased { show: SHOW, order: ORDER, attempt: 1, lines, confirmed: true, reason };
         reaction(inventory::Event::from(event))
     };
-    assert_eq!(
-        released(ReleaseReason::ShowCancelled),
-        [to_order(order::Command::CancelShow { show: SHOW })]
-    );
+    assert_eq!(released(ReleaseReason::ShowCancelled), [to_order(order::Command::CancelShow { show: SHOW })]);
     for reason in [ReleaseReason::ByBuyer, ReleaseReason::Expired, ReleaseReason::Refunded] {
         assert_eq!(released(reason), []);
     }
-    let expired = inventory::ReservationExpired {
-        show: SHOW,
-        order: ORDER,
-        attempt: 1,
-        lines: vec![],
-    };
+    let expired = inventory::ReservationExpired { show: SHOW, order: ORDER, attempt: 1, lines: vec![] };
     assert_eq!(reaction(inventory::Event::from(expired)), []);
 }
 
 #[test]
 fn an_overdue_order_closes_its_payments() {
-    let overdue = order::OrderOverdue {
-        order: ORDER,
-        show: SHOW,
-        payments: vec![PAYMENT, OTHER_PAYMENT],
-    };
+    let overdue = order::OrderOverdue { order: ORDER, show: SHOW, payments: vec![PAYMENT, OTHER_PAYMENT] };
     let close = |payment| to_payment(payment, payment::Command::Close);
-    assert_eq!(
-        reaction(order::Event::from(overdue)),
-        [close(PAYMENT), close(OTHER_PAYMENT)]
-    );
+    assert_eq!(reaction(order::Event::from(overdue)), [close(PAYMENT), close(OTHER_PAYMENT)]);
 }
 
 #[test]
@@ -344,10 +252,7 @@ fn the_end_of_an_order_undoes_everything() {
     let simple = |reason| reaction(order::Event::from(cancelled(reason)));
     assert_eq!(simple(CancelReason::Expired), [release(ReleaseReason::Expired)]);
     assert_eq!(simple(CancelReason::ByBuyer), [release(ReleaseReason::ByBuyer)]);
-    assert_eq!(
-        simple(CancelReason::ShowCancelled),
-        [release(ReleaseReason::ShowCancelled)]
-    );
+    assert_eq!(simple(CancelReason::ShowCancelled), [release(ReleaseReason::ShowCancelled)]);
     let all = OrderCancelled {
         open_payments: vec![OTHER_PAYMENT],
         refund: Some(PAYMENT),
@@ -358,52 +263,25 @@ fn the_end_of_an_order_undoes_everything() {
     let expected = [
         release(ReleaseReason::Refunded),
         to_payment(OTHER_PAYMENT, payment::Command::Close),
-        to_payment(
-            PAYMENT,
-            payment::Command::Refund {
-                why: RefundWhy::PaidTooLate,
-            },
-        ),
-        to_ticket(ticket::Command::Revoke {
-            order: ORDER,
-            show: SHOW,
-        }),
+        to_payment(PAYMENT, payment::Command::Refund { why: RefundWhy::PaidTooLate }),
+        to_ticket(ticket::Command::Revoke { order: ORDER, show: SHOW }),
     ];
     assert_eq!(reaction(order::Event::from(all)), expected);
     let (order, show, reason, open_payments) = (ORDER, SHOW, FailReason::PaymentFailed, vec![OTHER_PAYMENT]);
-    let failed = order::OrderFailed {
-        order,
-        show,
-        reason,
-        open_payments,
-    };
-    let expected = [
-        release(ReleaseReason::PaymentFailed),
-        to_payment(OTHER_PAYMENT, payment::Command::Close),
-    ];
+    let failed = order::OrderFailed { order, show, reason, open_payments };
+    let expected = [release(ReleaseReason::PaymentFailed), to_payment(OTHER_PAYMENT, payment::Command::Close)];
     assert_eq!(reaction(order::Event::from(failed)), expected);
 }
 
 fn refused(action: Action, refusal: Refusal) -> Option<Command> {
-    on_refusal(
-        &Outgoing {
-            id: CommandId::default(),
-            action,
-        },
-        &refusal,
-    )
+    on_refusal(&Outgoing { id: CommandId::default(), action }, &refusal)
 }
 
 #[test]
 fn an_order_id_of_another_show_gives_the_stock_back() {
     let create = to_order(order::Command::Create(creation()));
-    let Action::Command(expected) = release(ReleaseReason::OrderIdTaken) else {
-        unreachable!()
-    };
-    assert_eq!(
-        refused(create, Refusal::Order(order::Refusal::OrderIdTaken)),
-        Some(expected)
-    );
+    let Action::Command(expected) = release(ReleaseReason::OrderIdTaken) else { unreachable!() };
+    assert_eq!(refused(create, Refusal::Order(order::Refusal::OrderIdTaken)), Some(expected));
 }
 
 #[test]
@@ -411,18 +289,8 @@ fn money_that_an_order_does_not_take_goes_back() {
     let mark = || to_order(order::Command::MarkPaid { payment: PAYMENT });
     let cases = [
         (order::Refusal::PaidByAnother, RefundWhy::PaidTwice),
-        (
-            order::Refusal::EndedBefore {
-                why: RefundWhy::PaidTooLate,
-            },
-            RefundWhy::PaidTooLate,
-        ),
-        (
-            order::Refusal::EndedBefore {
-                why: RefundWhy::ShowCancelled,
-            },
-            RefundWhy::ShowCancelled,
-        ),
+        (order::Refusal::EndedBefore { why: RefundWhy::PaidTooLate }, RefundWhy::PaidTooLate),
+        (order::Refusal::EndedBefore { why: RefundWhy::ShowCancelled }, RefundWhy::ShowCancelled),
         (order::Refusal::NotFound, RefundWhy::PaidTooLate),
     ];
     for (refusal, why) in cases {
@@ -435,68 +303,29 @@ fn money_that_an_order_does_not_take_goes_back() {
 fn stock_that_is_gone_ends_the_order() {
     let confirm = || to_inventory(inventory::Command::Confirm { order: ORDER });
     let refuse = Some(Command::Order(ORDER, order::Command::RefuseStock));
-    assert_eq!(
-        refused(confirm(), Refusal::Inventory(inventory::Refusal::StockGone)),
-        refuse
-    );
-    assert_eq!(
-        refused(confirm(), Refusal::Inventory(inventory::Refusal::NoReservation)),
-        refuse
-    );
-    let off = Refusal::Inventory(inventory::Refusal::NotOnSale {
-        line: None,
-        opens_at: None,
-    });
+    assert_eq!(refused(confirm(), Refusal::Inventory(inventory::Refusal::StockGone)), refuse);
+    assert_eq!(refused(confirm(), Refusal::Inventory(inventory::Refusal::NoReservation)), refuse);
+    let off = Refusal::Inventory(inventory::Refusal::NotOnSale { line: None, opens_at: None });
     let cancel = Command::Order(ORDER, order::Command::CancelShow { show: SHOW });
     assert_eq!(refused(confirm(), off), Some(cancel));
 }
 
 #[test]
 fn tickets_that_come_too_late_give_their_stock_back() {
-    let issue = to_ticket(ticket::Command::Issue {
-        order: ORDER,
-        show: SHOW,
-        lines: vec![],
-    });
-    let Action::Command(expected) = release(ReleaseReason::Refunded) else {
-        unreachable!()
-    };
-    assert_eq!(
-        refused(issue, Refusal::Ticket(ticket::Refusal::Revoked)),
-        Some(expected)
-    );
+    let issue = to_ticket(ticket::Command::Issue { order: ORDER, show: SHOW, lines: vec![] });
+    let Action::Command(expected) = release(ReleaseReason::Refunded) else { unreachable!() };
+    assert_eq!(refused(issue, Refusal::Ticket(ticket::Refusal::Revoked)), Some(expected));
 }
 
 #[test]
 fn every_other_refusal_is_an_answer() {
     let nothing = [
-        (
-            to_order(order::Command::RefuseStock),
-            Refusal::Order(order::Refusal::WrongState),
-        ),
-        (
-            to_order(order::Command::CancelShow { show: SHOW }),
-            Refusal::Order(order::Refusal::NotFound),
-        ),
-        (
-            to_order(order::Command::Complete { ticket_count: 1 }),
-            Refusal::Order(order::Refusal::WrongState),
-        ),
-        (
-            release(ReleaseReason::Expired),
-            Refusal::Inventory(inventory::Refusal::NoReservation),
-        ),
-        (
-            to_payment(PAYMENT, payment::Command::Close),
-            Refusal::Payment(payment::Refusal::NotFound),
-        ),
-        (
-            to_ticket(ticket::Command::Revoke {
-                order: ORDER,
-                show: SHOW,
-            }),
-            Refusal::Ticket(ticket::Refusal::NotFound),
-        ),
+        (to_order(order::Command::RefuseStock), Refusal::Order(order::Refusal::WrongState)),
+        (to_order(order::Command::CancelShow { show: SHOW }), Refusal::Order(order::Refusal::NotFound)),
+        (to_order(order::Command::Complete { ticket_count: 1 }), Refusal::Order(order::Refusal::WrongState)),
+        (release(ReleaseReason::Expired), Refusal::Inventory(inventory::Refusal::NoReservation)),
+        (to_payment(PAYMENT, payment::Command::Close), Refusal::Payment(payment::Refusal::NotFound)),
+        (to_ticket(ticket::Command::Revoke { order: ORDER, show: SHOW }), Refusal::Ticket(ticket::Refusal::NotFound)),
     ];
     for (action, refusal) in nothing {
         assert_eq!(refused(action, refusal), None);

@@ -33,19 +33,8 @@ fn a_finished_order_takes_at_most_256_bytes() {
         payment: Some(choice(PAYMENT)),
     };
     let (order, show, currency) = (ORDER, SHOW, vnd());
-    let paid = OrderPaid {
-        order,
-        show,
-        payment: Some(PAYMENT),
-        lines,
-        currency,
-        total: 270,
-    };
-    let done = OrderCompleted {
-        order,
-        show,
-        ticket_count: 3,
-    };
+    let paid = OrderPaid { order, show, payment: Some(PAYMENT), lines, currency, total: 270 };
+    let done = OrderCompleted { order, show, ticket_count: 3 };
     let order = state::<Order>(&[created.into(), paid.into(), done.into()]);
     let bytes = size_of::<Order>() + order.heap_bytes();
     assert!((128..=256).contains(&bytes), "{bytes} bytes");
@@ -66,12 +55,7 @@ fn a_reservation_that_is_over_takes_at_most_256_bytes() {
         checkout: Some(checkout(Some(PAYMENT))),
     };
     let lines = vec![line(FLOOR, 2), line(BALCONY, 1)];
-    let expired = ReservationExpired {
-        show: SHOW,
-        order: ORDER,
-        attempt: 1,
-        lines,
-    };
+    let expired = ReservationExpired { show: SHOW, order: ORDER, attempt: 1, lines };
     let stock = state::<Inventory>(&[opening(SHOW).into(), reserved.into(), expired.into()]);
     let bytes = size_of_val(&ORDER) + size_of::<usize>() + stock.reservation(ORDER).unwrap().heap_bytes();
     assert!((128..=256).contains(&bytes), "{bytes} bytes");
@@ -79,19 +63,9 @@ fn a_reservation_that_is_over_takes_at_most_256_bytes() {
 
 #[test]
 fn two_tickets_take_at_most_64_bytes_each() {
-    let ticket = |n: u128| IssuedTicket {
-        ticket: Uuid::from_u128(n).into(),
-        ticket_class: TicketClassId::default(),
-    };
+    let ticket = |n: u128| IssuedTicket { ticket: Uuid::from_u128(n).into(), ticket_class: TicketClassId::default() };
     let mut batch = TicketBatch::default();
-    batch.apply(
-        TicketsIssued {
-            order: ORDER,
-            show: SHOW,
-            tickets: vec![ticket(1), ticket(2)],
-        }
-        .into(),
-    );
+    batch.apply(TicketsIssued { order: ORDER, show: SHOW, tickets: vec![ticket(1), ticket(2)] }.into());
     let bytes = size_of::<TicketBatch>() + batch.heap_bytes();
     assert!((64..=2 * 64 + 8).contains(&bytes), "{bytes} bytes");
 }
@@ -99,15 +73,7 @@ fn two_tickets_take_at_most_64_bytes_each() {
 #[test]
 fn a_principal_stays_the_text_it_was() {
     let upper = "account:0F8FAD5B-D9CB-469F-A165-70867728950E";
-    for text in [
-        BUYER,
-        ORGANIZER,
-        "guest:7c9e6679-7425-40de-944b-e07fc1f90ae7",
-        "account:olga",
-        upper,
-        "system",
-        "",
-    ] {
+    for text in [BUYER, ORGANIZER, "guest:7c9e6679-7425-40de-944b-e07fc1f90ae7", "account:olga", upper, "system", ""] {
         let principal = Principal::from(text);
         assert_eq!(principal.to_string(), text);
         assert!(principal.is(text));

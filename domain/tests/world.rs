@@ -63,10 +63,7 @@ where
 impl World {
     /// A world whose accidents follow from the seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            dice: seed | 1,
-            ..Self::default()
-        }
+        Self { dice: seed | 1, ..Self::default() }
     }
 
     pub fn time(&self) -> Timestamp {
@@ -87,13 +84,7 @@ impl World {
         let (at, fingerprint, serial) = (self.time(), fingerprint(7), self.serial);
         macro_rules! send {
             ($kept:ident, $id:expr, $command:expr, $wrap:path) => {{
-                let issued = Issued {
-                    command: $command,
-                    by,
-                    at,
-                    fingerprint,
-                    serial,
-                };
+                let issued = Issued { command: $command, by, at, fingerprint, serial };
                 let decided = ask(&mut self.$kept, $id, issued).map_err($wrap)?;
                 decided.into_iter().map(Event::from).collect::<Vec<_>>()
             }};
@@ -142,10 +133,7 @@ impl World {
 
     /// The worker tries again until the provider answers.
     fn retry(&mut self, effect: Effect) {
-        self.waiting.push(Outgoing {
-            id: CommandId::default(),
-            action: Action::Effect(effect),
-        });
+        self.waiting.push(Outgoing { id: CommandId::default(), action: Action::Effect(effect) });
     }
 
     fn deliver_twice(&mut self, outgoing: &Outgoing, command: Command) {
@@ -164,10 +152,7 @@ impl World {
 
     /// Something that an effect worker or the outbox sends, in its own time.
     fn enqueue(&mut self, command: Command) {
-        self.waiting.push(Outgoing {
-            id: CommandId::default(),
-            action: Action::Command(command),
-        });
+        self.waiting.push(Outgoing { id: CommandId::default(), action: Action::Command(command) });
     }
 
     /// An answer was lost: something that was sent is sent again.
@@ -193,23 +178,14 @@ impl World {
         });
         if page.standing == Standing::Open {
             let (reference, url) = (format!("link {}", create.serial), "https://pay.test".to_owned());
-            self.enqueue(Command::Payment(
-                create.payment,
-                payment::Command::RecordIntent { reference, url },
-            ));
+            self.enqueue(Command::Payment(create.payment, payment::Command::RecordIntent { reference, url }));
         }
     }
 
     /// What the provider never heard of, it will never let anybody pay either.
     fn close_page(&mut self, payment: PaymentId, serial: i64) {
         let pay_by = self.time();
-        let unheard = || Page {
-            payment,
-            amount: 0,
-            pay_by,
-            movements: vec![],
-            standing: Standing::Open,
-        };
+        let unheard = || Page { payment, amount: 0, pay_by, movements: vec![], standing: Standing::Open };
         let page = self.pages.entry(serial).or_insert_with(unheard);
         if page.standing == Standing::Open {
             page.standing = Standing::Ended;
@@ -219,16 +195,8 @@ impl World {
 
     /// The provider says how a payment stands: by webhook, or asked. It may be old news when it arrives.
     pub fn report(&mut self, serial: i64) {
-        let Page {
-            payment,
-            movements,
-            standing,
-            ..
-        } = self.pages[&serial].clone();
-        self.enqueue(Command::Payment(
-            payment,
-            payment::Command::Report { movements, standing },
-        ));
+        let Page { payment, movements, standing, .. } = self.pages[&serial].clone();
+        self.enqueue(Command::Payment(payment, payment::Command::Report { movements, standing }));
     }
 
     /// Money arrives at the provider, whatever the page says.
@@ -236,17 +204,8 @@ impl World {
         self.references += 1;
         let reference = format!("transfer {}", self.references);
         let page = self.pages.get_mut(&serial).unwrap();
-        page.movements.push(Movement {
-            reference,
-            amount,
-            currency,
-        });
-        let sum: i64 = page
-            .movements
-            .iter()
-            .filter(|moved| moved.currency == vnd())
-            .map(|moved| moved.amount)
-            .sum();
+        page.movements.push(Movement { reference, amount, currency });
+        let sum: i64 = page.movements.iter().filter(|moved| moved.currency == vnd()).map(|moved| moved.amount).sum();
         if sum >= page.amount {
             page.standing = Standing::Paid;
         }
@@ -256,11 +215,7 @@ impl World {
     pub fn pass(&mut self, seconds: i64) {
         self.now += seconds;
         let now = self.time();
-        for page in self
-            .pages
-            .values_mut()
-            .filter(|page| page.standing == Standing::Open && page.pay_by <= now)
-        {
+        for page in self.pages.values_mut().filter(|page| page.standing == Standing::Open && page.pay_by <= now) {
             page.standing = Standing::Ended;
         }
     }
@@ -277,10 +232,7 @@ impl World {
             return false;
         };
         let decided = self.command(command, Actor::System);
-        assert!(
-            decided.is_ok_and(|events| events > 0),
-            "a timer that changes nothing fires for ever"
-        );
+        assert!(decided.is_ok_and(|events| events > 0), "a timer that changes nothing fires for ever");
         true
     }
 
@@ -315,9 +267,7 @@ impl World {
         fn folded<A: Root + PartialEq + Debug>(log: &[Event], kept: &Kept<A>) {
             let mut again: Kept<A> = kept.keys().map(|id| (*id, A::default())).collect();
             for event in log.iter().filter(|event| event.context() == A::CONTEXT) {
-                let Ok(own) = A::Event::try_from(event.clone()) else {
-                    panic!("another context: {event:?}")
-                };
+                let Ok(own) = A::Event::try_from(event.clone()) else { panic!("another context: {event:?}") };
                 again.get_mut(&A::id(&own)).unwrap().apply(own);
             }
             assert_eq!(&again, kept);

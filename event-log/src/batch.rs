@@ -26,18 +26,8 @@ struct Gathered {
 impl Batch {
     /// A batch of so many records, none of them reported yet.
     pub(crate) fn new(claim: Uuid, first_seq: u64, records: usize, reports: Reports) -> Self {
-        let gathered = Gathered {
-            results: vec![None; records],
-            known: 0,
-            handed: 0,
-            failed: false,
-        };
-        Self {
-            claim,
-            first_seq,
-            reports,
-            gathered: Mutex::new(gathered),
-        }
+        let gathered = Gathered { results: vec![None; records], known: 0, handed: 0, failed: false };
+        Self { claim, first_seq, reports, gathered: Mutex::new(gathered) }
     }
 
     /// Takes the result of one record. Calls the owner of the batch once all are known, or as soon as one failed;
@@ -54,17 +44,8 @@ impl Batch {
             return;
         }
         let from = gathered.handed;
-        let ready = gathered.results[from..]
-            .iter()
-            .map_while(Clone::clone)
-            .zip(self.first_seq + from as u64..);
-        let ready: Vec<Delivered> = ready
-            .map(|(result, seq)| Delivered {
-                claim: self.claim,
-                seq,
-                result,
-            })
-            .collect();
+        let ready = gathered.results[from..].iter().map_while(Clone::clone).zip(self.first_seq + from as u64..);
+        let ready: Vec<Delivered> = ready.map(|(result, seq)| Delivered { claim: self.claim, seq, result }).collect();
         gathered.handed += ready.len();
         if !ready.is_empty() {
             // Still under the lock, because another thread may come with the rest.

@@ -66,11 +66,7 @@ pub struct Mailbox<A: Root> {
 
 impl<A: Root> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
-        Self {
-            partition: self.partition,
-            inputs: self.inputs.clone(),
-            status: Arc::clone(&self.status),
-        }
+        Self { partition: self.partition, inputs: self.inputs.clone(), status: Arc::clone(&self.status) }
     }
 }
 
@@ -138,17 +134,8 @@ where
     let partition = settings.partition;
     let (inputs, received) = sync_channel(settings.mailbox + 1024);
     let status = Arc::new(Mutex::new(Status::default()));
-    let mailbox = Mailbox {
-        partition,
-        inputs: inputs.clone(),
-        status: Arc::clone(&status),
-    };
-    let (owner, outputs) = Owner::new(
-        settings,
-        surroundings.codec.clone(),
-        state,
-        Box::new(surroundings.new_claim),
-    );
+    let mailbox = Mailbox { partition, inputs: inputs.clone(), status: Arc::clone(&status) };
+    let (owner, outputs) = Owner::new(settings, surroundings.codec.clone(), state, Box::new(surroundings.new_claim));
     let driver = Driver {
         partition,
         owner,
@@ -161,9 +148,8 @@ where
         in_doubt: 0,
         broken: None,
     };
-    let thread = std::thread::Builder::new()
-        .name(partition.to_string())
-        .spawn(move || driver.run(&received, outputs))?;
+    let thread =
+        std::thread::Builder::new().name(partition.to_string()).spawn(move || driver.run(&received, outputs))?;
     Ok((mailbox, thread))
 }
 
@@ -206,10 +192,7 @@ impl<A: Root> Driver<A> {
         let mut leaving: Option<Duration> = None;
         loop {
             let now = (self.surroundings.clock)();
-            let wait = self
-                .owner
-                .wake_at(now)
-                .map_or(Duration::from_secs(1), |at| at.saturating_sub(now.mono));
+            let wait = self.owner.wake_at(now).map_or(Duration::from_secs(1), |at| at.saturating_sub(now.mono));
             let mut next = match received.recv_timeout(wait.min(Duration::from_secs(1))) {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -271,11 +254,7 @@ impl<A: Root> Driver<A> {
                     self.generation += 1;
                     self.following = None;
                 }
-                Output::Append {
-                    claim,
-                    first_seq,
-                    records,
-                } => self.append(claim, first_seq, records),
+                Output::Append { claim, first_seq, records } => self.append(claim, first_seq, records),
                 Output::Answer(reply, outcome) => reply(outcome),
                 Output::Send(sent) => (self.surroundings.outbox)(partition, sent),
                 Output::Serving { term } => {
@@ -319,9 +298,7 @@ impl<A: Root> Driver<A> {
             // An owner that is gone answers nobody.
             let _ = inputs.send(Input::Delivered(reports));
         });
-        self.surroundings
-            .log
-            .append(self.partition, claim, first_seq, records, reports);
+        self.surroundings.log.append(self.partition, claim, first_seq, records, reports);
     }
 
     fn publish(&self) {

@@ -66,7 +66,11 @@ pub enum Broken {
     ForeignClaim { term: u32, offset: i64 },
     /// The header cannot be read.
     #[error("the record at offset {offset} has no readable frame header")]
-    Header { offset: i64, #[source] source: BadFrame },
+    Header {
+        offset: i64,
+        #[source]
+        source: BadFrame,
+    },
     /// Events of one command do not follow each other.
     #[error("the event at offset {offset} does not continue its command")]
     Frame { offset: i64 },

@@ -18,18 +18,12 @@ struct Case {
 }
 
 const CLAIM: Uuid = Uuid::from_u128(7);
-const OTHER_TOPIC: Partition = Partition {
-    context: Context::Order,
-    number: 1,
-};
+const OTHER_TOPIC: Partition = Partition { context: Context::Order, number: 1 };
 
 fn in_memory() -> Case {
     let log = MemoryLog::auto(Arc::new(wall)).unwrap();
     let inner = log.clone();
-    Case {
-        log: Arc::new(log),
-        forget_below: Box::new(move |at, start| inner.forget_below(at, start)),
-    }
+    Case { log: Arc::new(log), forget_below: Box::new(move |at, start| inner.forget_below(at, start)) }
 }
 
 fn on_kafka() -> Case {
@@ -39,16 +33,9 @@ fn on_kafka() -> Case {
     kafka::create_events(&name(OTHER_TOPIC), 2);
     let log = Arc::new(kafka::connect(&settings));
     let forget_below = move |at: Partition, start| {
-        kafka::forget_below(
-            &settings.name(at.context.topic()),
-            i32::try_from(at.number).unwrap(),
-            start,
-        );
+        kafka::forget_below(&settings.name(at.context.topic()), i32::try_from(at.number).unwrap(), start);
     };
-    Case {
-        log,
-        forget_below: Box::new(forget_below),
-    }
+    Case { log, forget_below: Box::new(forget_below) }
 }
 
 macro_rules! contract {
@@ -131,8 +118,7 @@ fn records_come_back_verbatim(case: &Case) {
     let mut binary = numbered(1, 300);
     binary.header = [0; 74];
     let reports = Collector::default();
-    case.log
-        .append(AT, CLAIM, 0, vec![odd, binary.clone()], reports.reports());
+    case.log.append(AT, CLAIM, 0, vec![odd, binary.clone()], reports.reports());
     reports.count(2);
     let followed = Collector::default();
     let _following = case.log.follow(AT, 0, followed.follower());
@@ -257,11 +243,7 @@ fn records_carry_the_brokers_time(case: &Case) {
     let followed = Collector::default();
     let _following = case.log.follow(AT, 0, followed.follower());
     for record in followed.end(3) {
-        assert!(
-            (before..=after).contains(&record.timestamp.0),
-            "{:?} not in {before}..={after}",
-            record.timestamp
-        );
+        assert!((before..=after).contains(&record.timestamp.0), "{:?} not in {before}..={after}", record.timestamp);
     }
 }
 

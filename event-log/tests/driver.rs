@@ -38,10 +38,7 @@ impl Running {
         let surroundings = Surroundings {
             log: Arc::clone(log),
             codec: Codec::in_memory(),
-            clock: Arc::new(|| Now {
-                wall: wall(),
-                mono: BEGIN.elapsed(),
-            }),
+            clock: Arc::new(|| Now { wall: wall(), mono: BEGIN.elapsed() }),
             new_claim: unique,
             outbox: Arc::new(move |_, send| drop(sender.send(send))),
         };
@@ -61,39 +58,14 @@ impl Running {
     fn submit(&self, submission: Submission<Inventory, u32>) -> Receiver<Outcome<Inventory>> {
         let (sender, outcome) = channel();
         let reply: Reply<Inventory> = Box::new(move |outcome| drop(sender.send(outcome)));
-        let Submission {
-            target,
-            ask,
-            by,
-            id,
-            hash,
-            correlation_id,
-            causation_id,
-            deadline,
-            ..
-        } = submission;
-        self.mailbox.submit(Submission {
-            target,
-            ask,
-            by,
-            id,
-            hash,
-            correlation_id,
-            causation_id,
-            deadline,
-            reply,
-        });
+        let Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, .. } = submission;
+        self.mailbox.submit(Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, reply });
         outcome
     }
 
     #[track_caller]
     fn ask(&self, submission: Submission<Inventory, u32>) -> &'static str {
-        short(
-            &self
-                .submit(submission)
-                .recv_timeout(PATIENCE)
-                .expect("every command is answered"),
-        )
+        short(&self.submit(submission).recv_timeout(PATIENCE).expect("every command is answered"))
     }
 
     /// As a caller does that learns nothing: the same again.
@@ -132,35 +104,20 @@ fn commands_are_carried_out_and_another_process_takes_over() {
         let one = Running::on(&one_log).until_serving(1);
         assert_eq!(one.ask(open(0, 300)), "done");
         let waiting: Vec<_> = (1..=400).map(|n| one.submit(reserve(n, n))).collect();
-        let told: Vec<&str> = waiting
-            .iter()
-            .map(|it| short(&it.recv_timeout(PATIENCE).unwrap()))
-            .collect();
+        let told: Vec<&str> = waiting.iter().map(|it| short(&it.recv_timeout(PATIENCE).unwrap())).collect();
         assert_eq!(told[..300], ["done"; 300]);
         assert_eq!(told[300..], ["refused"; 100]);
         assert_eq!(one.sent.iter().take(300).count(), 300);
         assert_eq!(one.ask(reserve(7, 7)), "replayed");
 
         let two = Running::on(&two_log).until_serving(2);
-        assert_eq!(
-            two.sent.iter().take(300).count(),
-            300,
-            "nothing was settled, so all of it is sent again"
-        );
-        assert_eq!(
-            one.ask(look(500)),
-            "in doubt",
-            "the first one learns that it is superseded"
-        );
+        assert_eq!(two.sent.iter().take(300).count(), 300, "nothing was settled, so all of it is sent again");
+        assert_eq!(one.ask(look(500)), "in doubt", "the first one learns that it is superseded");
         let one = one.until_serving(3);
         assert_eq!(two.ask(look(501)), "in doubt");
         two.leave();
         // The second one took the partition back before it left.
-        assert_eq!(
-            one.until_told(|| reserve(401, 1)),
-            "nothing",
-            "an order is known by its id for ever"
-        );
+        assert_eq!(one.until_told(|| reserve(401, 1)), "nothing", "an order is known by its id for ever");
         assert!(one.mailbox.status().in_doubt > 0);
         one.leave();
         let counted = oracle::counted(&everything(&one_log));
@@ -178,28 +135,17 @@ fn who_leaves_answers_everybody() {
         one.mailbox.shut_down();
         let late: Vec<_> = (51..=60).map(|n| one.submit(reserve(n, n))).collect();
         one.thread.join().unwrap();
-        waiting
-            .iter()
-            .for_each(|it| assert_eq!(short(&it.recv_timeout(PATIENCE).unwrap()), "done"));
-        late.iter()
-            .for_each(|it| assert_eq!(short(&it.recv_timeout(PATIENCE).unwrap()), "too late"));
+        waiting.iter().for_each(|it| assert_eq!(short(&it.recv_timeout(PATIENCE).unwrap()), "done"));
+        late.iter().for_each(|it| assert_eq!(short(&it.recv_timeout(PATIENCE).unwrap()), "too late"));
     }
 }
 
 #[test]
 fn a_full_mailbox_overloads_nobody_else() {
     let log: Arc<dyn Log> = Arc::new(MemoryLog::manual(Arc::new(wall)));
-    let one = Running::with(
-        &log,
-        Settings {
-            mailbox: 10,
-            ..settings()
-        },
-    );
+    let one = Running::with(&log, Settings { mailbox: 10, ..settings() });
     let waiting: Vec<_> = (1..=3000).map(|n| one.submit(reserve(n, n))).collect();
-    let told = waiting[10..]
-        .iter()
-        .map(|it| short(&it.recv_timeout(PATIENCE).unwrap()));
+    let told = waiting[10..].iter().map(|it| short(&it.recv_timeout(PATIENCE).unwrap()));
     assert!(told.eq(["overloaded"; 2990]), "it has not claimed yet, so ten wait");
     assert!(waiting[..10].iter().all(|it| it.try_recv().is_err()));
 }

@@ -18,13 +18,7 @@ fn manual() -> MemoryLog {
 
 fn append(log: &MemoryLog, first: u64, records: u64) -> Collector<Delivered> {
     let reports = Collector::default();
-    log.append(
-        AT,
-        CLAIM,
-        first,
-        (first..first + records).map(|seq| numbered(seq, 8)).collect(),
-        reports.reports(),
-    );
+    log.append(AT, CLAIM, first, (first..first + records).map(|seq| numbered(seq, 8)).collect(), reports.reports());
     reports
 }
 
@@ -34,11 +28,7 @@ fn lying(log: &MemoryLog) -> Vec<u8> {
 }
 
 fn results(reports: &Collector<Delivered>) -> Vec<(u64, Option<i64>)> {
-    reports
-        .all()
-        .into_iter()
-        .map(|report| (report.seq, report.result.ok()))
-        .collect()
+    reports.all().into_iter().map(|report| (report.seq, report.result.ok())).collect()
 }
 
 #[test]
@@ -65,25 +55,13 @@ fn nothing_happens_before_it_is_asked_for() {
 fn every_fault_does_what_it_says() {
     type Seen = (Vec<u8>, Vec<(u64, Option<i64>)>);
     let cases: [(Fault, Seen); 7] = [
-        (
-            Fault::None,
-            (vec![0, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(2))]),
-        ),
+        (Fault::None, (vec![0, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(2))])),
         (Fault::Lose, (vec![0, 2], vec![(0, Some(0)), (1, None), (2, Some(1))])),
         (Fault::LoseSilently, (vec![0, 2], vec![])),
-        (
-            Fault::LoseAcknowledgement,
-            (vec![0, 1, 2], vec![(0, Some(0)), (1, None), (2, Some(2))]),
-        ),
+        (Fault::LoseAcknowledgement, (vec![0, 1, 2], vec![(0, Some(0)), (1, None), (2, Some(2))])),
         (Fault::LoseAcknowledgementSilently, (vec![0, 1, 2], vec![])),
-        (
-            Fault::Delay,
-            (vec![0, 2, 1], vec![(0, Some(0)), (1, Some(2)), (2, Some(1))]),
-        ),
-        (
-            Fault::Duplicate,
-            (vec![0, 1, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(3))]),
-        ),
+        (Fault::Delay, (vec![0, 2, 1], vec![(0, Some(0)), (1, Some(2)), (2, Some(1))])),
+        (Fault::Duplicate, (vec![0, 1, 1, 2], vec![(0, Some(0)), (1, Some(1)), (2, Some(3))])),
     ];
     for (fault, (lies, reported)) in cases {
         let log = manual();
@@ -111,10 +89,9 @@ fn writers_keep_their_own_order_and_faults() {
 
 #[test]
 fn a_shorter_log_is_lost_to_its_followers() {
-    for (shorten, bounds) in [
-        ((|log: &MemoryLog| log.truncate(AT, 2)) as fn(&MemoryLog), (0, 2)),
-        (|log| log.recreate(AT), (0, 0)),
-    ] {
+    for (shorten, bounds) in
+        [((|log: &MemoryLog| log.truncate(AT, 2)) as fn(&MemoryLog), (0, 2)), (|log| log.recreate(AT), (0, 0))]
+    {
         let log = manual();
         let followed = Collector::default();
         let _following = log.follow(AT, 0, followed.follower());

@@ -28,10 +28,7 @@ fn opened(tickets: i64) -> (World, MemoryLog, Rig) {
 }
 
 fn frames(log: &MemoryLog) -> Vec<Frame> {
-    log.records(AT)
-        .iter()
-        .map(|record| Frame::decode(&record.header).unwrap())
-        .collect()
+    log.records(AT).iter().map(|record| Frame::decode(&record.header).unwrap()).collect()
 }
 
 fn kinds(log: &MemoryLog) -> Vec<Kind> {
@@ -44,10 +41,7 @@ fn folded(world: &World, log: &MemoryLog) -> Rig {
     let mut reader = Rig::new(world, log, "reader");
     reader.log.deliver(AT);
     reader.take();
-    assert_eq!(
-        reader.stock(),
-        oracle::stock(&oracle::counted(&log.records(AT)), i64::MAX)
-    );
+    assert_eq!(reader.stock(), oracle::stock(&oracle::counted(&log.records(AT)), i64::MAX));
     reader
 }
 
@@ -61,10 +55,7 @@ fn the_first_claim_takes_an_empty_log() {
     assert_eq!((frames[0].kind, frames[0].term, frames[0].seq), (Kind::Claim, 1, 0));
     assert_eq!(rig.terms, [1]);
     let position = rig.owner.state().position;
-    assert_eq!(
-        (position.identity, position.term, position.next),
-        (Some(frames[0].claim), 1, 1)
-    );
+    assert_eq!((position.identity, position.term, position.next), (Some(frames[0].claim), 1, 1));
 }
 
 #[test]
@@ -103,9 +94,7 @@ fn nothing_is_answered_before_it_is_acknowledged() {
     assert_eq!(rig.outcomes(), [(1, "done")]);
     assert_eq!(held(&rig.stock()), 1);
     assert_eq!(rig.sends.len(), 1, "what was caused is sent only now");
-    let Outcome::Done(answer) = &rig.told[0].outcome else {
-        unreachable!()
-    };
+    let Outcome::Done(answer) = &rig.told[0].outcome else { unreachable!() };
     let position = rig.owner.state().position;
     assert_eq!((answer.version, answer.written, answer.offset), (2, 1, 2));
     assert_eq!(Some(answer.identity), position.identity);
@@ -122,10 +111,7 @@ fn a_refusal_waits_for_a_barrier() {
         rig.submit(reserve(n, n));
     }
     rig.run();
-    assert!(
-        rig.told.is_empty(),
-        "nothing proves yet that it still owns the partition"
-    );
+    assert!(rig.told.is_empty(), "nothing proves yet that it still owns the partition");
     assert_eq!(kinds(&log).len(), 3);
     world.advance_ms(20);
     rig.step();
@@ -135,11 +121,7 @@ fn a_refusal_waits_for_a_barrier() {
     rig.log.report(AT);
     rig.take();
     assert_eq!(rig.told.len(), 10);
-    assert!(
-        rig.told
-            .iter()
-            .all(|it| matches!(it.outcome, Outcome::Refused(Refusal::SoldOut { .. })))
-    );
+    assert!(rig.told.iter().all(|it| matches!(it.outcome, Outcome::Refused(Refusal::SoldOut { .. }))));
     assert_eq!(kinds(&log)[3..], [Kind::Barrier]);
 }
 
@@ -163,9 +145,7 @@ fn twenty_equal_commands_are_one() {
     assert_eq!((done, replayed), (1, 19));
     assert_eq!(kinds(&log), [Kind::Claim, Kind::Event, Kind::Event]);
     for told in &rig.told {
-        let Outcome::Done(answer) = &told.outcome else {
-            panic!("{told:?}")
-        };
+        let Outcome::Done(answer) = &told.outcome else { panic!("{told:?}") };
         assert_eq!((answer.version, held(&answer.state)), (2, 1));
     }
 }
@@ -200,10 +180,7 @@ fn a_foreign_claim_leaves_everything_after_it_in_doubt() {
     assert_eq!(one.outcomes(), [(2, "in doubt"), (1, "in doubt")]);
     assert_eq!(one.doubts.len(), 1);
     let reader = folded(&world, &log);
-    assert_eq!(
-        (status(&reader.stock(), 1), status(&reader.stock(), 10)),
-        (None, Some(ReservationStatus::Active))
-    );
+    assert_eq!((status(&reader.stock(), 1), status(&reader.stock(), 10)), (None, Some(ReservationStatus::Active)));
     assert_eq!(reader.voids, [Void::OldTerm]);
 }
 
@@ -222,11 +199,7 @@ fn a_superseded_owner_answers_no_refusal_and_no_look() {
     one.log.land(AT, 9);
     one.log.report(AT);
     one.take();
-    assert_eq!(
-        one.outcomes(),
-        [(1, "in doubt"), (2, "in doubt")],
-        "the stock it saw was stale"
-    );
+    assert_eq!(one.outcomes(), [(1, "in doubt"), (2, "in doubt")], "the stock it saw was stale");
 }
 
 #[test]
@@ -239,11 +212,7 @@ fn a_lost_append_amid_a_batch_voids_what_follows() {
         }
         rig.run();
         rig.run_for(ACK_DEADLINE + Duration::from_millis(100));
-        assert_eq!(
-            rig.outcomes(),
-            [(1, "in doubt"), (2, "in doubt"), (3, "in doubt")],
-            "{lost:?}"
-        );
+        assert_eq!(rig.outcomes(), [(1, "in doubt"), (2, "in doubt"), (3, "in doubt")], "{lost:?}");
         assert_eq!(rig.terms, [1, 2]);
         assert_eq!(rig.voids, [Void::AfterHole]);
         let stock = rig.stock();
@@ -328,10 +297,7 @@ fn a_zombies_late_records_are_void() {
     zombie.take();
     assert_eq!(zombie.outcomes(), [(1, "in doubt"), (2, "in doubt")]);
     let stock = folded(&world, &log).stock();
-    assert_eq!(
-        [1, 2, 3, 4].map(|n| status(&stock, n).is_some()),
-        [false, false, true, true]
-    );
+    assert_eq!([1, 2, 3, 4].map(|n| status(&stock, n).is_some()), [false, false, true, true]);
 }
 
 #[test]
@@ -356,11 +322,7 @@ fn an_unfinished_command_has_no_effect() {
     drop(rig);
     let reader = folded(&world, &log);
     assert_eq!(held(&reader.stock()), 3);
-    assert_eq!(
-        reader.owner.state().position.next,
-        i64::try_from(tick).unwrap(),
-        "a restart reads the frame again"
-    );
+    assert_eq!(reader.owner.state().position.next, i64::try_from(tick).unwrap(), "a restart reads the frame again");
 
     let mut two = Rig::serving(&world, &log, "two");
     assert_eq!(held(&two.stock()), 3);
@@ -386,17 +348,10 @@ fn of_two_claims_of_one_term_the_first_counts() {
     assert!(two.serves());
     one.run();
     assert_eq!(
-        frames(&log)
-            .iter()
-            .map(|frame| (frame.kind, frame.term))
-            .collect::<Vec<_>>(),
+        frames(&log).iter().map(|frame| (frame.kind, frame.term)).collect::<Vec<_>>(),
         [(Kind::Claim, 1), (Kind::Claim, 1)]
     );
-    assert!(
-        matches!(one.owner.phase(), Phase::Folding { .. }),
-        "{:?}",
-        one.owner.phase()
-    );
+    assert!(matches!(one.owner.phase(), Phase::Folding { .. }), "{:?}", one.owner.phase());
     assert_eq!(one.voids, [Void::OldTerm]);
     // As long as it is assigned it tries again, and then the other one is out.
     one.run_for(Duration::from_secs(3));
@@ -457,11 +412,7 @@ fn what_is_answered_is_settled_and_the_rest_is_sent_again() {
     let outbox: Vec<i64> = rig.owner.state().outbox.keys().copied().collect();
     assert_eq!(outbox, [sent[1].at.0, sent[2].at.0], "below the first that is open");
     rig.run_for(Duration::from_secs(3));
-    assert_eq!(
-        kinds(&log).iter().filter(|kind| **kind == Kind::Settled).count(),
-        1,
-        "said once"
-    );
+    assert_eq!(kinds(&log).iter().filter(|kind| **kind == Kind::Settled).count(), 1, "said once");
 
     let mut two = Rig::serving(&world, &log, "two");
     assert_eq!(two.sends, sent[1..], "with the same ids");
@@ -482,11 +433,7 @@ fn a_timer_fires_once() {
     assert_eq!(status(&rig.stock(), 1), Some(ReservationStatus::Expired));
     let events = frames(&log).iter().filter(|frame| frame.kind == Kind::Event).count();
     assert_eq!(events, 3, "opened, reserved, expired");
-    assert_eq!(
-        rig.owner.wake_at(rig.now()).map(|at| at > world.now().mono),
-        Some(true),
-        "no timer is left"
-    );
+    assert_eq!(rig.owner.wake_at(rig.now()).map(|at| at > world.now().mono), Some(true), "no timer is left");
 }
 
 #[test]
@@ -564,10 +511,7 @@ fn what_is_late_or_too_much_is_not_decided() {
     assert_eq!(rig.outcomes(), [(1, "too late")]);
     assert_eq!(kinds(&log).len(), 2);
 
-    let small = event_log::owner::Settings {
-        mailbox: 2,
-        ..settings()
-    };
+    let small = event_log::owner::Settings { mailbox: 2, ..settings() };
     let mut rig = Rig::with(&world, &log, "two", small, State::default());
     (1..=2).for_each(|n| rig.submit(reserve(n, n)));
     assert_eq!(rig.owner.submit(reserve(3, 3)).unwrap_err().reply, 3);
@@ -578,10 +522,7 @@ fn what_is_late_or_too_much_is_not_decided() {
 fn only_so_many_records_are_under_way() {
     let world = World::new();
     let log = world.log();
-    let few = event_log::owner::Settings {
-        in_flight: 10,
-        ..settings()
-    };
+    let few = event_log::owner::Settings { in_flight: 10, ..settings() };
     let mut rig = Rig::with(&world, &log, "one", few, State::default());
     rig.run();
     rig.submit(open(0, 1000));
@@ -621,17 +562,7 @@ fn a_shorter_log_breaks_the_partition() {
     rig.run();
     assert_eq!(rig.outcomes(), [(1, "done"), (2, "in doubt")]);
     let broken = rig.broken.clone().expect("its position is beyond the end");
-    assert!(
-        matches!(
-            broken,
-            Broken::OutsideTheLog {
-                position: 3,
-                start: 0,
-                end: 2
-            }
-        ),
-        "{broken}"
-    );
+    assert!(matches!(broken, Broken::OutsideTheLog { position: 3, start: 0, end: 2 }), "{broken}");
     rig.submit(reserve(3, 3));
     rig.run_for(Duration::from_millis(100));
     assert_eq!(rig.outcomes().last(), Some(&(3, "broken")), "nobody waits for it");

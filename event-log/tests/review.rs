@@ -21,13 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn due_timers_wait_for_room_and_do_not_spin() {
-    let (world, few) = (
-        World::new(),
-        Settings {
-            in_flight: 10,
-            ..settings()
-        },
-    );
+    let (world, few) = (World::new(), Settings { in_flight: 10, ..settings() });
     let log = world.log();
     let mut rig = Rig::with(&world, &log, "one", few, State::default());
     rig.run();
@@ -40,16 +34,9 @@ fn due_timers_wait_for_room_and_do_not_spin() {
     for _ in 0..5 {
         rig.step();
     }
-    assert!(
-        rig.log.waiting(AT) <= 10 + 100,
-        "{} records are under way",
-        rig.log.waiting(AT)
-    );
+    assert!(rig.log.waiting(AT) <= 10 + 100, "{} records are under way", rig.log.waiting(AT));
     let wake = rig.owner.wake_at(rig.now()).unwrap();
-    assert!(
-        wake > rig.now().mono,
-        "nothing can be done before an acknowledgement comes"
-    );
+    assert!(wake > rig.now().mono, "nothing can be done before an acknowledgement comes");
     rig.run();
     assert_eq!(held(&rig.stock()), 0);
 }
@@ -66,11 +53,7 @@ fn pages_that_are_due_at_one_moment_write_events_of_their_own() {
     rig.run();
     assert_eq!(held(&rig.stock()), 0, "more than one page");
     let codec = Codec::in_memory();
-    let ids: Vec<_> = log
-        .records(AT)
-        .iter()
-        .filter_map(|it| Some(codec.decode(&it.value).ok()?.0.event_id))
-        .collect();
+    let ids: Vec<_> = log.records(AT).iter().filter_map(|it| Some(codec.decode(&it.value).ok()?.0.event_id)).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
     assert!(ids.len() > 300);
 }
@@ -86,15 +69,9 @@ fn an_open_send_wakes_nobody() {
     assert_eq!(rig.owner.open_sends(), 1);
     world.advance_ms(5000);
     rig.run();
-    assert_eq!(
-        rig.owner.wake_at(rig.now()).unwrap(),
-        rig.now().mono + Duration::from_secs(1)
-    );
+    assert_eq!(rig.owner.wake_at(rig.now()).unwrap(), rig.now().mono + Duration::from_secs(1));
     rig.owner.settled(rig.sends[0].at);
-    assert!(
-        rig.owner.wake_at(rig.now()).unwrap() <= rig.now().mono,
-        "now there is something to say"
-    );
+    assert!(rig.owner.wake_at(rig.now()).unwrap() <= rig.now().mono, "now there is something to say");
 }
 
 #[test]
@@ -146,39 +123,16 @@ fn a_panic_stops_the_partition_and_answers_everybody() {
     let surroundings = Surroundings {
         log,
         codec: Codec::in_memory(),
-        clock: Arc::new(move || Now {
-            wall: wall(),
-            mono: begin.elapsed(),
-        }),
+        clock: Arc::new(move || Now { wall: wall(), mono: begin.elapsed() }),
         new_claim: unique,
         outbox: Arc::new(|_, _| panic!("as the test wants")),
     };
     let (mailbox, thread) = start(settings(), State::<Inventory>::default(), surroundings).unwrap();
     let ask = |submission: Submission<Inventory, u32>| {
         let (sender, outcome) = channel();
-        let Submission {
-            target,
-            ask,
-            by,
-            id,
-            hash,
-            correlation_id,
-            causation_id,
-            deadline,
-            ..
-        } = submission;
+        let Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, .. } = submission;
         let reply: Reply<Inventory> = Box::new(move |outcome| sender.send(short(&outcome)).unwrap());
-        mailbox.submit(Submission {
-            target,
-            ask,
-            by,
-            id,
-            hash,
-            correlation_id,
-            causation_id,
-            deadline,
-            reply,
-        });
+        mailbox.submit(Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, reply });
         outcome
     };
     assert_eq!(ask(open(0, 10)).recv_timeout(PATIENCE), Ok("done"));

@@ -168,10 +168,7 @@ impl Simulation {
     fn hear(&mut self, who: usize) {
         let end = self.log.bounds(AT).unwrap().end;
         for told in std::mem::take(&mut self.rigs[who].told) {
-            let known = self.submitted[who]
-                .get_mut(&told.n)
-                .and_then(VecDeque::pop_front)
-                .expect("it was submitted");
+            let known = self.submitted[who].get_mut(&told.n).and_then(VecDeque::pop_front).expect("it was submitted");
             if let Outcome::Done(answer) = &told.outcome {
                 self.known = self.known.max(answer.offset);
             }
@@ -201,24 +198,14 @@ impl Simulation {
         let last = Rig::serving(&self.world, &self.log, "last");
         self.count(&last);
         let counted = oracle::counted(&self.log.records(AT));
-        assert_eq!(
-            last.stock(),
-            oracle::stock(&counted, i64::MAX),
-            "another reader folds the log to another state"
-        );
+        assert_eq!(last.stock(), oracle::stock(&counted, i64::MAX), "another reader folds the log to another state");
         let mut ids: Vec<_> = counted.iter().map(|command| command.command).collect();
         ids.sort_unstable();
-        assert!(
-            ids.windows(2).all(|two| two[0] != two[1]),
-            "a command took effect twice"
-        );
+        assert!(ids.windows(2).all(|two| two[0] != two[1]), "a command took effect twice");
         self.heard.iter().for_each(|heard| heard.judge(&counted));
         for at in &self.sent {
             let caused = |it: &Counted| (it.offset + 1 - it.events.len() as i64..=it.offset).contains(at);
-            assert!(
-                counted.iter().any(caused),
-                "offset {at} does not count, but something was sent for it"
-            );
+            assert!(counted.iter().any(caused), "offset {at} does not count, but something was sent for it");
         }
         self.seen
     }
@@ -231,25 +218,16 @@ impl Heard {
             Outcome::Done(answer) => {
                 let within: Vec<&Counted> = counted.iter().take_while(|it| it.offset <= answer.offset).collect();
                 let events: usize = within.iter().map(|it| it.events.len()).sum();
-                assert_eq!(
-                    answer.state,
-                    oracle::stock(counted, answer.offset),
-                    "command {n} was told another state"
-                );
+                assert_eq!(answer.state, oracle::stock(counted, answer.offset), "command {n} was told another state");
                 assert_eq!(answer.version, events as u64);
-                assert!(
-                    answer.offset >= self.known,
-                    "command {n} was told a state older than what was known"
-                );
+                assert!(answer.offset >= self.known, "command {n} was told a state older than what was known");
                 assert!(answer.offset < self.end, "command {n} was told what is not in the log");
                 let took_effect = within.iter().any(|it| it.command == command_id(n).0);
                 assert_eq!(took_effect, answer.written > 0 || answer.replayed, "command {n}");
             }
             Outcome::Refused(Refusal::SoldOut { .. }) => self.sometime(counted, |stock| free(stock) < 1),
             Outcome::Refused(Refusal::BelowCommitted { committed }) => {
-                self.sometime(counted, |stock| {
-                    stock.classes().any(|class| class.committed() == *committed)
-                });
+                self.sometime(counted, |stock| stock.classes().any(|class| class.committed() == *committed));
             }
             Outcome::InDoubt | Outcome::TooLate => {}
             other => panic!("command {n} was told {other:?}"),
@@ -259,29 +237,18 @@ impl Heard {
     /// It was so at some moment between the submission and the answer.
     fn sometime(&self, counted: &[Counted], so: impl Fn(&Inventory) -> bool) {
         let was = (self.known..self.end).any(|offset| so(&oracle::stock(counted, offset)));
-        assert!(
-            was,
-            "command {} was refused for what was not so any more: {:?}",
-            self.told.n, self.told.outcome
-        );
+        assert!(was, "command {} was refused for what was not so any more: {:?}", self.told.n, self.told.outcome);
     }
 }
 
 fn free(stock: &Inventory) -> i64 {
-    stock
-        .classes()
-        .map(|class| class.terms.capacity - class.committed())
-        .sum()
+    stock.classes().map(|class| class.terms.capacity - class.committed()).sum()
 }
 
 #[test]
 fn whatever_happens_what_is_answered_is_true() {
     let seen: RefCell<BTreeMap<String, u32>> = RefCell::default();
-    let mut runner = TestRunner::new(Config {
-        cases: CASES,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec((0..2_usize, step()), 50..200);
     let result = runner.run(&steps, |steps| {
         let mut simulation = Simulation::new();
@@ -308,9 +275,6 @@ fn whatever_happens_what_is_answered_is_true() {
         "Duplicate",
         "AfterHole",
     ] {
-        assert!(
-            seen.get(what).copied() >= Some(CASES / 20),
-            "{what} hardly ever happened: {seen:?}"
-        );
+        assert!(seen.get(what).copied() >= Some(CASES / 20), "{what} hardly ever happened: {seen:?}");
     }
 }

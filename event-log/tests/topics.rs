@@ -8,11 +8,7 @@ use schemas::SchemaRecord;
 
 use crate::support::kafka::{connect, create, settings, stack};
 
-const LAYOUT: Layout = Layout {
-    partitions: 2,
-    replication: 1,
-    min_insync: 1,
-};
+const LAYOUT: Layout = Layout { partitions: 2, replication: 1, min_insync: 1 };
 
 fn registry() -> &'static str {
     &stack().registry
@@ -22,10 +18,7 @@ fn registry() -> &'static str {
 async fn init_makes_everything_once_and_check_agrees() {
     let settings = settings();
     let refused = check(&settings, registry(), 2).await.unwrap_err();
-    let message = format!(
-        "the topic {} does not exist: run `boxctl init`",
-        settings.name("catalog-events")
-    );
+    let message = format!("the topic {} does not exist: run `boxctl init`", settings.name("catalog-events"));
     assert_eq!(refused.to_string(), message);
 
     let first = init(&settings, registry(), LAYOUT).await.unwrap();
@@ -33,37 +26,14 @@ async fn init_makes_everything_once_and_check_agrees() {
     assert_eq!(first.copied.len(), first.ids.records("").len());
 
     let second = init(&settings, registry(), LAYOUT).await.unwrap();
-    assert_eq!(
-        (second.created.len(), second.existing.len(), second.copied.len()),
-        (0, 7, 0)
-    );
+    assert_eq!((second.created.len(), second.existing.len(), second.copied.len()), (0, 7, 0));
     assert_eq!(second.ids, first.ids);
     assert_eq!(check(&settings, registry(), 2).await.unwrap(), first.ids);
 
     let refused = check(&settings, registry(), 3).await.unwrap_err();
-    assert!(
-        matches!(
-            refused,
-            TopicsError::Partitions {
-                found: 2,
-                expected: 3,
-                ..
-            }
-        ),
-        "{refused}"
-    );
+    assert!(matches!(refused, TopicsError::Partitions { found: 2, expected: 3, .. }), "{refused}");
     let refused = init(&settings, registry(), Layout::local(3)).await.unwrap_err();
-    assert!(
-        matches!(
-            refused,
-            TopicsError::Partitions {
-                found: 2,
-                expected: 3,
-                ..
-            }
-        ),
-        "{refused}"
-    );
+    assert!(matches!(refused, TopicsError::Partitions { found: 2, expected: 3, .. }), "{refused}");
 }
 
 #[tokio::test]
@@ -81,10 +51,7 @@ async fn a_wrong_setting_is_refused_by_name() {
     for (topic, setting, value) in wrong {
         let settings = settings();
         let right = [
-            (
-                "cleanup.policy",
-                if topic == "person-keys" { "compact" } else { "delete" },
-            ),
+            ("cleanup.policy", if topic == "person-keys" { "compact" } else { "delete" }),
             ("retention.ms", "-1"),
             ("retention.bytes", "-1"),
             ("message.timestamp.type", "LogAppendTime"),
@@ -106,27 +73,14 @@ async fn a_registry_that_answers_differently_is_refused() {
     let made = init(&settings, registry(), LAYOUT).await.unwrap();
     // As if the log had been written with another registry: one id means something else there.
     let ours = made.ids.records(&settings.namespace).remove(0);
-    let theirs = SchemaRecord {
-        schema: r#"{"type":"record","name":"Other","fields":[]}"#.to_owned(),
-        ..ours.clone()
-    };
+    let theirs = SchemaRecord { schema: r#"{"type":"record","name":"Other","fields":[]}"#.to_owned(), ..ours.clone() };
     let log = connect(&settings);
-    log.append_compacted(
-        &event_schemas(&settings),
-        theirs.key().as_bytes(),
-        Some(&theirs.encode()),
-    )
-    .await
-    .unwrap();
-    for refused in [
-        check(&settings, registry(), 2).await.unwrap_err(),
-        init(&settings, registry(), LAYOUT).await.unwrap_err(),
-    ] {
+    log.append_compacted(&event_schemas(&settings), theirs.key().as_bytes(), Some(&theirs.encode())).await.unwrap();
+    for refused in
+        [check(&settings, registry(), 2).await.unwrap_err(), init(&settings, registry(), LAYOUT).await.unwrap_err()]
+    {
         let message = refused.to_string();
-        assert!(
-            message.contains(&format!("id {}", ours.id)) && message.contains(&ours.subject),
-            "{message}"
-        );
+        assert!(message.contains(&format!("id {}", ours.id)) && message.contains(&ours.subject), "{message}");
     }
 }
 
@@ -136,19 +90,11 @@ async fn a_schema_that_was_not_copied_is_named() {
     let made = init(&settings, registry(), LAYOUT).await.unwrap();
     let record = made.ids.records(&settings.namespace).remove(3);
     let log = connect(&settings);
-    log.append_compacted(&event_schemas(&settings), record.key().as_bytes(), None)
-        .await
-        .unwrap();
+    log.append_compacted(&event_schemas(&settings), record.key().as_bytes(), None).await.unwrap();
     let refused = check(&settings, registry(), 2).await.unwrap_err();
-    let message = format!(
-        "does not hold the schema of {} (id {}): run `boxctl init`",
-        record.subject, record.id
-    );
+    let message = format!("does not hold the schema of {} (id {}): run `boxctl init`", record.subject, record.id);
     assert!(refused.to_string().ends_with(&message), "{refused}");
-    assert_eq!(
-        init(&settings, registry(), LAYOUT).await.unwrap().copied,
-        [record.subject]
-    );
+    assert_eq!(init(&settings, registry(), LAYOUT).await.unwrap().copied, [record.subject]);
     check(&settings, registry(), 2).await.unwrap();
 }
 

@@ -16,30 +16,12 @@ const ONE: Uuid = Uuid::from_u128(1);
 const TWO: Uuid = Uuid::from_u128(2);
 
 fn frame(kind: Kind, term: u32, claim: Uuid, seq: u64) -> Frame {
-    Frame {
-        kind,
-        term,
-        seq,
-        evt_idx: 0,
-        evt_cnt: 1,
-        agg_ver: 1,
-        claim,
-        cmd_id: TWO,
-        cmd_hash: [0; 16],
-    }
+    Frame { kind, term, seq, evt_idx: 0, evt_cnt: 1, agg_ver: 1, claim, cmd_id: TWO, cmd_hash: [0; 16] }
 }
 
 fn record(frame: Frame, value: Vec<u8>) -> NewRecord {
-    let key = if frame.kind == Kind::Event {
-        SHOW.to_string()
-    } else {
-        CONTROL_KEY.to_owned()
-    };
-    NewRecord {
-        key,
-        header: frame.encode(),
-        value,
-    }
+    let key = if frame.kind == Kind::Event { SHOW.to_string() } else { CONTROL_KEY.to_owned() };
+    NewRecord { key, header: frame.encode(), value }
 }
 
 fn control(frame: Frame, value: &Control) -> NewRecord {
@@ -47,12 +29,7 @@ fn control(frame: Frame, value: &Control) -> NewRecord {
 }
 
 fn claim(term: u32, claim: Uuid) -> NewRecord {
-    let value = Control::Claimed {
-        claim,
-        term,
-        instance: "test".to_owned(),
-        url: "http://127.0.0.1".to_owned(),
-    };
+    let value = Control::Claimed { claim, term, instance: "test".to_owned(), url: "http://127.0.0.1".to_owned() };
     control(frame(Kind::Claim, term, claim, 0), &value)
 }
 
@@ -75,9 +52,7 @@ fn event(frame: Frame) -> NewRecord {
 fn broken(records: &[NewRecord]) -> Broken {
     let world = World::new();
     let log: MemoryLog = world.log();
-    records
-        .iter()
-        .for_each(|record| assert!(log.foreign_append(AT, record) >= 0));
+    records.iter().for_each(|record| assert!(log.foreign_append(AT, record) >= 0));
     let mut rig = Rig::new(&world, &log, "one");
     rig.submit(look(1));
     rig.run();
@@ -98,35 +73,14 @@ fn a_log_begins_with_a_claim() {
 #[test]
 fn no_term_is_skipped() {
     let found = broken(&[claim(1, ONE), claim(3, TWO)]);
-    assert_eq!(
-        found,
-        Broken::TermSkipped {
-            current: 1,
-            found: 3,
-            offset: 1
-        }
-    );
-    assert_eq!(
-        broken(&[claim(2, ONE)]),
-        Broken::TermSkipped {
-            current: 0,
-            found: 2,
-            offset: 0
-        }
-    );
+    assert_eq!(found, Broken::TermSkipped { current: 1, found: 3, offset: 1 });
+    assert_eq!(broken(&[claim(2, ONE)]), Broken::TermSkipped { current: 0, found: 2, offset: 0 });
 }
 
 #[test]
 fn no_record_comes_from_a_term_without_a_claim() {
     let found = broken(&[claim(1, ONE), barrier(2, TWO, 1)]);
-    assert_eq!(
-        found,
-        Broken::FutureTerm {
-            current: 1,
-            found: 2,
-            offset: 1
-        }
-    );
+    assert_eq!(found, Broken::FutureTerm { current: 1, found: 2, offset: 1 });
 }
 
 #[test]
@@ -140,70 +94,33 @@ fn every_header_is_read() {
     let mut strange = barrier(1, ONE, 1);
     strange.header[0] = 2;
     let found = broken(&[claim(1, ONE), strange]);
-    assert_eq!(
-        found,
-        Broken::Header {
-            offset: 1,
-            source: BadFrame::Layout(2)
-        }
-    );
+    assert_eq!(found, Broken::Header { offset: 1, source: BadFrame::Layout(2) });
     let mut strange = barrier(1, ONE, 1);
     strange.header[1] = 9;
-    assert_eq!(
-        broken(&[claim(1, ONE), strange]),
-        Broken::Header {
-            offset: 1,
-            source: BadFrame::Kind(9)
-        }
-    );
+    assert_eq!(broken(&[claim(1, ONE), strange]), Broken::Header { offset: 1, source: BadFrame::Kind(9) });
 }
 
 #[test]
 fn the_events_of_a_command_follow_each_other() {
-    let first = Frame {
-        evt_cnt: 2,
-        ..frame(Kind::Event, 1, ONE, 1)
-    };
-    let second = Frame {
-        evt_idx: 1,
-        seq: 2,
-        ..first
-    };
+    let first = Frame { evt_cnt: 2, ..frame(Kind::Event, 1, ONE, 1) };
+    let second = Frame { evt_idx: 1, seq: 2, ..first };
     let orphan = Frame { seq: 1, ..second };
     assert_eq!(broken(&[claim(1, ONE), event(orphan)]), Broken::Frame { offset: 1 });
     let other_command = Frame { cmd_id: ONE, ..second };
-    assert_eq!(
-        broken(&[claim(1, ONE), event(first), event(other_command)]),
-        Broken::Frame { offset: 2 }
-    );
+    assert_eq!(broken(&[claim(1, ONE), event(first), event(other_command)]), Broken::Frame { offset: 2 });
     let other_count = Frame { evt_cnt: 3, ..second };
-    assert_eq!(
-        broken(&[claim(1, ONE), event(first), event(other_count)]),
-        Broken::Frame { offset: 2 }
-    );
-    assert_eq!(
-        broken(&[claim(1, ONE), event(first), barrier(1, ONE, 2)]),
-        Broken::Frame { offset: 2 }
-    );
+    assert_eq!(broken(&[claim(1, ONE), event(first), event(other_count)]), Broken::Frame { offset: 2 });
+    assert_eq!(broken(&[claim(1, ONE), event(first), barrier(1, ONE, 2)]), Broken::Frame { offset: 2 });
 }
 
 #[test]
 fn every_value_is_decoded() {
     let unknown = record(frame(Kind::Event, 1, ONE, 1), vec![0, 0, 0, 99, 99]);
-    assert!(matches!(
-        broken(&[claim(1, ONE), unknown]),
-        Broken::Undecodable { offset: 1, .. }
-    ));
+    assert!(matches!(broken(&[claim(1, ONE), unknown]), Broken::Undecodable { offset: 1, .. }));
     let nonsense = record(frame(Kind::Settled, 1, ONE, 1), vec![1, 2, 3]);
-    assert!(matches!(
-        broken(&[claim(1, ONE), nonsense]),
-        Broken::Undecodable { offset: 1, .. }
-    ));
+    assert!(matches!(broken(&[claim(1, ONE), nonsense]), Broken::Undecodable { offset: 1, .. }));
     let wrong = control(frame(Kind::Settled, 1, ONE, 1), &Control::Barrier);
-    assert!(matches!(
-        broken(&[claim(1, ONE), wrong]),
-        Broken::Undecodable { offset: 1, .. }
-    ));
+    assert!(matches!(broken(&[claim(1, ONE), wrong]), Broken::Undecodable { offset: 1, .. }));
 }
 
 #[test]
@@ -216,8 +133,5 @@ fn no_offset_is_missing() {
     let records = log.records(AT);
     let mut reader = Reader::at(Position::default());
     reader.judge(records[0].clone()).unwrap();
-    assert_eq!(
-        reader.judge(records[2].clone()).unwrap_err(),
-        Broken::Gap { expected: 1, found: 2 }
-    );
+    assert_eq!(reader.judge(records[2].clone()).unwrap_err(), Broken::Gap { expected: 1, found: 2 });
 }

@@ -27,11 +27,7 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let shown = |it: &Variable| !args.required || it.unset == Unset::Refused;
     let table = |(process, variables): (Option<Process>, Vec<Variable>)| {
         let variables: Vec<Variable> = variables.into_iter().filter(shown).collect();
-        format!(
-            "## {}\n\n{}\n",
-            process.map_or("boxctl", Process::binary),
-            env::table(&variables)
-        )
+        format!("## {}\n\n{}\n", process.map_or("boxctl", Process::binary), env::table(&variables))
     };
     stack::print(&sections().into_iter().filter(wanted).map(table).collect::<String>())
 }
@@ -57,11 +53,8 @@ impl Tool {
     /// Noted in `env`.
     pub fn read(env: &mut Env) -> Result<Self, Noted> {
         let folder = || Format::new("a folder", |text| Some(text.to_owned()));
-        let programs = env.optional(
-            "BOXOFFICE_BIN_DIR",
-            folder(),
-            "The services' programs, if they are not beside boxctl.",
-        );
+        let programs =
+            env.optional("BOXOFFICE_BIN_DIR", folder(), "The services' programs, if they are not beside boxctl.");
         // The local stack reads it itself; here it is only told.
         let cache = env.optional(
             "BOXOFFICE_SERVERS_CACHE",

@@ -48,22 +48,13 @@ impl Place {
         let kafka = env.optional("BOXOFFICE_KAFKA", env::hosts(), "Kafka's bootstrap servers.");
         let registry = env.optional("BOXOFFICE_REGISTRY", env::url(), "The schema registry (Confluent API).");
         let namespace = env.with_default("BOXOFFICE_NAMESPACE", "", env::name(), "Prefix of topics and subjects.");
-        let partitions = env.optional(
-            "BOXOFFICE_PARTITIONS",
-            env::whole(1..=1024),
-            "Partitions of event topics.",
-        );
+        let partitions = env.optional("BOXOFFICE_PARTITIONS", env::whole(1..=1024), "Partitions of event topics.");
         let (kafka, registry) = (kafka?, registry?);
         if kafka.is_some() != registry.is_some() {
             let expected = "both BOXOFFICE_KAFKA and BOXOFFICE_REGISTRY, or none for the local stack";
             return Err(env.refuse("BOXOFFICE_REGISTRY", "and BOXOFFICE_KAFKA go together", expected));
         }
-        Ok(Self {
-            kafka,
-            registry,
-            namespace: namespace?,
-            partitions: partitions?,
-        })
+        Ok(Self { kafka, registry, namespace: namespace?, partitions: partitions? })
     }
 
     pub(crate) fn from_environment() -> anyhow::Result<Self> {
@@ -104,24 +95,13 @@ fn layout(replication: Replication, partitions: Option<u32>) -> Layout {
 
 /// What was done, a line each.
 fn summary(report: &Report, layout: Layout) -> String {
-    let Layout {
-        partitions,
-        replication,
-        ..
-    } = layout;
+    let Layout { partitions, replication, .. } = layout;
     let mut lines = vec![];
     lines.extend(report.created.iter().map(|topic| format!("topic  {topic}: created")));
     lines.extend(report.existing.iter().map(|topic| format!("topic  {topic}: exists")));
-    lines.extend(
-        report
-            .copied
-            .iter()
-            .map(|subject| format!("schema {subject}: registered")),
-    );
+    lines.extend(report.copied.iter().map(|subject| format!("schema {subject}: registered")));
     let (made, there, schemas) = (report.created.len(), report.existing.len(), report.copied.len());
-    lines.push(format!(
-        "{made} topics created, {there} existed, {schemas} schemas newly registered"
-    ));
+    lines.push(format!("{made} topics created, {there} existed, {schemas} schemas newly registered"));
     lines.push(format!(
         "Event topics have {partitions} partitions, {replication} copies: every process needs BOXOFFICE_PARTITIONS={partitions}"
     ));
@@ -149,12 +129,7 @@ mod tests {
             Env::from_map(names.iter().map(value)).read(Place::read)
         };
         assert!(read(&[]).unwrap().kafka.is_none());
-        assert!(
-            read(&["BOXOFFICE_KAFKA", "BOXOFFICE_REGISTRY"])
-                .unwrap()
-                .kafka
-                .is_some()
-        );
+        assert!(read(&["BOXOFFICE_KAFKA", "BOXOFFICE_REGISTRY"]).unwrap().kafka.is_some());
         for one in ["BOXOFFICE_KAFKA", "BOXOFFICE_REGISTRY"] {
             assert!(read(&[one]).unwrap_err().to_string().contains("go together"), "{one}");
         }

@@ -57,9 +57,7 @@ impl LocalSecrets {
             return Ok(secrets);
         }
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-        Self::random()
-            .keep(&path)
-            .with_context(|| format!("write {}", path.display()))?;
+        Self::random().keep(&path).with_context(|| format!("write {}", path.display()))?;
         Self::kept(&path)?.with_context(|| format!("{} went away", path.display()))
     }
 
@@ -89,9 +87,7 @@ impl LocalSecrets {
             Ok(text) => {
                 let secrets = serde_json::from_slice(&text);
                 // The cause would quote the file.
-                secrets
-                    .map(Some)
-                    .map_err(|_| anyhow::anyhow!("{} does not hold the secrets it should", path.display()))
+                secrets.map(Some).map_err(|_| anyhow::anyhow!("{} does not hold the secrets it should", path.display()))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
@@ -101,11 +97,7 @@ impl LocalSecrets {
     /// Writes them whole, unless somebody else was first.
     fn keep(&self, path: &Path) -> std::io::Result<()> {
         let new = path.with_extension(format!("{}.new", random::opaque_id().simple()));
-        let mut file = fs::OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&new)?;
+        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.sync_all()?;
         let linked = fs::hard_link(&new, path);

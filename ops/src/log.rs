@@ -39,7 +39,10 @@ pub struct LogArgs {
 
 fn context(name: &str) -> Result<Context, String> {
     let names = || Context::ALL.map(Context::topic).join(", ");
-    Context::ALL.into_iter().find(|context| context.topic() == name).ok_or_else(|| format!("expected one of {}", names()))
+    Context::ALL
+        .into_iter()
+        .find(|context| context.topic() == name)
+        .ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// Reads the partition from its beginning, since verdicts depend on all that came before, and prints it.

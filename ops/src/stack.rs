@@ -78,9 +78,7 @@ impl Which {
 /// What the stack says, or that a question was answered with no.
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up {
-            ephemeral: true, json, ..
-        } => ephemeral(json).await?,
+        Command::Up { ephemeral: true, json, .. } => ephemeral(json).await?,
         Command::Up { which, json, .. } => show(&up(which.config()?).await?, json)?,
         Command::Down { which } => local_stack::down(&which.config()?, &mut say)?,
         Command::Status { which, json } => return status(&which.config()?, json),
@@ -106,11 +104,7 @@ pub fn say(line: &str) {
 
 /// The shell exports of these endpoints.
 pub fn exports(endpoints: &Endpoints) -> String {
-    let Endpoints {
-        kafka,
-        registry,
-        postgres,
-    } = endpoints;
+    let Endpoints { kafka, registry, postgres } = endpoints;
     format!(
         "export BOXOFFICE_KAFKA='{kafka}'\nexport BOXOFFICE_REGISTRY='{registry}'\nexport BOXOFFICE_POSTGRES='{postgres}'\n"
     )
@@ -122,9 +116,7 @@ async fn ephemeral(json: bool) -> anyhow::Result<()> {
     show(stack.endpoints(), json)?;
     say("this stack is deleted at Ctrl-C");
     dev::stop_asked().await?;
-    tokio::task::spawn_blocking(move || drop(stack))
-        .await
-        .context("delete the stack")
+    tokio::task::spawn_blocking(move || drop(stack)).await.context("delete the stack")
 }
 
 fn show(endpoints: &Endpoints, json: bool) -> anyhow::Result<()> {
@@ -198,7 +190,5 @@ fn agreed() -> anyhow::Result<bool> {
 /// Writes to stdout; a reader that went away is an error, not a panic.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("write to stdout")
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write to stdout")
 }

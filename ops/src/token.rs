@@ -56,42 +56,16 @@ pub fn mint(
 ) -> String {
     let seconds = i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
     let roles: BTreeSet<Role> = roles.into_iter().collect();
-    mint_bearer(
-        key,
-        &NewToken {
-            subject,
-            roles,
-            expires: clock::now().plus_s(seconds),
-            rules,
-        },
-    )
+    mint_bearer(key, &NewToken { subject, roles, expires: clock::now().plus_s(seconds), rules })
 }
 
 type Key = Option<service_kit::keys::Secret32>;
 
 fn read(env: &mut Env) -> Result<(Key, Rules), Noted> {
-    let seed = env.optional(
-        "BOXOFFICE_TOKEN_KEY",
-        env::secret32(),
-        "Ed25519 seed to mint bearer tokens by.",
-    );
-    let issuer = env.optional(
-        "BOXOFFICE_TOKEN_ISSUER",
-        env::text("the iss of bearer tokens"),
-        "The token's iss.",
-    );
-    let audience = env.optional(
-        "BOXOFFICE_TOKEN_AUDIENCE",
-        env::text("an aud of bearer tokens"),
-        "The token's aud.",
-    );
-    Ok((
-        seed?,
-        Rules {
-            issuer: issuer?,
-            audience: audience?,
-        },
-    ))
+    let seed = env.optional("BOXOFFICE_TOKEN_KEY", env::secret32(), "Ed25519 seed to mint bearer tokens by.");
+    let issuer = env.optional("BOXOFFICE_TOKEN_ISSUER", env::text("the iss of bearer tokens"), "The token's iss.");
+    let audience = env.optional("BOXOFFICE_TOKEN_AUDIENCE", env::text("an aud of bearer tokens"), "The token's aud.");
+    Ok((seed?, Rules { issuer: issuer?, audience: audience? }))
 }
 
 fn role(text: &str) -> Result<Role, String> {
@@ -128,18 +102,7 @@ mod tests {
         for (text, seconds) in [("90s", 90), ("5m", 300), ("12h", 43_200), ("1d", 86_400)] {
             assert_eq!(ttl(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for bad in [
-            "",
-            "1",
-            "d",
-            "0s",
-            "-1d",
-            "1.5h",
-            "1w",
-            "3661d",
-            "99999999999999999999d",
-            "1é",
-        ] {
+        for bad in ["", "1", "d", "0s", "-1d", "1.5h", "1w", "3661d", "99999999999999999999d", "1é"] {
             assert!(ttl(bad).is_err(), "{bad}");
         }
     }

@@ -79,9 +79,7 @@ impl Ports {
     /// No port is free, or the file cannot be written.
     pub fn of(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("ports.json");
-        let kept = fs::read(&path)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Self>(&text).ok());
+        let kept = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
         if let Some(kept) = kept.filter(|kept| Process::ALL.into_iter().all(|it| is_free(kept.get(it)))) {
             return Ok(kept);
         }
@@ -92,12 +90,7 @@ impl Ports {
                 chosen.push(port);
             }
         }
-        let ports = Self {
-            sandbox: chosen[0],
-            command_api: chosen[1],
-            projectors: chosen[2],
-            query_api: chosen[3],
-        };
+        let ports = Self { sandbox: chosen[0], command_api: chosen[1], projectors: chosen[2], query_api: chosen[3] };
         let text = serde_json::to_vec(&ports).context("write ports as JSON")?;
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         Ok(ports)
@@ -145,15 +138,9 @@ impl Plan {
     /// # Errors
     /// It names the variable.
     pub fn check(&self) -> anyhow::Result<()> {
-        let known: Vec<&str> = Process::ALL
-            .iter()
-            .flat_map(|it| it.variables())
-            .map(|it| it.name)
-            .collect();
-        let unknown = self
-            .overrides
-            .keys()
-            .find(|name| !name.starts_with("SANDBOX_") && !known.contains(&name.as_str()));
+        let known: Vec<&str> = Process::ALL.iter().flat_map(|it| it.variables()).map(|it| it.name).collect();
+        let unknown =
+            self.overrides.keys().find(|name| !name.starts_with("SANDBOX_") && !known.contains(&name.as_str()));
         match unknown {
             Some(name) => bail!("no process reads {name}; see `boxctl config`"),
             None => Ok(()),
@@ -192,19 +179,13 @@ impl Plan {
 
     /// How a process is run; its program is in `programs`.
     pub fn spec(&self, process: Process, programs: &Path) -> Spec {
-        let every = Process::ALL
-            .iter()
-            .flat_map(|it| it.variables())
-            .map(|it| it.name.to_owned());
+        let every = Process::ALL.iter().flat_map(|it| it.variables()).map(|it| it.name.to_owned());
         Spec {
             name: process.binary().to_owned(),
             program: programs.join(process.binary()),
             args: Vec::new(),
             env: self.environment(process),
-            unset: every
-                .chain(self.sandbox().into_keys())
-                .chain(["SANDBOX_DESCRIPTION_LIMIT".to_owned()])
-                .collect(),
+            unset: every.chain(self.sandbox().into_keys()).chain(["SANDBOX_DESCRIPTION_LIMIT".to_owned()]).collect(),
             log: self.log(process),
             pid_file: self.run_folder().join(process.binary()).with_extension("pid"),
         }
@@ -244,20 +225,14 @@ impl Plan {
             ("SANDBOX_CLIENT_ID", self.secrets.payos_client_id.clone()),
             ("SANDBOX_API_KEY", self.secrets.payos_api_key.clone()),
             ("SANDBOX_CHECKSUM_KEY", self.secrets.payos_checksum_key.clone()),
-            (
-                "SANDBOX_WEBHOOK_URL",
-                format!("{}/v1/payments/payos/notify", self.base_url),
-            ),
+            ("SANDBOX_WEBHOOK_URL", format!("{}/v1/payments/payos/notify", self.base_url)),
             ("SANDBOX_STATE", self.folder.join(books).display().to_string()),
         ])
     }
 }
 
 fn map<const N: usize>(values: [(&str, String); N]) -> BTreeMap<String, String> {
-    values
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The folder that holds every program: that of the running one, or the one asked for.
@@ -275,11 +250,7 @@ pub fn programs(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
         None => bail!(
             "the programs {} are not all in {}; build them with `cargo build --workspace --bins`, or set BOXOFFICE_BIN_DIR",
             Process::ALL.map(Process::binary).join(", "),
-            candidates
-                .iter()
-                .map(|it| it.display().to_string())
-                .collect::<Vec<_>>()
-                .join(" or ")
+            candidates.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(" or ")
         ),
     }
 }
@@ -301,12 +272,7 @@ mod tests {
             namespace: "t1".to_owned(),
             partitions: 2,
             base_url: "http://127.0.0.1:8080".to_owned(),
-            ports: Ports {
-                sandbox: 11,
-                command_api: 12,
-                projectors: 13,
-                query_api: 14,
-            },
+            ports: Ports { sandbox: 11, command_api: 12, projectors: 13, query_api: 14 },
             secrets: LocalSecrets::of(folder.path()).unwrap(),
             overrides: BTreeMap::new(),
             folder: folder.path().to_owned(),
@@ -318,19 +284,10 @@ mod tests {
         let plan = plan();
         let command = Env::from_map(plan.environment(Process::CommandApi)).read(command_api::config::Config::read);
         let command = command.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(
-            (command.common.namespace.as_str(), command.common.listen.port()),
-            ("t1", 12)
-        );
-        assert_eq!(
-            command.payments.payos.map(|it| it.url),
-            Some("http://127.0.0.1:11".to_owned())
-        );
+        assert_eq!((command.common.namespace.as_str(), command.common.listen.port()), ("t1", 12));
+        assert_eq!(command.payments.payos.map(|it| it.url), Some("http://127.0.0.1:11".to_owned()));
         let projectors = Env::from_map(plan.environment(Process::Projectors)).read(projectors::Config::read);
-        assert_eq!(
-            projectors.map(|it| it.common.partitions),
-            Ok(2).map_err(|()| unreachable!())
-        );
+        assert_eq!(projectors.map(|it| it.common.partitions), Ok(2).map_err(|()| unreachable!()));
         let query = Env::from_map(plan.environment(Process::QueryApi)).read(query_api::config::Config::read);
         assert!(query.is_ok_and(|it| it.common.listen.port() == 14));
     }
@@ -340,25 +297,15 @@ mod tests {
         let plan = plan();
         let told = plan.environment(Process::Projectors);
         assert!(told.contains_key("BOXOFFICE_POSTGRES"));
-        assert!(
-            !told.contains_key("BOXOFFICE_MASTER_KEY") && !told.contains_key("BOXOFFICE_TOKEN_KEY"),
-            "{told:?}"
-        );
+        assert!(!told.contains_key("BOXOFFICE_MASTER_KEY") && !told.contains_key("BOXOFFICE_TOKEN_KEY"), "{told:?}");
         assert!(!plan.environment(Process::CommandApi).contains_key("BOXOFFICE_POSTGRES"));
-        assert!(
-            plan.environment(Process::Sandbox)
-                .keys()
-                .all(|name| name.starts_with("SANDBOX_"))
-        );
+        assert!(plan.environment(Process::Sandbox).keys().all(|name| name.starts_with("SANDBOX_")));
     }
 
     #[test]
     fn an_override_wins_and_an_unknown_one_is_refused() {
         let mut plan = plan();
-        plan.overrides = map([
-            ("BOXOFFICE_LOG", "debug".to_owned()),
-            ("SANDBOX_DESCRIPTION_LIMIT", "9".to_owned()),
-        ]);
+        plan.overrides = map([("BOXOFFICE_LOG", "debug".to_owned()), ("SANDBOX_DESCRIPTION_LIMIT", "9".to_owned())]);
         plan.check().unwrap();
         assert_eq!(plan.environment(Process::CommandApi)["BOXOFFICE_LOG"], "debug");
         assert_eq!(plan.environment(Process::Sandbox)["SANDBOX_DESCRIPTION_LIMIT"], "9");

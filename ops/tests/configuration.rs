@@ -12,11 +12,7 @@ fn every_variable_of_every_process_is_documented() {
     for (process, variables) in sections() {
         assert!(!variables.is_empty(), "{process:?} declares nothing");
         let missing = undocumented(DOCUMENT, &variables);
-        assert!(
-            missing.is_empty(),
-            "docs/configuration.md lacks these rows of {process:?}:\n{}",
-            missing.join("\n")
-        );
+        assert!(missing.is_empty(), "docs/configuration.md lacks these rows of {process:?}:\n{}", missing.join("\n"));
     }
 }
 

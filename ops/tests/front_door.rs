@@ -37,30 +37,15 @@ impl Door {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let to = |address: SocketAddr| address.to_string().parse().unwrap();
-        let router = router(
-            Upstreams {
-                command: to(command),
-                query: to(query),
-            },
-            LIMITS,
-        );
+        let router = router(Upstreams { command: to(command), query: to(query) }, LIMITS);
         tokio::spawn(serve(listener, router, stop.clone()));
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none());
-        Self {
-            address,
-            client: client.build().unwrap(),
-            _stop: stop.drop_guard(),
-        }
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { address, client: client.build().unwrap(), _stop: stop.drop_guard() }
     }
 
     /// Both upstreams run this handler; the answer names which one it was.
     async fn before(handler: Router) -> Self {
-        let (command, query) = (
-            upstream("command", handler.clone()).await,
-            upstream("query", handler).await,
-        );
+        let (command, query) = (upstream("command", handler.clone()).await, upstream("query", handler).await);
         Self::open(command, query).await
     }
 
@@ -81,12 +66,10 @@ impl Door {
 async fn upstream(name: &'static str, handler: Router) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let named = handler.layer(axum::middleware::map_response(
-        move |mut response: Response| async move {
-            response.headers_mut().insert("x-upstream", name.parse().unwrap());
-            response
-        },
-    ));
+    let named = handler.layer(axum::middleware::map_response(move |mut response: Response| async move {
+        response.headers_mut().insert("x-upstream", name.parse().unwrap());
+        response
+    }));
     tokio::spawn(async move { axum::serve(listener, named).await });
     address
 }
@@ -115,11 +98,8 @@ fn echo() -> Router {
     Router::new().fallback(|request: Request| async move {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let headers: Vec<_> = parts
-            .headers
-            .iter()
-            .map(|(name, value)| json!([name.as_str(), value.to_str().unwrap()]))
-            .collect();
+        let headers: Vec<_> =
+            parts.headers.iter().map(|(name, value)| json!([name.as_str(), value.to_str().unwrap()])).collect();
         axum::Json(json!({
             "method": parts.method.as_str(),
             "target": parts.uri.to_string(),
@@ -131,10 +111,7 @@ fn echo() -> Router {
 
 fn has(echoed: &Value, name: &str) -> Option<String> {
     let headers = echoed["headers"].as_array().unwrap();
-    headers
-        .iter()
-        .find(|it| it[0] == name)
-        .map(|it| it[1].as_str().unwrap().to_owned())
+    headers.iter().find(|it| it[0] == name).map(|it| it[1].as_str().unwrap().to_owned())
 }
 
 async fn problem(response: reqwest::Response) -> (u16, Option<String>, String, HeaderMap) {
@@ -159,31 +136,17 @@ async fn requests_go_to_their_service_with_everything_that_belongs_to_them() {
         let answer = send(method.clone(), path).send().await.unwrap();
         assert_eq!(answer.headers()["x-upstream"], expected, "{method} {path}");
     }
-    let put = send(reqwest::Method::PUT, "/v1/orders/1")
-        .header("x-request-id", "r1")
-        .header("authorization", "Bearer t");
-    let put = put
-        .header("consistency-token", "c")
-        .header("prefer", "wait=1")
-        .body("{\"a\":1}");
+    let put =
+        send(reqwest::Method::PUT, "/v1/orders/1").header("x-request-id", "r1").header("authorization", "Bearer t");
+    let put = put.header("consistency-token", "c").header("prefer", "wait=1").body("{\"a\":1}");
     let echoed: Value = put.send().await.unwrap().json().await.unwrap();
-    assert_eq!(
-        (echoed["method"].as_str(), echoed["body"].as_str()),
-        (Some("PUT"), Some("{\"a\":1}"))
-    );
-    for (name, value) in [
-        ("x-request-id", "r1"),
-        ("authorization", "Bearer t"),
-        ("consistency-token", "c"),
-        ("prefer", "wait=1"),
-    ] {
+    assert_eq!((echoed["method"].as_str(), echoed["body"].as_str()), (Some("PUT"), Some("{\"a\":1}")));
+    for (name, value) in
+        [("x-request-id", "r1"), ("authorization", "Bearer t"), ("consistency-token", "c"), ("prefer", "wait=1")]
+    {
         assert_eq!(has(&echoed, name).as_deref(), Some(value));
     }
-    assert_eq!(
-        has(&echoed, "host"),
-        Some(door.address.to_string()),
-        "the name that the client used"
-    );
+    assert_eq!(has(&echoed, "host"), Some(door.address.to_string()), "the name that the client used");
     assert_eq!(has(&echoed, "content-length").as_deref(), Some("7"));
 }
 
@@ -198,18 +161,8 @@ async fn the_target_is_passed_on_byte_by_byte_and_hop_by_hop_headers_are_not() {
         ))
         .await;
     let echoed: Value = serde_json::from_str(&answer[answer.find("{\"").unwrap()..]).unwrap();
-    assert_eq!(
-        (echoed["target"].as_str(), echoed["body"].as_str()),
-        (Some(target), Some("abc"))
-    );
-    for dropped in [
-        "connection",
-        "x-mine",
-        "te",
-        "proxy-authorization",
-        "expect",
-        "transfer-encoding",
-    ] {
+    assert_eq!((echoed["target"].as_str(), echoed["body"].as_str()), (Some(target), Some("abc")));
+    for dropped in ["connection", "x-mine", "te", "proxy-authorization", "expect", "transfer-encoding"] {
         assert_eq!(has(&echoed, dropped), None, "{dropped}");
     }
 }
@@ -223,17 +176,12 @@ async fn an_event_stream_is_passed_on_event_by_event() {
         async move {
             let receiver = receiver.lock().await.take().unwrap();
             let stream = futures::stream::unfold(receiver, |mut it| async { Some((it.recv().await?, it)) });
-            (
-                [("content-type", "text/event-stream")],
-                Body::from_stream(stream.map(Ok::<_, std::io::Error>)),
-            )
+            ([("content-type", "text/event-stream")], Body::from_stream(stream.map(Ok::<_, std::io::Error>)))
         }
     });
     let door = Door::before(stream).await;
     events.send(Bytes::from_static(b"data: 0\n\n")).unwrap();
-    let response = soon("the head", door.client.get(door.url("/v1/orders/1/events")).send())
-        .await
-        .unwrap();
+    let response = soon("the head", door.client.get(door.url("/v1/orders/1/events")).send()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut body = response.bytes_stream();
     // Each event arrives although the answer does not end, and long after an answer's time is over.
@@ -254,42 +202,18 @@ async fn an_event_stream_is_passed_on_event_by_event() {
 async fn a_service_that_is_down_is_told_as_not_ready() {
     let (down, up) = (nobody().await, upstream("query", echo()).await);
     let door = Door::open(down, up).await;
-    let put = door
-        .client
-        .put(door.url("/v1/orders/1"))
-        .header("x-request-id", "r1")
-        .send()
-        .await
-        .unwrap();
+    let put = door.client.put(door.url("/v1/orders/1")).header("x-request-id", "r1").send().await.unwrap();
     let (status, retry, kind, headers) = problem(put).await;
-    assert_eq!(
-        (status, retry.as_deref(), kind.as_str()),
-        (503, Some("1"), "/problems/not-ready")
-    );
+    assert_eq!((status, retry.as_deref(), kind.as_str()), (503, Some("1"), "/problems/not-ready"));
     assert_eq!(headers["x-request-id"], "r1");
-    assert_eq!(
-        door.client.get(door.url("/v1/shows")).send().await.unwrap().status(),
-        200,
-        "the other one answers"
-    );
+    assert_eq!(door.client.get(door.url("/v1/shows")).send().await.unwrap().status(), 200, "the other one answers");
 }
 
 #[tokio::test]
 async fn a_write_that_broke_off_is_in_doubt_and_a_read_is_not() {
     let door = Door::open(hangs_up().await, hangs_up().await).await;
-    let put = problem(
-        door.client
-            .put(door.url("/v1/orders/1"))
-            .body("{}")
-            .send()
-            .await
-            .unwrap(),
-    )
-    .await;
-    assert_eq!(
-        (put.0, put.1.as_deref(), put.2.as_str()),
-        (503, Some("1"), "/problems/in-doubt")
-    );
+    let put = problem(door.client.put(door.url("/v1/orders/1")).body("{}").send().await.unwrap()).await;
+    assert_eq!((put.0, put.1.as_deref(), put.2.as_str()), (503, Some("1"), "/problems/in-doubt"));
     let get = problem(door.client.get(door.url("/v1/orders/1")).send().await.unwrap()).await;
     assert_eq!((get.0, get.2.as_str()), (503, "/problems/not-ready"));
 }
@@ -301,16 +225,9 @@ async fn a_service_that_says_nothing_is_given_up() {
     let get = door.client.get(door.url("/v1/shows")).header("prefer", "wait=0").send();
     let get = problem(soon("the answer", get).await.unwrap()).await;
     assert_eq!((get.0, get.2.as_str()), (504, "/problems/timed-out"));
-    let put = door
-        .client
-        .put(door.url("/v1/orders/1"))
-        .header("prefer", "wait=0")
-        .send();
+    let put = door.client.put(door.url("/v1/orders/1")).header("prefer", "wait=0").send();
     let put = problem(soon("the answer", put).await.unwrap()).await;
-    assert_eq!(
-        (put.0, put.1.as_deref(), put.2.as_str()),
-        (503, Some("1"), "/problems/in-doubt")
-    );
+    assert_eq!((put.0, put.1.as_deref(), put.2.as_str()), (503, Some("1"), "/problems/in-doubt"));
 }
 
 #[tokio::test]
@@ -319,11 +236,7 @@ async fn who_asks_to_wait_is_waited_for() {
         tokio::time::sleep(LIMITS.answer + Duration::from_millis(300)).await;
     });
     let door = Door::before(slow).await;
-    let get = door
-        .client
-        .get(door.url("/v1/orders/1?until=completed"))
-        .header("prefer", "wait=5")
-        .send();
+    let get = door.client.get(door.url("/v1/orders/1?until=completed")).header("prefer", "wait=5").send();
     assert_eq!(soon("the answer", get).await.unwrap().status(), 200);
 }
 
@@ -350,20 +263,12 @@ async fn redirects_and_errors_of_a_service_are_passed_on() {
         }
     });
     let door = Door::before(answers).await;
-    let back = door
-        .client
-        .get(door.url("/v1/payments/payos/return"))
-        .send()
-        .await
-        .unwrap();
+    let back = door.client.get(door.url("/v1/payments/payos/return")).send().await.unwrap();
     assert_eq!(
         (back.status().as_u16(), &back.headers()["location"]),
         (303, &"https://shop.example/done".parse().unwrap())
     );
     let refused = door.client.put(door.url("/v1/orders/1")).send().await.unwrap();
-    assert_eq!(
-        (refused.status().as_u16(), &refused.headers()["retry-after"]),
-        (409, &"7".parse().unwrap())
-    );
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (409, &"7".parse().unwrap()));
     assert_eq!(refused.text().await.unwrap(), "sold out");
 }

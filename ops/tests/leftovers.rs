@@ -30,11 +30,7 @@ fn write(folder: &Path, name: &str, file: &PidFile) {
 fn a_left_process_is_ended_and_its_file_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let mut left = sleep();
-    write(
-        folder.path(),
-        "left",
-        &PidFile::of(left.id(), Path::new(SLEEP)).unwrap(),
-    );
+    write(folder.path(), "left", &PidFile::of(left.id(), Path::new(SLEEP)).unwrap());
     let told = Mutex::new(Vec::new());
     end_all(folder.path(), &|line: &str| told.lock().unwrap().push(line.to_owned())).unwrap();
     assert!(!runs(left.id()));
@@ -53,20 +49,12 @@ fn an_id_that_was_given_to_somebody_else_is_left_alone() {
     let earlier = text.replace("\"started\":", "\"started\":1");
     assert_ne!(earlier, text);
     std::fs::write(folder.path().join("earlier.pid"), earlier).unwrap();
-    write(
-        folder.path(),
-        "other",
-        &PidFile::of(stranger.id(), Path::new("/bin/sleeper")).unwrap(),
-    );
+    write(folder.path(), "other", &PidFile::of(stranger.id(), Path::new("/bin/sleeper")).unwrap());
     std::fs::write(folder.path().join("broken.pid"), "{").unwrap();
     std::fs::write(folder.path().join("unrelated.txt"), "").unwrap();
     end_all(folder.path(), &|_| {}).unwrap();
     assert!(runs(stranger.id()));
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "only what is no pid file stays"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "only what is no pid file stays");
     stranger.kill().unwrap();
     stranger.wait().unwrap();
 }

@@ -8,22 +8,13 @@ use ops::local::LocalSecrets;
 fn secrets_are_made_once_and_readable_by_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let made: Vec<LocalSecrets> = std::thread::scope(|scope| {
-        let making: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| LocalSecrets::of(folder.path()).unwrap()))
-            .collect();
+        let making: Vec<_> = (0..8).map(|_| scope.spawn(|| LocalSecrets::of(folder.path()).unwrap())).collect();
         making.into_iter().map(|it| it.join().unwrap()).collect()
     });
-    assert!(
-        made.iter().all(|it| *it == made[0]),
-        "whoever comes first makes them for all"
-    );
+    assert!(made.iter().all(|it| *it == made[0]), "whoever comes first makes them for all");
     let path = folder.path().join("secrets.json");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "no half-written file is left"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no half-written file is left");
     assert_ne!(made[0], LocalSecrets::of(tempfile::tempdir().unwrap().path()).unwrap());
     made[0].signing_key().unwrap();
 }

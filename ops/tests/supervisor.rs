@@ -53,18 +53,12 @@ async fn a_killed_process_is_started_again_each_time() {
         pids.push(pid);
     }
     let pid = until("it runs again", || sample.pid()).await;
-    until("its pid file", || {
-        folder.path().join("run/sample.pid").exists().then_some(())
-    })
-    .await;
+    until("its pid file", || folder.path().join("run/sample.pid").exists().then_some(())).await;
     soon("the stop", sample.stop()).await;
     assert!(!runs(pid));
     assert_eq!(sample.state(), State::Stopped);
     assert!(!folder.path().join("run/sample.pid").exists());
-    assert!(
-        sample.signal(Signal::Kill).await.is_err(),
-        "what does not run cannot be killed"
-    );
+    assert!(sample.signal(Signal::Kill).await.is_err(), "what does not run cannot be killed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,27 +69,17 @@ async fn a_crash_loop_ends_with_the_end_of_the_log() {
         let told = Arc::clone(&told);
         Arc::new(move |line| told.lock().unwrap().push(line.to_owned()))
     };
-    let spec = spec(
-        folder.path(),
-        "echo topic missing: $SAMPLE ${CARGO_MANIFEST_DIR-unset} >&2; exit 1",
-    );
+    let spec = spec(folder.path(), "echo topic missing: $SAMPLE ${CARGO_MANIFEST_DIR-unset} >&2; exit 1");
     let sample = Supervised::start(spec, Spawner::start().unwrap(), QUICK, say);
     let gave_up = || match sample.state() {
         State::GaveUp { why } => Some(why),
         _ => None,
     };
     let why = until("it gives up", gave_up).await;
-    assert!(
-        why.contains("exit status: 1") && why.contains("topic missing: set unset"),
-        "{why}"
-    );
+    assert!(why.contains("exit status: 1") && why.contains("topic missing: set unset"), "{why}");
     assert_eq!(sample.restarts(), 3, "four crashes in all");
     let told = told.lock().unwrap().clone();
-    let pauses: Vec<bool> = ["0.005 s", "0.01 s", "0.02 s"]
-        .iter()
-        .zip(&told)
-        .map(|(p, t)| t.contains(p))
-        .collect();
+    let pauses: Vec<bool> = ["0.005 s", "0.01 s", "0.02 s"].iter().zip(&told).map(|(p, t)| t.contains(p)).collect();
     assert_eq!((told.len(), pauses), (4, vec![true; 3]), "{told:?}");
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(log(folder.path()).lines().count(), 4, "it is left alone");
@@ -105,15 +89,9 @@ async fn a_crash_loop_ends_with_the_end_of_the_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_is_missing_is_given_up_too() {
     let folder = tempfile::tempdir().unwrap();
-    let spec = Spec {
-        program: folder.path().join("missing"),
-        ..spec(folder.path(), "")
-    };
+    let spec = Spec { program: folder.path().join("missing"), ..spec(folder.path(), "") };
     let sample = Supervised::start(spec, Spawner::start().unwrap(), QUICK, silent());
-    until("it gives up", || {
-        matches!(sample.state(), State::GaveUp { .. }).then_some(())
-    })
-    .await;
+    until("it gives up", || matches!(sample.state(), State::GaveUp { .. }).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,12 +108,7 @@ async fn a_frozen_process_is_stopped_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_process_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let sample = Supervised::start(
-        spec(folder.path(), "exec sleep 1000"),
-        Spawner::start().unwrap(),
-        QUICK,
-        silent(),
-    );
+    let sample = Supervised::start(spec(folder.path(), "exec sleep 1000"), Spawner::start().unwrap(), QUICK, silent());
     let pid = until("it runs", || sample.pid()).await;
     drop(sample);
     until("it ends", || (!runs(pid)).then_some(())).await;
@@ -169,11 +142,7 @@ async fn processes_end_with_a_supervisor_that_is_killed() {
 #[ignore = "runs until it is killed, for another test"]
 async fn a_supervisor_for_another_test() {
     let folder = std::env::current_dir().unwrap();
-    let _sample = Supervised::start(
-        spec(&folder, "echo $$; exec sleep 1000"),
-        Spawner::start().unwrap(),
-        QUICK,
-        silent(),
-    );
+    let _sample =
+        Supervised::start(spec(&folder, "echo $$; exec sleep 1000"), Spawner::start().unwrap(), QUICK, silent());
     tokio::time::sleep(Duration::from_secs(300)).await;
 }

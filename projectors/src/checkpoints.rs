@@ -40,9 +40,7 @@ pub async fn position(
         "select next_offset, identity, term, claim, seq, hole from {}.checkpoints where context = $1 and partition = $2",
         names.tables(layout)
     );
-    let query = sqlx::query(AssertSqlSafe(sql))
-        .bind(context_name(at.context))
-        .bind(number(at));
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(context_name(at.context)).bind(number(at));
     query.fetch_optional(pool).await?.as_ref().map(read).transpose()
 }
 
@@ -55,9 +53,7 @@ pub(crate) async fn load(tx: &mut PgConnection, places: &[Partition]) -> Result<
          order by context, partition
          on conflict do nothing",
     );
-    let insert = insert
-        .bind(column(places, |at| context_name(at.context)))
-        .bind(column(places, |at| number(*at)));
+    let insert = insert.bind(column(places, |at| context_name(at.context))).bind(column(places, |at| number(*at)));
     insert.execute(&mut *tx).await?;
     stored(tx, places).await
 }
@@ -70,9 +66,7 @@ pub(crate) async fn stored(tx: &mut PgConnection, places: &[Partition]) -> Resul
          join checkpoints c using (context, partition)
          order by k.n",
     );
-    let query = query
-        .bind(column(places, |at| context_name(at.context)))
-        .bind(column(places, |at| number(*at)));
+    let query = query.bind(column(places, |at| context_name(at.context))).bind(column(places, |at| number(*at)));
     query.fetch_all(tx).await?.iter().map(read).collect()
 }
 

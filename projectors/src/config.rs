@@ -59,12 +59,7 @@ impl Config {
     /// How the read models are filled.
     pub fn settings(&self, health: Health) -> Settings {
         let settings = Settings::new(self.common.namespace.clone(), self.common.partitions);
-        Settings {
-            batch_records: self.batch_records,
-            linger: self.linger,
-            health,
-            ..settings
-        }
+        Settings { batch_records: self.batch_records, linger: self.linger, health, ..settings }
     }
 }
 
@@ -81,16 +76,9 @@ mod tests {
     fn the_document_has_every_variable_with_its_default() {
         let document = include_str!("../../docs/configuration.md");
         let shared = ["BOXOFFICE_LISTEN"];
-        let ours: Vec<Variable> = variables()
-            .into_iter()
-            .filter(|it| !shared.contains(&it.name))
-            .collect();
+        let ours: Vec<Variable> = variables().into_iter().filter(|it| !shared.contains(&it.name)).collect();
         let missing = env::undocumented(document, &ours);
-        assert!(
-            missing.is_empty(),
-            "docs/configuration.md lacks these rows:\n{}",
-            missing.join("\n")
-        );
+        assert!(missing.is_empty(), "docs/configuration.md lacks these rows:\n{}", missing.join("\n"));
     }
 
     #[test]
@@ -100,9 +88,7 @@ mod tests {
             ("BOXOFFICE_REGISTRY", "http://127.0.0.1:8081/apis/ccompat/v7"),
             ("BOXOFFICE_POSTGRES", "postgres://127.0.0.1/postgres"),
         ];
-        let config = Env::from_map(set)
-            .read(Config::read)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let config = Env::from_map(set).read(Config::read).unwrap_or_else(|error| panic!("{error}"));
         let settings = config.settings(Health::default());
         assert_eq!((settings.partitions, settings.batch_records), (4, 2000));
         assert_eq!(config.connections, 8);

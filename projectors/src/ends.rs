@@ -23,11 +23,7 @@ pub(crate) struct Ends {
 
 impl Ends {
     pub(crate) fn new(log: Arc<dyn Log>) -> Self {
-        Self {
-            log,
-            ends: Mutex::default(),
-            identities: Mutex::default(),
-        }
+        Self { log, ends: Mutex::default(), identities: Mutex::default() }
     }
 
     /// How many records a reader at `next` has before it, as far as known.
@@ -45,31 +41,21 @@ impl Ends {
     pub(crate) fn check(&self, at: Partition, stored: &Position) -> Result<Result<(), Broken>, LogError> {
         let (start, end) = self.bounds(at)?;
         if stored.next < start || stored.next > end {
-            return Ok(Err(Broken::OutsideTheLog {
-                position: stored.next,
-                start,
-                end,
-            }));
+            return Ok(Err(Broken::OutsideTheLog { position: stored.next, start, end }));
         }
         if stored.next == 0 {
             return Ok(Ok(()));
         }
         let found = Some(self.identity(at)?);
         if found != stored.identity {
-            return Ok(Err(Broken::AnotherLog {
-                expected: stored.identity,
-                found,
-            }));
+            return Ok(Err(Broken::AnotherLog { expected: stored.identity, found }));
         }
         Ok(Ok(()))
     }
 
     fn bounds(&self, at: Partition) -> Result<(i64, i64), LogError> {
         let bounds = self.log.bounds(at)?;
-        self.ends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(at, bounds.end);
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert(at, bounds.end);
         Ok((bounds.start, bounds.end))
     }
 
@@ -85,20 +71,14 @@ impl Ends {
         let first = received.recv_timeout(FIRST_WITHIN);
         drop(received);
         drop(following);
-        let unanswered = |detail: String| LogError {
-            attempted: "read the first record of a partition",
-            detail,
-        };
+        let unanswered = |detail: String| LogError { attempted: "read the first record of a partition", detail };
         let identity = match first {
             Ok(Followed::Records(records)) => records.first().map_or(Uuid::nil(), |record| claim(&record.header)),
             Ok(Followed::End(_) | Followed::Lost { .. }) => Uuid::nil(),
             Err(RecvTimeoutError::Timeout) => return Err(unanswered(format!("{at} does not answer"))),
             Err(RecvTimeoutError::Disconnected) => return Err(unanswered(format!("{at} cannot be followed"))),
         };
-        self.identities
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(at, identity);
+        self.identities.lock().unwrap_or_else(PoisonError::into_inner).insert(at, identity);
         Ok(identity)
     }
 }

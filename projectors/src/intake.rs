@@ -72,12 +72,7 @@ impl Intake {
             }
         };
         let sources = from.into_iter().enumerate().map(follow).collect();
-        Self {
-            received,
-            sources,
-            backlog: VecDeque::new(),
-            codec,
-        }
+        Self { received, sources, backlog: VecDeque::new(), codec }
     }
 
     pub(crate) fn sources(&self) -> &[Source] {
@@ -98,11 +93,7 @@ impl Intake {
     /// Takes what is there: up to so many records, waiting so long for more to come.
     pub(crate) async fn take<M: ReadModel>(&mut self, records: usize, linger: Duration) -> Taken<M::Changes> {
         let mut taken = Taken {
-            batch: Batch {
-                changes: M::Changes::default(),
-                steps: Vec::new(),
-                events: 0,
-            },
+            batch: Batch { changes: M::Changes::default(), steps: Vec::new(), events: 0 },
             void: 0,
             broken: Vec::new(),
         };
@@ -115,13 +106,8 @@ impl Intake {
             left = left.saturating_sub(self.absorb::<M>(n, followed, left, &mut taken).await);
         }
         let moved = self.sources.iter().filter(|source| source.position != source.stored);
-        taken.batch.steps = moved
-            .map(|source| Step {
-                place: source.place,
-                from: source.stored,
-                to: source.position,
-            })
-            .collect();
+        taken.batch.steps =
+            moved.map(|source| Step { place: source.place, from: source.stored, to: source.position }).collect();
         taken
     }
 
@@ -159,14 +145,9 @@ impl Intake {
                 source.caught_up = true;
                 (0, Ok(()))
             }
-            Followed::Lost { start, end } => (
-                0,
-                Err(Broken::OutsideTheLog {
-                    position: source.reader.next(),
-                    start,
-                    end,
-                }),
-            ),
+            Followed::Lost { start, end } => {
+                (0, Err(Broken::OutsideTheLog { position: source.reader.next(), start, end }))
+            }
             Followed::Records(mut records) => {
                 let rest = records.split_off(records.len().min(left));
                 if !rest.is_empty() {
@@ -224,12 +205,7 @@ async fn decoded(codec: &Codec, at: Partition, valid: Vec<Valid>) -> Result<Vec<
         if context_of(&event) != at.context {
             return Err(undecodable("it belongs to another topic".to_owned()));
         }
-        envelopes.push(Envelope {
-            meta,
-            event,
-            partition: at.number,
-            offset,
-        });
+        envelopes.push(Envelope { meta, event, partition: at.number, offset });
     }
     Ok(envelopes)
 }

@@ -114,10 +114,7 @@ impl ReadModel for Inventory {
     }
 
     fn touched(changes: &Changes) -> Touched {
-        Touched {
-            shows: changes.sales.keys().copied().collect(),
-            ..Touched::default()
-        }
+        Touched { shows: changes.sales.keys().copied().collect(), ..Touched::default() }
     }
 
     async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
@@ -135,8 +132,7 @@ impl Changes {
             inventory::Event::SalesOpened(it) => {
                 self.sales(it.show, meta).opened = Some(it.clone());
                 for (ordinal, terms) in (0..).zip(&it.classes) {
-                    self.terms
-                        .insert((it.show, terms.ticket_class), (ordinal, terms.clone()));
+                    self.terms.insert((it.show, terms.ticket_class), (ordinal, terms.clone()));
                 }
             }
             inventory::Event::SalesClosed(it) => self.sales(it.show, meta).closed_reason = Some(word(it.reason)),
@@ -161,11 +157,7 @@ impl Changes {
             inventory::Event::ReservationReleased(it) => {
                 for line in &it.lines {
                     let moves = self.moves(it.show, meta, line.ticket_class);
-                    let count = if it.confirmed {
-                        &mut moves.sold
-                    } else {
-                        &mut moves.reserved
-                    };
+                    let count = if it.confirmed { &mut moves.sold } else { &mut moves.reserved };
                     *count -= i64::from(line.quantity);
                 }
             }
@@ -205,15 +197,9 @@ impl Changes {
         );
         let query = query
             .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, it)| {
-                it.opened.as_ref().map(|opened| opened.organizer.clone())
-            }))
-            .bind(column(&rows, |(_, it)| {
-                it.opened.as_ref().map(|opened| opened.currency.to_string())
-            }))
-            .bind(column(&rows, |(_, it)| {
-                it.opened.as_ref().map(|opened| opened.pay_within_s)
-            }))
+            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.organizer.clone())))
+            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.currency.to_string())))
+            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.pay_within_s)))
             .bind(column(&rows, |(_, it)| it.closed_reason.clone()))
             .bind(column(&rows, |(_, it)| it.as_of_us));
         Ok(query.execute(tx).await?.rows_affected())
@@ -284,16 +270,8 @@ mod tests {
     #[test]
     fn a_batch_collapses_to_one_row_a_class() {
         let (show, ticket_class, order) = (ShowId::default(), TicketClassId::default(), OrderId::default());
-        let lines = vec![Line {
-            ticket_class,
-            quantity: 3,
-        }];
-        let confirmed = ReservationConfirmed {
-            show,
-            order,
-            attempt: 1,
-            lines: lines.clone(),
-        };
+        let lines = vec![Line { ticket_class, quantity: 3 }];
+        let confirmed = ReservationConfirmed { show, order, attempt: 1, lines: lines.clone() };
         let released = |confirmed| {
             let (lines, reason) = (lines.clone(), ReleaseReason::ByBuyer);
             inventory::Event::ReservationReleased(ReservationReleased {
@@ -310,32 +288,15 @@ mod tests {
             inventory::Event::ReservationConfirmed(confirmed),
             released(true),
             released(false),
-            inventory::Event::PriceChanged(PriceChanged {
-                show,
-                ticket_class,
-                price: 5,
-            }),
-            inventory::Event::PriceChanged(PriceChanged {
-                show,
-                ticket_class,
-                price: 7,
-            }),
-            inventory::Event::CapacityChanged(CapacityChanged {
-                show,
-                ticket_class,
-                capacity: 9,
-            }),
+            inventory::Event::PriceChanged(PriceChanged { show, ticket_class, price: 5 }),
+            inventory::Event::PriceChanged(PriceChanged { show, ticket_class, price: 7 }),
+            inventory::Event::CapacityChanged(CapacityChanged { show, ticket_class, capacity: 9 }),
         ];
         let mut changes = Changes::default();
         for (at, event) in (1..).zip(&events) {
             changes.fold(&meta(at), event);
         }
-        let moves = Moves {
-            price: Some(7),
-            capacity: Some(9),
-            reserved: -9,
-            sold: 3,
-        };
+        let moves = Moves { price: Some(7), capacity: Some(9), reserved: -9, sold: 3 };
         assert_eq!(changes.moves, BTreeMap::from([((show, ticket_class), moves)]));
         assert_eq!(changes.sales[&show].as_of_us, 7);
     }

@@ -17,13 +17,7 @@ pub(crate) struct Light {
 impl Light {
     pub(crate) fn new(name: &'static str, health: &Health) -> Self {
         let check = health.register(format!("read model {name}"));
-        Self {
-            name,
-            check,
-            caught_up: false,
-            database: None,
-            broken: BTreeMap::new(),
-        }
+        Self { name, check, caught_up: false, database: None, broken: BTreeMap::new() }
     }
 
     /// The database did what it was asked.

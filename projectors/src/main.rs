@@ -47,15 +47,8 @@ async fn start() -> anyhow::Result<()> {
         .with_context(|| format!("listening on BOXOFFICE_LISTEN {}", config.common.listen))?;
     let health = Health::default();
     health.drain_on(shutdown.token());
-    let openapi = OpenApi::new(
-        Info::new("Boxoffice projectors", env!("CARGO_PKG_VERSION")),
-        Paths::new(),
-    );
-    let operations = Operations {
-        health: health.clone(),
-        metrics,
-        auth: None,
-    };
+    let openapi = OpenApi::new(Info::new("Boxoffice projectors", env!("CARGO_PKG_VERSION")), Paths::new());
+    let operations = Operations { health: health.clone(), metrics, auth: None };
     let router = http::router(operations, &config.common.http, Router::new(), openapi);
     let (limits, token) = (config.common.http, shutdown.token());
     let server = shutdown.spawn(async move { http::serve(listener, router, &limits, token).await });
@@ -70,11 +63,7 @@ async fn start() -> anyhow::Result<()> {
 async fn project(config: &Config, health: &Health, shutdown: CancellationToken) -> anyhow::Result<()> {
     let common = &config.common;
     let prepared = health.register("log");
-    let settings = KafkaSettings::new(
-        &common.kafka,
-        &common.namespace,
-        format!("projectors-{}", common.instance),
-    );
+    let settings = KafkaSettings::new(&common.kafka, &common.namespace, format!("projectors-{}", common.instance));
     let checked = topics::check(&settings, &common.registry, common.partitions);
     let Some(ids) = shutdown.run_until_cancelled(checked).await.transpose()? else {
         return Ok(());
@@ -89,9 +78,7 @@ async fn project(config: &Config, health: &Health, shutdown: CancellationToken) 
 }
 
 fn pool(config: &Config) -> anyhow::Result<PgPool> {
-    let options = PgPoolOptions::new()
-        .max_connections(config.connections)
-        .acquire_timeout(ACQUIRE_LIMIT);
+    let options = PgPoolOptions::new().max_connections(config.connections).acquire_timeout(ACQUIRE_LIMIT);
     // The error would show the URL with its password.
     options
         .connect_lazy(&config.postgres)

@@ -172,13 +172,8 @@ pub struct Changes {
 impl ReadModel for Orders {
     type Changes = Changes;
 
-    const LAYOUT: Layout = Layout {
-        name: "orders",
-        version: 1,
-        tables: TABLES,
-        table_names: &["orders"],
-        views: &[ORDERS],
-    };
+    const LAYOUT: Layout =
+        Layout { name: "orders", version: 1, tables: TABLES, table_names: &["orders"], views: &[ORDERS] };
     const CONTEXTS: &'static [Context] = &[Context::Inventory, Context::Order];
 
     fn fold(changes: &mut Changes, envelope: &Envelope) {
@@ -190,10 +185,7 @@ impl ReadModel for Orders {
     }
 
     fn touched(changes: &Changes) -> Touched {
-        Touched {
-            orders: changes.rows.keys().map(|(order, _)| *order).collect(),
-            ..Touched::default()
-        }
+        Touched { orders: changes.rows.keys().map(|(order, _)| *order).collect(), ..Touched::default() }
     }
 
     async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
@@ -211,42 +203,20 @@ impl Changes {
             inventory::Event::TicketsReserved(it) => {
                 let row = self.rows.entry((it.order, it.show)).or_default();
                 if let Some(checkout) = it.checkout.clone() {
-                    row.birth = Some(Birth {
-                        checkout,
-                        reserved: it.clone(),
-                        created_at_us: at_us,
-                    });
+                    row.birth = Some(Birth { checkout, reserved: it.clone(), created_at_us: at_us });
                 }
                 let hold_until_us = Some(it.hold_until.0);
                 let (attempt, state) = (it.attempt, "held");
-                row.stock = Some(Stock {
-                    attempt,
-                    state,
-                    released_reason: None,
-                    hold_until_us,
-                    at_us,
-                });
+                row.stock = Some(Stock { attempt, state, released_reason: None, hold_until_us, at_us });
             }
             inventory::Event::ReservationConfirmed(it) => {
                 self.stock((it.order, it.show), it.attempt, "confirmed", None, at_us);
             }
             inventory::Event::ReservationReleased(it) => {
-                self.stock(
-                    (it.order, it.show),
-                    it.attempt,
-                    "released",
-                    Some(word(it.reason)),
-                    at_us,
-                );
+                self.stock((it.order, it.show), it.attempt, "released", Some(word(it.reason)), at_us);
             }
             inventory::Event::ReservationExpired(it) => {
-                self.stock(
-                    (it.order, it.show),
-                    it.attempt,
-                    "released",
-                    Some("expired".to_owned()),
-                    at_us,
-                );
+                self.stock((it.order, it.show), it.attempt, "released", Some("expired".to_owned()), at_us);
             }
             inventory::Event::SalesOpened(_)
             | inventory::Event::SalesClosed(_)
@@ -258,13 +228,7 @@ impl Changes {
     fn stock(&mut self, key: Key, attempt: i32, state: &'static str, reason: Option<String>, at_us: i64) {
         let row = self.rows.entry(key).or_default();
         let hold_until_us = row.stock.as_ref().and_then(|before| before.hold_until_us);
-        row.stock = Some(Stock {
-            attempt,
-            state,
-            released_reason: reason,
-            hold_until_us,
-            at_us,
-        });
+        row.stock = Some(Stock { attempt, state, released_reason: reason, hold_until_us, at_us });
     }
 
     fn fold_order(&mut self, meta: &Meta, event: &order::Event) {
@@ -339,19 +303,14 @@ impl Changes {
             .bind(column(&rows, |it| json!(it.reserved.lines).to_string()))
             .bind(column(&rows, |it| it.reserved.currency.to_string()))
             .bind(column(&rows, |it| it.reserved.total))
-            .bind(column(&rows, |it| {
-                it.checkout.payment.as_ref().map(|choice| choice.provider.as_str())
-            }))
+            .bind(column(&rows, |it| it.checkout.payment.as_ref().map(|choice| choice.provider.as_str())))
             .bind(column(&rows, |it| it.reserved.pay_by.0))
             .bind(column(&rows, |it| it.created_at_us));
         Ok(query.execute(tx).await?.rows_affected())
     }
 
     async fn write_stock(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let stock = self
-            .rows
-            .iter()
-            .filter_map(|(key, row)| Some((key, row.stock.as_ref()?)));
+        let stock = self.rows.iter().filter_map(|(key, row)| Some((key, row.stock.as_ref()?)));
         let rows: Vec<(&Key, &Stock)> = stock.collect();
         if rows.is_empty() {
             return Ok(0);
@@ -376,10 +335,7 @@ impl Changes {
     }
 
     async fn write_facts(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let facts = self
-            .rows
-            .iter()
-            .filter_map(|(key, row)| Some((key, row.facts.as_ref()?)));
+        let facts = self.rows.iter().filter_map(|(key, row)| Some((key, row.facts.as_ref()?)));
         let rows: Vec<(&Key, &Facts)> = facts.collect();
         if rows.is_empty() {
             return Ok(0);
@@ -403,13 +359,9 @@ impl Changes {
             .bind(column(&rows, |(_, it)| it.fact))
             .bind(column(&rows, |(_, it)| it.reason.clone()))
             .bind(column(&rows, |(_, it)| it.stuck.as_ref().map(|(step, _)| step.clone())))
-            .bind(column(&rows, |(_, it)| {
-                it.stuck.as_ref().map(|(_, reason)| reason.clone())
-            }))
+            .bind(column(&rows, |(_, it)| it.stuck.as_ref().map(|(_, reason)| reason.clone())))
             .bind(column(&rows, |(_, it)| it.at_us))
-            .bind(column(&rows, |(_, it)| {
-                it.paid.and_then(|(payment, _)| payment).map(|payment| payment.0)
-            }))
+            .bind(column(&rows, |(_, it)| it.paid.and_then(|(payment, _)| payment).map(|payment| payment.0)))
             .bind(column(&rows, |(_, it)| it.paid.map(|(_, at)| at)))
             .bind(column(&rows, |(_, it)| it.completed.map(|(count, _)| count)))
             .bind(column(&rows, |(_, it)| it.completed.map(|(_, at)| at)));

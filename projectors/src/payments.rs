@@ -166,13 +166,7 @@ impl Changes {
         let at_us = meta.occurred_at.0;
         match event {
             payment::Event::PaymentRequested(it) => {
-                self.births.insert(
-                    it.payment,
-                    Birth {
-                        requested: it.clone(),
-                        created_at_us: at_us,
-                    },
-                );
+                self.births.insert(it.payment, Birth { requested: it.clone(), created_at_us: at_us });
                 self.course(it.payment, it.order, at_us).status = Some("requested");
             }
             payment::Event::PaymentIntentCreated(it) => {
@@ -198,8 +192,7 @@ impl Changes {
             payment::Event::PaymentExpired(it) => self.course(it.payment, it.order, at_us).status = Some("expired"),
             payment::Event::PaymentQuarantined(it) => {
                 self.touched.orders.extend(it.order);
-                self.quarantined
-                    .insert((it.payment, it.reference.clone()), (it.clone(), at_us));
+                self.quarantined.insert((it.payment, it.reference.clone()), (it.clone(), at_us));
             }
             payment::Event::RefundRequested(it) => {
                 self.course(it.payment, it.order, at_us).refund = Some(it.clone());
@@ -274,9 +267,7 @@ impl Changes {
             .bind(column(&rows, |(_, it)| it.url.clone()))
             .bind(column(&rows, |(_, it)| it.refund.as_ref().map(refund_status)))
             .bind(column(&rows, |(_, it)| it.refund.as_ref().map(|refund| refund.amount)))
-            .bind(column(&rows, |(_, it)| {
-                it.refund.as_ref().map(|refund| word(refund.why))
-            }))
+            .bind(column(&rows, |(_, it)| it.refund.as_ref().map(|refund| word(refund.why))))
             .bind(column(&rows, |(_, it)| it.at_us));
         Ok(query.execute(tx).await?.rows_affected())
     }

@@ -56,13 +56,8 @@ where wrapped is not null",
 };
 
 /// Its tables and view. It is no [`crate::ReadModel`], because its topic holds no events.
-pub const LAYOUT: Layout = Layout {
-    name: "person_keys",
-    version: 1,
-    tables: TABLES,
-    table_names: &["person_keys"],
-    views: &[PERSON_KEYS],
-};
+pub const LAYOUT: Layout =
+    Layout { name: "person_keys", version: 1, tables: TABLES, table_names: &["person_keys"], views: &[PERSON_KEYS] };
 
 const CONTEXT: &str = "person-keys";
 /// Messages of the log that wait for us; then its threads do.
@@ -93,13 +88,7 @@ pub(crate) struct Filler {
 
 impl Filler {
     pub(crate) fn new(store: Store, light: Light, codec: Codec, follow: FollowKeys, look_every: Duration) -> Self {
-        Self {
-            store,
-            light,
-            codec,
-            follow,
-            look_every,
-        }
+        Self { store, light, codec, follow, look_every }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
@@ -250,19 +239,14 @@ async fn write_keys(tx: &mut PgConnection, keys: &Keys) -> Result<(), sqlx::Erro
     let query = query
         .bind(column(&rows, |(id, _)| **id))
         .bind(column(&rows, |(_, (_, key))| key.as_ref().map(|key| key.master_key_id)))
-        .bind(column(&rows, |(_, (_, key))| {
-            key.as_ref().map(|key| key.wrapped.clone())
-        }))
+        .bind(column(&rows, |(_, (_, key))| key.as_ref().map(|key| key.wrapped.clone())))
         .bind(column(&rows, |(_, (offset, _))| *offset));
     query.execute(tx).await?;
     Ok(())
 }
 
 async fn sweep(tx: &mut PgConnection, pass: Pass) -> Result<(), sqlx::Error> {
-    sqlx::query("delete from person_keys where touched < $1")
-        .bind(pass.since)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query("delete from person_keys where touched < $1").bind(pass.since).execute(&mut *tx).await?;
     sqlx::query("update checkpoints set next_offset = 1, updated_at = now() where context = $1")
         .bind(CONTEXT)
         .execute(tx)

@@ -78,10 +78,7 @@ impl Logs {
     pub fn kafka(log: Arc<KafkaLog>, partitions: u32) -> Self {
         let keys = Arc::clone(&log);
         let follow = move |follower| keys.follow_compacted(&topics::person_keys(keys.settings(), partitions), follower);
-        Self {
-            events: log,
-            keys: Some(Arc::new(follow)),
-        }
+        Self { events: log, keys: Some(Arc::new(follow)) }
     }
 }
 
@@ -152,14 +149,7 @@ impl Models {
         let Logs { events: log, keys } = logs;
         let ends = Arc::new(Ends::new(Arc::clone(&log)));
         let (partitions, look_every) = (settings.partitions, settings.look_every);
-        let start = Start {
-            settings,
-            names,
-            log,
-            ends,
-            codec,
-            pool,
-        };
+        let start = Start { settings, names, log, ends, codec, pool };
         let filler = |follow| {
             let (store, light) = (start.store(person_keys::LAYOUT), start.light(person_keys::LAYOUT.name));
             Filler::new(store, light, start.codec.clone(), follow, look_every)
@@ -204,18 +194,8 @@ struct Start {
 
 impl Start {
     fn worker<M: ReadModel>(&self) -> Worker<M> {
-        let Settings {
-            partitions,
-            batch_records,
-            linger,
-            look_every,
-            ..
-        } = self.settings;
-        let pace = Pace {
-            batch_records: batch_records.max(1),
-            linger,
-            look_every,
-        };
+        let Settings { partitions, batch_records, linger, look_every, .. } = self.settings;
+        let pace = Pace { batch_records: batch_records.max(1), linger, look_every };
         let log = (Arc::clone(&self.log), Arc::clone(&self.ends));
         let (store, light) = (self.store(M::LAYOUT), self.light(M::LAYOUT.name));
         Worker::new(log, self.codec.clone(), store, light, (pace, partitions))
@@ -235,12 +215,9 @@ async fn watch(ends: Arc<Ends>, partitions: u32, every: Duration) -> Result<Infa
     loop {
         let ends = Arc::clone(&ends);
         let round = move || {
-            let places = Context::ALL
-                .into_iter()
-                .flat_map(|context| (0..partitions).map(move |number| (context, number)));
-            places
-                .map(|(context, number)| Partition { context, number })
-                .try_for_each(|place| ends.refresh(place))
+            let places =
+                Context::ALL.into_iter().flat_map(|context| (0..partitions).map(move |number| (context, number)));
+            places.map(|(context, number)| Partition { context, number }).try_for_each(|place| ends.refresh(place))
         };
         if let Err(error) = spawn_blocking(round).await.expect("asking the log never panics") {
             tracing::warn!(%error, "cannot ask the log where it ends");

@@ -30,15 +30,8 @@ pub const READS: [(&str, &[Context]); 5] = [
 /// The read models that a view shows, with the topics they fold: what a reader who wants to see its own write has to
 /// wait for. Empty if there is no such view of events.
 pub fn sources(view: &str) -> Vec<(&'static str, &'static [Context])> {
-    let query = LAYOUTS
-        .iter()
-        .flat_map(|layout| layout.views)
-        .find(|it| it.name == view)
-        .map_or("", |it| it.query);
-    READS
-        .into_iter()
-        .filter(|(name, _)| query.contains(&format!("{{{name}}}")))
-        .collect()
+    let query = LAYOUTS.iter().flat_map(|layout| layout.views).find(|it| it.name == view).map_or("", |it| it.query);
+    READS.into_iter().filter(|(name, _)| query.contains(&format!("{{{name}}}"))).collect()
 }
 
 /// In every read model's schema: how far it has come. A checkpoint is all fields of `validity::Position`.
@@ -134,10 +127,7 @@ pub async fn ensure(pool: &PgPool, names: &Names) -> Result<(), sqlx::Error> {
     // What exists is no news.
     execute(&mut tx, "set local client_min_messages to warning".to_owned()).await?;
     // `create if not exists` of two processes at once would fail in one of them.
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
-        .bind(&names.base)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))").bind(&names.base).execute(&mut *tx).await?;
     execute(&mut tx, format!("create schema if not exists {}", names.views())).await?;
     for layout in &LAYOUTS {
         let schema = names.tables(layout);
@@ -153,10 +143,7 @@ pub async fn ensure(pool: &PgPool, names: &Names) -> Result<(), sqlx::Error> {
 
 /// Makes a schema the one in which names are looked up, until the transaction ends.
 pub(crate) async fn search_in(tx: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("select set_config('search_path', $1, true)")
-        .bind(schema)
-        .execute(tx)
-        .await?;
+    sqlx::query("select set_config('search_path', $1, true)").bind(schema).execute(tx).await?;
     Ok(())
 }
 
@@ -197,11 +184,8 @@ fn checkpoints_view() -> String {
         let union = if n == 0 { "" } else { "\nunion all " };
         let name = layout.name;
         let columns = "context, partition, next_offset, identity, term, claim, seq, hole, updated_at";
-        write!(
-            query,
-            "{union}select '{name}' as projection, {columns} from {{{name}}}.checkpoints"
-        )
-        .expect("writing to a string never fails");
+        write!(query, "{union}select '{name}' as projection, {columns} from {{{name}}}.checkpoints")
+            .expect("writing to a string never fails");
     }
     query
 }

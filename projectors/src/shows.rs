@@ -156,10 +156,7 @@ impl ReadModel for Shows {
     }
 
     fn touched(changes: &Changes) -> Touched {
-        Touched {
-            shows: changes.shows.keys().copied().collect(),
-            ..Touched::default()
-        }
+        Touched { shows: changes.shows.keys().copied().collect(), ..Touched::default() }
     }
 
     async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
@@ -202,13 +199,7 @@ impl Changes {
         self.show(show, meta);
         let key = (show, terms.ticket_class);
         let ordinal = ordinal.or_else(|| self.classes.get(&key).and_then(|class| class.ordinal));
-        self.classes.insert(
-            key,
-            Class {
-                ordinal,
-                terms: terms.clone(),
-            },
-        );
+        self.classes.insert(key, Class { ordinal, terms: terms.clone() });
     }
 
     async fn write_shows(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
@@ -238,10 +229,7 @@ impl Changes {
     }
 
     async fn write_configured(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let configured = self
-            .shows
-            .iter()
-            .filter_map(|(id, show)| Some((id, show.configured.as_ref()?)));
+        let configured = self.shows.iter().filter_map(|(id, show)| Some((id, show.configured.as_ref()?)));
         let rows: Vec<(&ShowId, &(i64, Option<String>))> = configured.collect();
         if rows.is_empty() {
             return Ok(0);
@@ -259,10 +247,7 @@ impl Changes {
     }
 
     async fn write_details(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let detailed = self
-            .shows
-            .iter()
-            .filter_map(|(id, show)| Some((id, show.details.as_ref()?)));
+        let detailed = self.shows.iter().filter_map(|(id, show)| Some((id, show.details.as_ref()?)));
         let rows: Vec<(&ShowId, &ShowDetails)> = detailed.collect();
         if rows.is_empty() {
             return Ok(0);

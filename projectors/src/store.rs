@@ -48,12 +48,7 @@ impl Store {
     pub(crate) fn new(pool: PgPool, names: Names, layout: Layout) -> Self {
         // A name is looked up as it is written in the search path: quoted.
         let schema = names.tables(&layout);
-        Self {
-            pool,
-            names,
-            layout,
-            schema,
-        }
+        Self { pool, names, layout, schema }
     }
 
     /// Creates what is missing.
@@ -130,10 +125,7 @@ impl Store {
 pub(crate) fn is_missing(error: &sqlx::Error) -> bool {
     // undefined_table, undefined_column, invalid_schema_name
     let codes = ["42P01", "42703", "3F000"];
-    error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .is_some_and(|code| codes.contains(&code.as_ref()))
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| codes.contains(&code.as_ref()))
 }
 
 /// Ids as 32 hex digits each, comma between, in as many messages as it takes.
@@ -149,10 +141,7 @@ mod tests {
     #[test]
     fn messages_stay_below_the_limit() {
         let all = messages((0..500).map(Uuid::from_u128));
-        assert_eq!(
-            all.iter().map(|message| message.split(',').count()).collect::<Vec<_>>(),
-            [239, 239, 22]
-        );
+        assert_eq!(all.iter().map(|message| message.split(',').count()).collect::<Vec<_>>(), [239, 239, 22]);
         assert!(all.iter().all(|message| message.len() < 7900));
         assert!(messages(std::iter::empty()).is_empty());
     }

@@ -68,13 +68,8 @@ pub struct Changes {
 impl ReadModel for Tickets {
     type Changes = Changes;
 
-    const LAYOUT: Layout = Layout {
-        name: "tickets",
-        version: 1,
-        tables: TABLES,
-        table_names: &["tickets"],
-        views: &[TICKETS],
-    };
+    const LAYOUT: Layout =
+        Layout { name: "tickets", version: 1, tables: TABLES, table_names: &["tickets"], views: &[TICKETS] };
     const CONTEXTS: &'static [Context] = &[Context::Ticket];
 
     fn fold(changes: &mut Changes, envelope: &Envelope) {
@@ -100,16 +95,7 @@ impl Changes {
                 self.touched.orders.insert(it.order);
                 for (ordinal, ticket) in (0..).zip(&it.tickets) {
                     let (order, show, ticket_class) = (it.order, it.show, ticket.ticket_class);
-                    self.issued.insert(
-                        ticket.ticket,
-                        Issued {
-                            order,
-                            show,
-                            ticket_class,
-                            ordinal,
-                            at_us,
-                        },
-                    );
+                    self.issued.insert(ticket.ticket, Issued { order, show, ticket_class, ordinal, at_us });
                 }
             }
             ticket::Event::TicketsRevoked(it) => {
@@ -151,9 +137,7 @@ impl Changes {
              from unnest($1::uuid[], $2::bigint[]) as r (ticket_id, at_us)
              where t.ticket_id = r.ticket_id",
         );
-        let query = query
-            .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, at_us)| **at_us));
+        let query = query.bind(column(&rows, |(id, _)| id.0)).bind(column(&rows, |(_, at_us)| **at_us));
         Ok(query.execute(tx).await?.rows_affected())
     }
 }

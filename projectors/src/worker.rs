@@ -68,17 +68,7 @@ impl<M: ReadModel> Worker<M> {
     ) -> Self {
         let of = |context| (0..partitions).map(move |number| Partition { context, number });
         let places = M::CONTEXTS.iter().copied().flat_map(of).collect();
-        Self {
-            log,
-            ends,
-            codec,
-            store,
-            light,
-            pace,
-            places,
-            prepared: false,
-            model: PhantomData,
-        }
+        Self { log, ends, codec, store, light, pace, places, prepared: false, model: PhantomData }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
@@ -135,21 +125,13 @@ impl<M: ReadModel> Worker<M> {
     /// The partitions that can be read on from what is stored. One that cannot stops the process at its start, and
     /// itself later.
     async fn sound(&mut self, stored: Vec<Position>, first: bool) -> Result<Vec<(Partition, Position)>, Refused> {
-        let checks = self
-            .places
-            .iter()
-            .zip(stored)
-            .map(|(place, position)| self.check(*place, position));
+        let checks = self.places.iter().zip(stored).map(|(place, position)| self.check(*place, position));
         let mut sound = Vec::new();
         for (place, position, checked) in futures::future::join_all(checks).await {
             match checked {
                 Ok(()) => sound.push((place, position)),
                 Err(source) if first => {
-                    return Err(Refused {
-                        projection: M::LAYOUT.name,
-                        partition: place,
-                        source,
-                    });
+                    return Err(Refused { projection: M::LAYOUT.name, partition: place, source });
                 }
                 Err(broken) => self.light.broke(place, &broken),
             }
@@ -161,9 +143,7 @@ impl<M: ReadModel> Worker<M> {
         let mut backoff = Backoff::default();
         loop {
             let ends = Arc::clone(&self.ends);
-            let asked = spawn_blocking(move || ends.check(place, &stored))
-                .await
-                .expect("asking the log never panics");
+            let asked = spawn_blocking(move || ends.check(place, &stored)).await.expect("asking the log never panics");
             match asked {
                 Ok(checked) => return (place, stored, checked),
                 Err(error) => tracing::warn!(partition = %place, %error, "waiting for the log"),
@@ -176,11 +156,7 @@ impl<M: ReadModel> Worker<M> {
     async fn follow(&mut self, intake: &mut Intake, backoff: &mut Backoff) {
         loop {
             if timeout(self.pace.look_every, intake.wait()).await.is_err() {
-                let expected = intake
-                    .sources()
-                    .iter()
-                    .map(|source| (source.place, source.position))
-                    .collect();
+                let expected = intake.sources().iter().map(|source| (source.place, source.position)).collect();
                 if !self.still_here(expected).await {
                     return;
                 }
@@ -250,8 +226,7 @@ impl<M: ReadModel> Worker<M> {
                 self.prepared
             }
             Err(_) => {
-                self.light
-                    .database_fails("look at the checkpoints", &sqlx::Error::PoolTimedOut);
+                self.light.database_fails("look at the checkpoints", &sqlx::Error::PoolTimedOut);
                 true
             }
         }

@@ -40,10 +40,7 @@ struct Row {
 impl Buyers {
     /// With the key that wraps persons' keys.
     pub fn new(master: &Secret32) -> Self {
-        Self {
-            masters: MasterKeys::new(MasterKey::new(*master.expose()), []),
-            kept: Mutex::default(),
-        }
+        Self { masters: MasterKeys::new(MasterKey::new(*master.expose()), []), kept: Mutex::default() }
     }
 
     /// The buyers of these orders, in their order; none where the person was forgotten.
@@ -54,10 +51,7 @@ impl Buyers {
         let sealed: Vec<(OrderId, Sealed)> = orders.iter().map(|(id, bytes)| (*id, Sealed(bytes.to_vec()))).collect();
         let wanted: BTreeSet<Uuid> = sealed.iter().filter_map(|(_, it)| sealed::key_id(it).ok()).collect();
         let keys = self.keys(database, &wanted).await?;
-        Ok(sealed
-            .iter()
-            .map(|(order, sealed)| opened(&keys, *order, sealed))
-            .collect())
+        Ok(sealed.iter().map(|(order, sealed)| opened(&keys, *order, sealed)).collect())
     }
 
     async fn keys(&self, database: &Database, wanted: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, DataKey>, Failed> {
@@ -65,11 +59,8 @@ impl Buyers {
         let mut keys = BTreeMap::new();
         {
             let kept = self.kept();
-            let fresh = |id: &&Uuid| {
-                kept.get(*id)
-                    .filter(|(until, _)| *until > now)
-                    .map(|(_, key)| (**id, key.clone()))
-            };
+            let fresh =
+                |id: &&Uuid| kept.get(*id).filter(|(until, _)| *until > now).map(|(_, key)| (**id, key.clone()));
             keys.extend(wanted.iter().filter_map(|id| fresh(&id)));
         }
         let missing: Vec<Uuid> = wanted.iter().filter(|id| !keys.contains_key(id)).copied().collect();
@@ -85,11 +76,7 @@ impl Buyers {
     }
 
     fn unwrap(&self, row: Row) -> Option<DataKey> {
-        let record = PersonKey {
-            key_id: row.key_id,
-            master_key_id: row.master_key_id,
-            wrapped: row.wrapped,
-        };
+        let record = PersonKey { key_id: row.key_id, master_key_id: row.master_key_id, wrapped: row.wrapped };
         match self.masters.unwrap(&record) {
             Ok(key) => Some(key),
             Err(error) => {
@@ -114,11 +101,7 @@ impl Buyers {
 
 fn opened(keys: &BTreeMap<Uuid, DataKey>, order: OrderId, sealed: &Sealed) -> Option<Buyer> {
     match sealed::Buyer::open(keys, sealed, order.0.as_bytes()) {
-        Ok(buyer) => Some(Buyer {
-            name: buyer.name,
-            email: buyer.email,
-            phone: buyer.phone,
-        }),
+        Ok(buyer) => Some(Buyer { name: buyer.name, email: buyer.email, phone: buyer.phone }),
         Err(OpenError::Erased) => None,
         Err(error) => {
             tracing::error!(%error, order.id = %order, "a buyer's data cannot be opened");

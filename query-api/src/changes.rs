@@ -51,16 +51,8 @@ pub struct Subscription {
 impl Changes {
     /// Subscribe first, look then: nothing is missed in between.
     pub fn of_order(&self, order: Uuid) -> Subscription {
-        let heard = self
-            .orders()
-            .entry(order)
-            .or_insert_with(|| watch::channel(()).0)
-            .subscribe();
-        Subscription {
-            changes: self.clone(),
-            order,
-            heard: Some(heard),
-        }
+        let heard = self.orders().entry(order).or_insert_with(|| watch::channel(()).0).subscribe();
+        Subscription { changes: self.clone(), order, heard: Some(heard) }
     }
 
     /// How many orders somebody waits for.
@@ -87,9 +79,7 @@ impl Changes {
     pub async fn listen(self, database: Database, progress: Progress, shutdown: CancellationToken) {
         let mut pause = FIRST_PAUSE;
         while !shutdown.is_cancelled() {
-            let listened = shutdown
-                .run_until_cancelled(self.follow(&database, &progress, &mut pause))
-                .await;
+            let listened = shutdown.run_until_cancelled(self.follow(&database, &progress, &mut pause)).await;
             self.0.listening.store(false, Ordering::Relaxed);
             if let Some(error) = listened {
                 tracing::warn!(%error, "no notifications come; waiting reads look by themselves");
@@ -178,10 +168,7 @@ impl Drop for Subscription {
         let mut orders = self.changes.orders();
         // Inside the lock, so that of two the later one sees that nobody is left.
         self.heard = None;
-        if orders
-            .get(&self.order)
-            .is_some_and(|waiting| waiting.receiver_count() == 0)
-        {
+        if orders.get(&self.order).is_some_and(|waiting| waiting.receiver_count() == 0) {
             orders.remove(&self.order);
         }
     }

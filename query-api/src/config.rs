@@ -87,10 +87,7 @@ impl TicketSettings {
             env::whole(0..=u8::MAX),
             "What gates know the key of ticket codes by; another key needs another id.",
         );
-        Ok(Self {
-            seed: seed?,
-            key_id: key_id?,
-        })
+        Ok(Self { seed: seed?, key_id: key_id? })
     }
 }
 
@@ -115,15 +112,9 @@ impl StreamSettings {
 /// Only whether a provider is set up is of interest here; the keys themselves are checked by who uses them.
 fn payment_methods(env: &mut Env) -> Result<Vec<PaymentMethod>, Noted> {
     let set = Format::new("printable ASCII characters", |_| Some(())).secret();
-    let payos = env.optional(
-        "BOXOFFICE_PAYOS_CLIENT_ID",
-        set,
-        "Where it is set, PayOS is among a show's payment methods.",
-    )?;
-    let payos = payos.map(|()| PaymentMethod {
-        provider: "payos".to_owned(),
-        currencies: vec!["VND".to_owned()],
-    });
+    let payos =
+        env.optional("BOXOFFICE_PAYOS_CLIENT_ID", set, "Where it is set, PayOS is among a show's payment methods.")?;
+    let payos = payos.map(|()| PaymentMethod { provider: "payos".to_owned(), currencies: vec!["VND".to_owned()] });
     Ok(payos.into_iter().collect())
 }
 
@@ -151,25 +142,16 @@ mod tests {
     #[test]
     fn the_document_has_every_variable_with_its_default() {
         let document = include_str!("../../docs/configuration.md");
-        let ours: Vec<Variable> = variables()
-            .into_iter()
-            .filter(|it| it.name != "BOXOFFICE_LISTEN")
-            .collect();
+        let ours: Vec<Variable> = variables().into_iter().filter(|it| it.name != "BOXOFFICE_LISTEN").collect();
         let missing = env::undocumented(document, &ours);
-        assert!(
-            missing.is_empty(),
-            "docs/configuration.md lacks these rows:\n{}",
-            missing.join("\n")
-        );
+        assert!(missing.is_empty(), "docs/configuration.md lacks these rows:\n{}", missing.join("\n"));
     }
 
     #[test]
     fn payos_is_offered_where_it_is_set_up() {
         let without = Env::from_map(set()).read(Config::read).unwrap();
         assert_eq!((without.payment_methods, without.tickets.key_id), (vec![], 1));
-        let with = set()
-            .into_iter()
-            .chain([("BOXOFFICE_PAYOS_CLIENT_ID", "hunter2".to_owned())]);
+        let with = set().into_iter().chain([("BOXOFFICE_PAYOS_CLIENT_ID", "hunter2".to_owned())]);
         let with = Env::from_map(with).read(Config::read).unwrap();
         assert!(!format!("{with:?}").contains("hunter2"));
         assert_eq!(with.payment_methods[0].provider, "payos");

@@ -53,11 +53,7 @@ fn parse(keys: &Keys, list: &str, text: &str) -> Option<Place> {
     }
     let (us, ids) = place[1..].split_first_chunk()?;
     let (id, within) = ids.split_at_checked(16)?;
-    Some(Place {
-        us: i64::from_be_bytes(*us),
-        id: Uuid::from_slice(id).ok()?,
-        within: Uuid::from_slice(within).ok()?,
-    })
+    Some(Place { us: i64::from_be_bytes(*us), id: Uuid::from_slice(id).ok()?, within: Uuid::from_slice(within).ok()? })
 }
 
 fn mac(keys: &Keys, list: &str, place: &[u8]) -> [u8; MAC] {
@@ -73,11 +69,7 @@ mod tests {
 
     use super::*;
 
-    const HERE: Place = Place {
-        us: -5,
-        id: Uuid::from_u128(7),
-        within: Uuid::from_u128(8),
-    };
+    const HERE: Place = Place { us: -5, id: Uuid::from_u128(7), within: Uuid::from_u128(8) };
 
     #[test]
     fn a_cursor_is_good_for_its_list_only() {
@@ -96,10 +88,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut altered = bytes.clone();
             altered[at] ^= 1;
-            assert!(
-                read(&keys, "orders", Some(&BASE64_URL_SAFE_NO_PAD.encode(altered))).is_err(),
-                "byte {at}"
-            );
+            assert!(read(&keys, "orders", Some(&BASE64_URL_SAFE_NO_PAD.encode(altered))).is_err(), "byte {at}");
         }
         for bad in ["", "x", "%", &"A".repeat(1000)] {
             assert!(read(&keys, "orders", Some(bad)).is_err(), "{bad}");

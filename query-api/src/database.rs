@@ -68,13 +68,8 @@ impl Database {
 
     /// A connection of its own, for listening: it would not come back to the others.
     pub fn lone_pool(&self) -> PgPool {
-        let options = PgPoolOptions::new()
-            .max_connections(1)
-            .max_lifetime(None)
-            .idle_timeout(None);
-        options
-            .acquire_timeout(ACQUIRE_LIMIT)
-            .connect_lazy_with(self.options.clone())
+        let options = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        options.acquire_timeout(ACQUIRE_LIMIT).connect_lazy_with(self.options.clone())
     }
 
     /// Waits for a query, not for ever.
@@ -103,19 +98,12 @@ impl Database {
 
     /// A table or view that should be there and is not.
     async fn missing(&self) -> Result<Option<String>, Failed> {
-        let tables = LAYOUTS
-            .iter()
-            .map(|layout| format!("{}.checkpoints", self.names.tables(layout)));
-        let views = LAYOUTS
-            .iter()
-            .flat_map(|layout| layout.views)
-            .map(|view| view.name)
-            .chain(["checkpoints"]);
+        let tables = LAYOUTS.iter().map(|layout| format!("{}.checkpoints", self.names.tables(layout)));
+        let views = LAYOUTS.iter().flat_map(|layout| layout.views).map(|view| view.name).chain(["checkpoints"]);
         let views = views.map(|name| format!("{}.{name}", self.names.views()));
         let needed: Vec<String> = tables.chain(views).collect();
         let query = "select name from unnest($1::text[]) as t (name) where to_regclass(name) is null limit 1";
-        self.ask(sqlx::query_scalar(query).bind(needed).fetch_optional(&self.pool))
-            .await
+        self.ask(sqlx::query_scalar(query).bind(needed).fetch_optional(&self.pool)).await
     }
 }
 

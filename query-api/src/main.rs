@@ -37,11 +37,7 @@ async fn run() -> anyhow::Result<()> {
     health.drain_on(shutdown.token());
     let service = Service::start(&config, &health, shutdown.token())?;
     let (router, openapi) = service.routes().split_for_parts();
-    let operations = Operations {
-        health,
-        metrics,
-        auth: Some(config.secrets.auth()),
-    };
+    let operations = Operations { health, metrics, auth: Some(config.secrets.auth()) };
     let router = http::router(operations, &config.common.http, router, openapi);
     http::serve(listener, router, &config.common.http, shutdown.token()).await?;
     service.stop().await;

@@ -80,11 +80,7 @@ impl Progress {
     /// Nothing is seen until `run` runs.
     pub fn new() -> Self {
         let (seen, _) = watch::channel(Look::Never);
-        Self(Arc::new(Inner {
-            seen,
-            wanted: Notify::new(),
-            waiting: AtomicUsize::new(0),
-        }))
+        Self(Arc::new(Inner { seen, wanted: Notify::new(), waiting: AtomicUsize::new(0) }))
     }
 
     /// The checkpoints moved: look again if somebody waits for it.
@@ -106,21 +102,13 @@ impl Progress {
         let arrived = Instant::now();
         let _waiting = Waiting::begin(&self.0.waiting);
         let mut seen = self.0.seen.subscribe();
-        if passed(
-            &seen.borrow_and_update(),
-            &needs,
-            arrived.checked_sub(FRESH).unwrap_or(arrived),
-        ) == Some(true)
-        {
+        if passed(&seen.borrow_and_update(), &needs, arrived.checked_sub(FRESH).unwrap_or(arrived)) == Some(true) {
             return Ok(());
         }
         self.0.wanted.notify_one();
         let no_longer = deadline.max(arrived + ONE_LOOK);
         loop {
-            if timeout_at(no_longer.min(Instant::now() + LOOK_EVERY), seen.changed())
-                .await
-                .is_err()
-            {
+            if timeout_at(no_longer.min(Instant::now() + LOOK_EVERY), seen.changed()).await.is_err() {
                 self.0.wanted.notify_one();
             }
             let answer = match &*seen.borrow_and_update() {
@@ -158,9 +146,7 @@ impl Progress {
 fn passed(look: &Look, needs: &[(Place, Position)], since: Instant) -> Option<bool> {
     match look {
         Look::Seen(began, reached) if *began >= since => Some(needs.iter().all(|(place, position)| {
-            reached
-                .get(place)
-                .is_some_and(|&(next, log)| next > position.offset && log == Some(position.log))
+            reached.get(place).is_some_and(|&(next, log)| next > position.offset && log == Some(position.log))
         })),
         Look::Seen(..) | Look::Failed(_) | Look::Never => None,
     }
@@ -174,11 +160,7 @@ fn needs(token: &Token, views: &[&str]) -> Vec<(Place, Position)> {
     for (context, partition, position) in token.positions() {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         for (model, contexts) in &sources {
-            let place = (
-                (*model).to_owned(),
-                projectors::context_name(context).to_owned(),
-                number,
-            );
+            let place = ((*model).to_owned(), projectors::context_name(context).to_owned(), number);
             if contexts.contains(&context) && !needs.iter().any(|(known, _)| *known == place) {
                 needs.push((place, position));
             }
@@ -190,9 +172,7 @@ fn needs(token: &Token, views: &[&str]) -> Vec<(Place, Position)> {
 async fn look(database: &Database) -> Result<HashMap<Place, Reached>, Failed> {
     let query = sqlx::query_as("select projection, context, partition, next_offset, identity from checkpoints");
     let rows: Vec<Row> = database.ask(query.fetch_all(database.pool())).await?;
-    let reached = rows
-        .into_iter()
-        .map(|it| ((it.projection, it.context, it.partition), (it.next_offset, it.identity)));
+    let reached = rows.into_iter().map(|it| ((it.projection, it.context, it.partition), (it.next_offset, it.identity)));
     Ok(reached.collect())
 }
 
@@ -214,14 +194,8 @@ mod tests {
         let mut token = Token::at(Context::Inventory, 3, 9, LOG);
         token.merge(&Token::at(Context::Ticket, 1, 9, LOG));
         assert_eq!(models(&token, &["orders"]), ["orders/inventory/3"]);
-        assert_eq!(
-            models(&token, &["availability", "orders"]),
-            ["inventory/inventory/3", "orders/inventory/3"]
-        );
-        assert_eq!(
-            models(&token, &["orders", "tickets"]),
-            ["orders/inventory/3", "tickets/ticket/1"]
-        );
+        assert_eq!(models(&token, &["availability", "orders"]), ["inventory/inventory/3", "orders/inventory/3"]);
+        assert_eq!(models(&token, &["orders", "tickets"]), ["orders/inventory/3", "tickets/ticket/1"]);
         assert!(models(&token, &["shows"]).is_empty());
     }
 

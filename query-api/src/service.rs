@@ -34,11 +34,7 @@ impl Service {
         let tasks = TaskTracker::new();
         tasks.spawn(database.clone().watch(health.register("read-models"), shutdown.clone()));
         tasks.spawn(progress.clone().run(database.clone(), shutdown.clone()));
-        tasks.spawn(
-            changes
-                .clone()
-                .listen(database.clone(), progress.clone(), shutdown.clone()),
-        );
+        tasks.spawn(changes.clone().listen(database.clone(), progress.clone(), shutdown.clone()));
         let app = App::new(Parts {
             auth: config.secrets.auth(),
             keys: config.secrets.keys(),

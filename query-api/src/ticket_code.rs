@@ -35,12 +35,7 @@ impl Admission {
     pub fn first(show: ShowId, ticket: TicketId, starts_at: Timestamp, ends_at: Option<Timestamp>) -> Self {
         let over = ends_at.unwrap_or(starts_at).plus_s(GRACE_S).0.div_euclid(1_000_000);
         let not_after = u32::try_from(over.max(0)).unwrap_or(u32::MAX);
-        Self {
-            show,
-            ticket,
-            revision: 0,
-            not_after,
-        }
+        Self { show, ticket, revision: 0, not_after }
     }
 }
 
@@ -111,9 +106,7 @@ pub fn verify(key_id: u8, public_key: &[u8; 32], code: &str) -> Result<Admission
         return Err(BadCode::OtherKey(payload[1]));
     }
     let signed = [DOMAIN, payload].concat();
-    UnparsedPublicKey::new(&ED25519, public_key)
-        .verify(&signed, signature)
-        .map_err(|_| BadCode::Forged)?;
+    UnparsedPublicKey::new(&ED25519, public_key).verify(&signed, signature).map_err(|_| BadCode::Forged)?;
     admission(payload).ok_or(BadCode::Malformed)
 }
 
@@ -166,10 +159,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut altered = bytes.clone();
             altered[at] ^= 1;
-            assert!(
-                verify(7, &hex(PUBLIC), &BASE64_URL_SAFE_NO_PAD.encode(altered)).is_err(),
-                "byte {at}"
-            );
+            assert!(verify(7, &hex(PUBLIC), &BASE64_URL_SAFE_NO_PAD.encode(altered)).is_err(), "byte {at}");
         }
         assert_eq!(verify(8, &hex(PUBLIC), CODE), Err(BadCode::OtherKey(7)));
         assert_eq!(verify(7, &[9; 32], CODE), Err(BadCode::Forged));

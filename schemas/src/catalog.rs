@@ -184,11 +184,7 @@ impl RecordType {
     /// The registry subject: `<topic>-<full name>`, and for control records, which lie in every event topic, the full
     /// name alone. A namespace other than the empty one comes first, with a dot.
     pub fn subject(self, namespace: &str) -> String {
-        let prefix = if namespace.is_empty() {
-            String::new()
-        } else {
-            format!("{namespace}.")
-        };
+        let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}.") };
         let name = self.full_name();
         match self {
             Self::Event(event) => format!("{prefix}{}-{name}", event.context().topic()),

@@ -45,12 +45,7 @@ impl Codec {
     pub fn new(ids: Ids, source: impl SchemaSource + 'static) -> Self {
         limit_allocations();
         let own = RecordType::all().map(|record| (ids.of(record), record)).collect();
-        Self(Arc::new(Inner {
-            ids,
-            own,
-            learned: RwLock::default(),
-            source: Box::new(source),
-        }))
+        Self(Arc::new(Inner { ids, own, learned: RwLock::default(), source: Box::new(source) }))
     }
 
     /// A codec for a log in memory: fixed ids, no registry.
@@ -85,10 +80,7 @@ impl Codec {
             return Err(unexpected(record));
         };
         let rest = &mut &*datum;
-        let meta = kept_meta()
-            .reader
-            .read_deser(rest)
-            .map_err(|error| malformed(record, error))?;
+        let meta = kept_meta().reader.read_deser(rest).map_err(|error| malformed(record, error))?;
         let event = read_body(&kept(record).reader, event_type, rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok((meta, event))
@@ -117,10 +109,7 @@ impl Codec {
         }
         let control = Control::read(&kept(record).reader, record, rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
-        control.ok_or(DecodeError::Malformed {
-            name: record.full_name(),
-            source: None,
-        })
+        control.ok_or(DecodeError::Malformed { name: record.full_name(), source: None })
     }
 
     /// Encodes a record of the topic `person-keys`.
@@ -144,10 +133,7 @@ impl Codec {
             return Err(unexpected(record));
         }
         let rest = &mut &*datum;
-        let key = kept(record)
-            .reader
-            .read_deser(rest)
-            .map_err(|error| malformed(record, error))?;
+        let key = kept(record).reader.read_deser(rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok(key)
     }
@@ -180,12 +166,7 @@ impl Codec {
         if self.0.own.contains_key(&id) || self.learned(id).is_some() {
             return Ok(());
         }
-        let answer = self
-            .0
-            .source
-            .schema(id)
-            .await
-            .map_err(|source| LearnError::Source { id, source })?;
+        let answer = self.0.source.schema(id).await.map_err(|source| LearnError::Source { id, source })?;
         self.learn_text(id, &answer.ok_or(LearnError::NotFound(id))?)
     }
 
@@ -211,12 +192,7 @@ impl Codec {
     }
 
     fn learned(&self, id: u32) -> Option<Arc<Learned>> {
-        self.0
-            .learned
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned()
+        self.0.learned.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
     /// The type of a value, and its datum as we would have written it.
@@ -232,11 +208,9 @@ impl Codec {
                 let ours = rewrite(reader, *record, datum).map_err(|error| malformed(*record, error))?;
                 Ok((*record, Cow::Owned(ours)))
             }
-            Learned::Incompatible { name, detail } => Err(DecodeError::Incompatible {
-                id,
-                name: name.clone(),
-                detail: detail.clone(),
-            }),
+            Learned::Incompatible { name, detail } => {
+                Err(DecodeError::Incompatible { id, name: name.clone(), detail: detail.clone() })
+            }
             Learned::Unknown { name } => Err(DecodeError::UnknownEvent { id, name: name.clone() }),
         }
     }
@@ -256,32 +230,21 @@ fn finish(
 ) -> Result<Vec<u8>, EncodeError> {
     match written {
         Ok(_) => Ok(out),
-        Err(source) => Err(EncodeError {
-            name: record.full_name(),
-            source: Box::new(source),
-        }),
+        Err(source) => Err(EncodeError { name: record.full_name(), source: Box::new(source) }),
     }
 }
 
 fn whole(record: RecordType, rest: &[u8]) -> Result<(), DecodeError> {
     match rest {
         [] => Ok(()),
-        _ => Err(DecodeError::Malformed {
-            name: record.full_name(),
-            source: None,
-        }),
+        _ => Err(DecodeError::Malformed { name: record.full_name(), source: None }),
     }
 }
 
 fn malformed(record: RecordType, source: apache_avro::Error) -> DecodeError {
-    DecodeError::Malformed {
-        name: record.full_name(),
-        source: Some(Box::new(source)),
-    }
+    DecodeError::Malformed { name: record.full_name(), source: Some(Box::new(source)) }
 }
 
 fn unexpected(record: RecordType) -> DecodeError {
-    DecodeError::Unexpected {
-        name: record.full_name(),
-    }
+    DecodeError::Unexpected { name: record.full_name() }
 }

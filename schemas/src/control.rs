@@ -62,22 +62,9 @@ impl Control {
         out: &mut Vec<u8>,
     ) -> Result<usize, apache_avro::Error> {
         match self {
-            Self::Claimed {
-                claim,
-                term,
-                instance,
-                url,
-            } => {
+            Self::Claimed { claim, term, instance, url } => {
                 let (instance, url) = (instance.clone(), url.clone());
-                writer.write_ser(
-                    out,
-                    &PartitionClaimed {
-                        claim: *claim,
-                        term: i64::from(*term),
-                        instance,
-                        url,
-                    },
-                )
+                writer.write_ser(out, &PartitionClaimed { claim: *claim, term: i64::from(*term), instance, url })
             }
             Self::Barrier => writer.write_ser(out, &Barrier {}),
             Self::Settled { below } => writer.write_ser(out, &Settled { below: *below }),
@@ -92,23 +79,11 @@ impl Control {
     ) -> Result<Option<Self>, apache_avro::Error> {
         match record {
             RecordType::PartitionClaimed => {
-                let PartitionClaimed {
-                    claim,
-                    term,
-                    instance,
-                    url,
-                } = reader.read_deser(datum)?;
-                Ok(u32::try_from(term).ok().map(|term| Self::Claimed {
-                    claim,
-                    term,
-                    instance,
-                    url,
-                }))
+                let PartitionClaimed { claim, term, instance, url } = reader.read_deser(datum)?;
+                Ok(u32::try_from(term).ok().map(|term| Self::Claimed { claim, term, instance, url }))
             }
             RecordType::Barrier => reader.read_deser(datum).map(|Barrier {}| Some(Self::Barrier)),
-            RecordType::Settled => reader
-                .read_deser(datum)
-                .map(|Settled { below }| Some(Self::Settled { below })),
+            RecordType::Settled => reader.read_deser(datum).map(|Settled { below }| Some(Self::Settled { below })),
             RecordType::Event(_) | RecordType::PersonKey => Ok(None),
         }
     }

@@ -28,16 +28,10 @@ impl Ids {
         let mut by_record = Vec::with_capacity(ids.len());
         let mut by_id = BTreeMap::new();
         for record in RecordType::all() {
-            let id = *ids
-                .get(&record)
-                .ok_or_else(|| format!("{} has no id", record.full_name()))?;
+            let id = *ids.get(&record).ok_or_else(|| format!("{} has no id", record.full_name()))?;
             by_record.push(id);
             if let Some(other) = by_id.insert(id, record) {
-                return Err(format!(
-                    "{} and {} have the same id {id}",
-                    other.full_name(),
-                    record.full_name()
-                ));
+                return Err(format!("{} and {} have the same id {id}", other.full_name(), record.full_name()));
             }
         }
         Ok(Self { by_record, by_id })

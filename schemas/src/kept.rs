@@ -36,10 +36,7 @@ static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| RecordType::all().map(keep).
 
 static META: LazyLock<KeptMeta> = LazyLock::new(|| {
     let schema = forever(parse(include_str!("../avro/Meta.avsc")));
-    KeptMeta {
-        writer: writer(schema),
-        reader: reader(schema),
-    }
+    KeptMeta { writer: writer(schema), reader: reader(schema) }
 });
 
 /// Sets the limit of allocations. Avro takes it once for the whole process, before anything is read.
@@ -84,15 +81,10 @@ fn parse(text: &str) -> Schema {
 
 /// An Avro record is written as its fields one after another; so `meta`, the first, can be written apart from the rest.
 fn without_meta(whole: &Schema) -> Schema {
-    let Schema::Record(record) = whole else {
-        unreachable!("every schema file holds a record")
-    };
+    let Schema::Record(record) = whole else { unreachable!("every schema file holds a record") };
     let (first, own) = record.fields.split_first().expect("every event has fields");
     assert_eq!(first.name, "meta", "every event starts with meta");
-    let rest = RecordSchema::builder()
-        .name(record.name.clone())
-        .fields(own.to_vec())
-        .build();
+    let rest = RecordSchema::builder().name(record.name.clone()).fields(own.to_vec()).build();
     Schema::Record(rest)
 }
 

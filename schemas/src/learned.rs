@@ -42,21 +42,12 @@ impl Learned {
             return Ok(Self::Same(record));
         }
         if let Err(error) = SchemaCompatibility::can_read(writer, ours.whole) {
-            return Ok(Self::Incompatible {
-                name,
-                detail: error.to_string(),
-            });
+            return Ok(Self::Incompatible { name, detail: error.to_string() });
         }
-        let reader = GenericDatumReader::builder(writer)
-            .reader_schema(ours.whole)
-            .human_readable(true)
-            .build();
+        let reader = GenericDatumReader::builder(writer).reader_schema(ours.whole).human_readable(true).build();
         match reader {
             Ok(reader) => Ok(Self::Other(record, Box::new(reader))),
-            Err(error) => Ok(Self::Incompatible {
-                name,
-                detail: error.to_string(),
-            }),
+            Err(error) => Ok(Self::Incompatible { name, detail: error.to_string() }),
         }
     }
 }
@@ -68,10 +59,7 @@ pub(crate) fn rewrite(
     record: RecordType,
     datum: &[u8],
 ) -> Result<Vec<u8>, apache_avro::Error> {
-    let mut strict = Strict {
-        rest: datum,
-        short: false,
-    };
+    let mut strict = Strict { rest: datum, short: false };
     let value = reader.read_value(&mut strict)?;
     if strict.short || !strict.rest.is_empty() {
         return Err(apache_avro::error::Details::ReadBytes(std::io::ErrorKind::UnexpectedEof.into()).into());

@@ -94,9 +94,7 @@ pub enum RegistryError {
 pub async fn register_all(registry_url: &str, namespace: &str) -> Result<Ids, RegistryError> {
     let registry = Registry::new(registry_url)?;
     let registry = &registry;
-    registry
-        .every(|record| async move { registry.register(&record.subject(namespace), record.text()).await })
-        .await
+    registry.every(|record| async move { registry.register(&record.subject(namespace), record.text()).await }).await
 }
 
 /// Looks the ids of every schema up, and changes nothing. A service takes the id of *its* version, never of the latest.
@@ -106,9 +104,7 @@ pub async fn register_all(registry_url: &str, namespace: &str) -> Result<Ids, Re
 pub async fn lookup_all(registry_url: &str, namespace: &str) -> Result<Ids, RegistryError> {
     let registry = Registry::new(registry_url)?;
     let registry = &registry;
-    registry
-        .every(|record| async move { registry.lookup(&record.subject(namespace), record.text()).await })
-        .await
+    registry.every(|record| async move { registry.lookup(&record.subject(namespace), record.text()).await }).await
 }
 
 /// A client of one registry. Cheap to clone.
@@ -142,15 +138,9 @@ impl Registry {
         if base.cannot_be_a_base() {
             return Err(address("it has no host".to_owned()));
         }
-        let http = Client::builder()
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(|error| address(error.to_string()))?;
+        let http = Client::builder().timeout(TIMEOUT).build().map_err(|error| address(error.to_string()))?;
         let mut settings = SrSettings::new_builder(url.trim_end_matches('/').to_owned());
-        let settings = settings
-            .set_timeout(TIMEOUT)
-            .build()
-            .map_err(|error| address(error.to_string()))?;
+        let settings = settings.set_timeout(TIMEOUT).build().map_err(|error| address(error.to_string()))?;
         Ok(Self { base, http, settings })
     }
 
@@ -164,10 +154,7 @@ impl Registry {
         let posted = post_schema(&self.settings, subject.to_owned(), schema).await;
         let id = posted.map_err(|error| self.refused(subject, &error))?.id;
         if !is_set && !self.require_compatibility(subject).await? {
-            return Err(self.answer(
-                subject,
-                "it does not know the subject that it just registered".to_owned(),
-            ));
+            return Err(self.answer(subject, "it does not know the subject that it just registered".to_owned()));
         }
         self.confirm(id, subject, text).await?;
         Ok(id)
@@ -179,14 +166,9 @@ impl Registry {
     /// [`RegistryError`]; `Missing` if it has none.
     pub async fn lookup(&self, subject: &str, text: &str) -> Result<u32, RegistryError> {
         let request = self.http.post(self.url(&["subjects", subject]));
-        let answer = self
-            .send(request.json(&json!({ "schema": text, "schemaType": "AVRO" })), subject)
-            .await?;
+        let answer = self.send(request.json(&json!({ "schema": text, "schemaType": "AVRO" })), subject).await?;
         let Some(Identified { id }) = answer else {
-            return Err(RegistryError::Missing {
-                url: self.shown(),
-                subject: subject.to_owned(),
-            });
+            return Err(RegistryError::Missing { url: self.shown(), subject: subject.to_owned() });
         };
         self.confirm(id, subject, text).await?;
         Ok(id)
@@ -207,9 +189,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`].
     pub async fn compatibility(&self, subject: &str) -> Result<Option<String>, RegistryError> {
-        let answer: Option<Value> = self
-            .send(self.http.get(self.url(&["config", subject])), subject)
-            .await?;
+        let answer: Option<Value> = self.send(self.http.get(self.url(&["config", subject])), subject).await?;
         let level = answer.as_ref().and_then(|answer| answer["compatibilityLevel"].as_str());
         Ok(level.map(str::to_owned))
     }
@@ -239,9 +219,8 @@ impl Registry {
     /// Sets the compatibility; some registries only do so once the subject exists, then it is `false`.
     async fn require_compatibility(&self, subject: &str) -> Result<bool, RegistryError> {
         let request = self.http.put(self.url(&["config", subject]));
-        let answer: Option<Value> = self
-            .send(request.json(&json!({ "compatibility": COMPATIBILITY })), subject)
-            .await?;
+        let answer: Option<Value> =
+            self.send(request.json(&json!({ "compatibility": COMPATIBILITY })), subject).await?;
         Ok(answer.is_some())
     }
 
@@ -249,11 +228,7 @@ impl Registry {
     async fn confirm(&self, id: u32, subject: &str, ours: &str) -> Result<(), RegistryError> {
         match self.text(id).await? {
             Some(theirs) if same(ours, &theirs) => Ok(()),
-            _ => Err(RegistryError::OtherSchema {
-                url: self.shown(),
-                id,
-                subject: subject.to_owned(),
-            }),
+            _ => Err(RegistryError::OtherSchema { url: self.shown(), id, subject: subject.to_owned() }),
         }
     }
 
@@ -263,15 +238,9 @@ impl Registry {
         request: reqwest::RequestBuilder,
         about: &str,
     ) -> Result<Option<T>, RegistryError> {
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(error.without_url()))?;
+        let answer = request.send().await.map_err(|error| self.unreachable(error.without_url()))?;
         let status = answer.status();
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|error| self.unreachable(error.without_url()))?;
+        let body = answer.bytes().await.map_err(|error| self.unreachable(error.without_url()))?;
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -282,46 +251,33 @@ impl Registry {
             return Err(self.answer(about, format!("status {status}: {}", shortened(&body))));
         }
         let parsed = serde_json::from_slice(&body);
-        parsed
-            .map(Some)
-            .map_err(|error| self.answer(about, format!("{error} in {}", shortened(&body))))
+        parsed.map(Some).map_err(|error| self.answer(about, format!("{error} in {}", shortened(&body))))
     }
 
     fn refused(&self, subject: &str, error: &SRCError) -> RegistryError {
         let raw = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RawError>());
         match raw {
-            Some(raw) if error.error.contains("409") => RegistryError::Incompatible {
-                subject: subject.to_owned(),
-                detail: shortened(raw.message.as_bytes()),
-            },
-            Some(raw) if !error.retriable && !error.error.contains("status 5") => self.answer(
-                subject,
-                format!("{}: {}", error.error, shortened(raw.message.as_bytes())),
-            ),
+            Some(raw) if error.error.contains("409") => {
+                RegistryError::Incompatible { subject: subject.to_owned(), detail: shortened(raw.message.as_bytes()) }
+            }
+            Some(raw) if !error.retriable && !error.error.contains("status 5") => {
+                self.answer(subject, format!("{}: {}", error.error, shortened(raw.message.as_bytes())))
+            }
             _ => self.unreachable(error.clone()),
         }
     }
 
     fn unreachable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> RegistryError {
-        RegistryError::Unreachable {
-            url: self.shown(),
-            source: source.into(),
-        }
+        RegistryError::Unreachable { url: self.shown(), source: source.into() }
     }
 
     fn answer(&self, about: &str, detail: String) -> RegistryError {
-        RegistryError::Answer {
-            url: self.shown(),
-            about: about.to_owned(),
-            detail,
-        }
+        RegistryError::Answer { url: self.shown(), about: about.to_owned(), detail }
     }
 
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
-        url.path_segments_mut()
-            .expect("checked when the client was made")
-            .extend(path);
+        url.path_segments_mut().expect("checked when the client was made").extend(path);
         url
     }
 

@@ -61,10 +61,7 @@ impl DataKey {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn generate(id: Uuid, random: &dyn SecureRandom) -> Result<Self, NoRandomness> {
-        Ok(Self {
-            id,
-            key: random_bytes(random)?,
-        })
+        Ok(Self { id, key: random_bytes(random)? })
     }
 }
 
@@ -88,10 +85,7 @@ impl MasterKey {
         let tag = ring::hmac::sign(&hmac, MASTER_KEY_ID_CONTEXT);
         let mut id = [0; 16];
         id.copy_from_slice(&tag.as_ref()[..16]);
-        Self {
-            id: uuid::Builder::from_custom_bytes(id).into_uuid(),
-            key,
-        }
+        Self { id: uuid::Builder::from_custom_bytes(id).into_uuid(), key }
     }
 
     /// What wrapped keys name it by.
@@ -102,9 +96,7 @@ impl MasterKey {
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -118,11 +110,7 @@ pub struct MasterKeys {
 impl MasterKeys {
     /// Wraps with `current`; unwraps with any.
     pub fn new(current: MasterKey, older: impl IntoIterator<Item = MasterKey>) -> Self {
-        let all = older
-            .into_iter()
-            .chain([current.clone()])
-            .map(|key| (key.id, key))
-            .collect();
+        let all = older.into_iter().chain([current.clone()]).map(|key| (key.id, key)).collect();
         Self { current, all }
     }
 
@@ -132,11 +120,7 @@ impl MasterKeys {
     /// When the system gives no random bytes.
     pub fn wrap(&self, data_key: &DataKey, random: &dyn SecureRandom) -> Result<PersonKey, NoRandomness> {
         let wrapped = wrap(&self.current, data_key, random)?;
-        Ok(PersonKey {
-            key_id: data_key.id,
-            master_key_id: self.current.id,
-            wrapped,
-        })
+        Ok(PersonKey { key_id: data_key.id, master_key_id: self.current.id, wrapped })
     }
 
     /// The data key that a record holds.
@@ -144,10 +128,7 @@ impl MasterKeys {
     /// # Errors
     /// When its master key is not at hand, or the record was changed.
     pub fn unwrap(&self, record: &PersonKey) -> Result<DataKey, OpenError> {
-        let master = self
-            .all
-            .get(&record.master_key_id)
-            .ok_or(OpenError::UnknownMasterKey(record.master_key_id))?;
+        let master = self.all.get(&record.master_key_id).ok_or(OpenError::UnknownMasterKey(record.master_key_id))?;
         unwrap(master, record.key_id, &record.wrapped)
     }
 
@@ -225,12 +206,7 @@ pub fn seal(
     header[1..KEY_ID_END].copy_from_slice(key.id.as_bytes());
     header[KEY_ID_END..].copy_from_slice(&nonce);
     let mut encrypted = plaintext.to_vec();
-    encrypt(
-        &key.key,
-        nonce,
-        &[&header[..KEY_ID_END], context].concat(),
-        &mut encrypted,
-    );
+    encrypt(&key.key, nonce, &[&header[..KEY_ID_END], context].concat(), &mut encrypted);
     Ok(Sealed([&header[..], &encrypted].concat()))
 }
 
@@ -240,10 +216,7 @@ pub fn seal(
 /// [`OpenError`]; `Erased` when the key is gone.
 pub fn open(keys: &impl KeyLookup, sealed: &Sealed, context: &[u8]) -> Result<Vec<u8>, OpenError> {
     let key = keys.data_key(key_id(sealed)?).ok_or(OpenError::Erased)?;
-    let (header, encrypted) = sealed
-        .0
-        .split_first_chunk::<HEADER_BYTES>()
-        .ok_or(OpenError::Malformed)?;
+    let (header, encrypted) = sealed.0.split_first_chunk::<HEADER_BYTES>().ok_or(OpenError::Malformed)?;
     let mut nonce = [0; NONCE_LEN];
     nonce.copy_from_slice(&header[KEY_ID_END..]);
     decrypt(&key.key, nonce, &[&header[..KEY_ID_END], context].concat(), encrypted)

@@ -56,10 +56,7 @@ fn meta_has_the_fields_of_its_schema_in_their_order() {
 
 #[test]
 fn a_person_key_has_the_fields_of_its_schema_in_their_order() {
-    assert_eq!(
-        shape::of_type::<PersonKey>(&[]),
-        shape::of_schema(&schema_of(RecordType::PersonKey))
-    );
+    assert_eq!(shape::of_type::<PersonKey>(&[]), shape::of_schema(&schema_of(RecordType::PersonKey)));
 }
 
 #[test]
@@ -70,9 +67,7 @@ fn what_another_library_writes_is_read_and_written_again_byte_for_byte() {
         for turn in 0..turns(&schema_of(record)) {
             for optional in [Optional::Set, Optional::Unset] {
                 let bytes = sample_bytes(record, optional, turn);
-                let (meta, decoded) = codec
-                    .decode(&bytes)
-                    .unwrap_or_else(|error| panic!("{event:?}: {error:?}"));
+                let (meta, decoded) = codec.decode(&bytes).unwrap_or_else(|error| panic!("{event:?}: {error:?}"));
                 assert_eq!(EventType::of(&decoded), *event);
                 assert_eq!(codec.encode(&meta, &decoded).unwrap(), bytes, "{event:?}");
             }
@@ -115,11 +110,7 @@ fn every_event_starts_with_the_same_meta() {
     let meta: Value = serde_json::from_str(include_str!("../avro/Meta.avsc")).unwrap();
     for event in EventType::ALL {
         let first = &json(RecordType::Event(*event))["fields"][0];
-        assert_eq!(
-            (&first["name"], &first["type"]),
-            (&Value::from("meta"), &meta),
-            "{event:?}"
-        );
+        assert_eq!((&first["name"], &first["type"]), (&Value::from("meta"), &meta), "{event:?}");
     }
 }
 
@@ -147,23 +138,13 @@ fn files_are_named_as_their_records_and_everything_is_documented() {
         assert_eq!(std::fs::read_to_string(path).unwrap(), record.text());
         objects(&json(record), &mut |object| {
             if object.contains_key("name") {
-                assert!(
-                    object["doc"].as_str().is_some_and(|doc| doc.ends_with('.')),
-                    "{object:?}"
-                );
+                assert!(object["doc"].as_str().is_some_and(|doc| doc.ends_with('.')), "{object:?}");
             }
         });
     }
-    let files = ["catalog", "inventory", "order", "payment", "ticket", "log", "person"].map(|folder| {
-        std::fs::read_dir(format!("{}/avro/{folder}", env!("CARGO_MANIFEST_DIR")))
-            .unwrap()
-            .count()
-    });
-    assert_eq!(
-        files.iter().sum::<usize>(),
-        RecordType::all().count(),
-        "a schema file belongs to no type"
-    );
+    let files = ["catalog", "inventory", "order", "payment", "ticket", "log", "person"]
+        .map(|folder| std::fs::read_dir(format!("{}/avro/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap().count());
+    assert_eq!(files.iter().sum::<usize>(), RecordType::all().count(), "a schema file belongs to no type");
 }
 
 #[test]
@@ -171,10 +152,7 @@ fn optional_fields_are_null_by_default() {
     for record in RecordType::all() {
         objects(&json(record), &mut |object| {
             if let Some(Value::Array(union)) = object.get("type") {
-                assert_eq!(
-                    (union.len(), &union[0], &object["default"]),
-                    (2, &Value::from("null"), &Value::Null)
-                );
+                assert_eq!((union.len(), &union[0], &object["default"]), (2, &Value::from("null"), &Value::Null));
             }
         });
     }
@@ -189,14 +167,9 @@ fn exactly_sealed_fields_are_personal() {
         include_str!("../../domain/src/payment.rs"),
         include_str!("../../domain/src/ticket.rs"),
     ];
-    let lines = sources
-        .iter()
-        .flat_map(|source| source.lines())
-        .filter_map(|line| line.trim().strip_prefix("pub "));
+    let lines = sources.iter().flat_map(|source| source.lines()).filter_map(|line| line.trim().strip_prefix("pub "));
     let fields = lines.filter_map(|line| line.trim_end_matches(',').split_once(": "));
-    let sealed = fields
-        .filter(|(_, field_type)| field_type.contains("Sealed"))
-        .map(|(name, _)| name.to_owned());
+    let sealed = fields.filter(|(_, field_type)| field_type.contains("Sealed")).map(|(name, _)| name.to_owned());
     let mut personal = std::collections::BTreeSet::new();
     for record in RecordType::all() {
         objects(&json(record), &mut |object| {
@@ -218,9 +191,7 @@ fn a_bytes_field_takes_any_length_exactly_if_it_is_personal() {
     let record = RecordType::Event(EventType::TicketsReserved);
     let bytes = sample_bytes(record, Optional::Set, 0);
     let (meta, event) = codec.decode(&bytes).unwrap();
-    let Event::Inventory(domain::inventory::Event::TicketsReserved(mut reserved)) = event else {
-        panic!()
-    };
+    let Event::Inventory(domain::inventory::Event::TicketsReserved(mut reserved)) = event else { panic!() };
     reserved.checkout.as_mut().unwrap().buyer.0 = vec![1; 300];
     let event = Event::from(domain::inventory::Event::TicketsReserved(reserved));
     let bytes = codec.encode(&meta, &event).unwrap();
@@ -268,10 +239,7 @@ fn subjects_start_with_the_namespace() {
     assert_eq!(paid.subject(""), "order-events-boxoffice.order.OrderPaid");
     assert_eq!(paid.subject("t1"), "t1.order-events-boxoffice.order.OrderPaid");
     assert_eq!(RecordType::Barrier.subject("t1"), "t1.boxoffice.log.Barrier");
-    assert_eq!(
-        RecordType::PersonKey.subject("t1"),
-        "t1.person-keys-boxoffice.person.PersonKey"
-    );
+    assert_eq!(RecordType::PersonKey.subject("t1"), "t1.person-keys-boxoffice.person.PersonKey");
 }
 
 #[test]
@@ -279,10 +247,5 @@ fn a_reservation_is_encoded_leanly() {
     let bytes = sample_bytes(RecordType::Event(EventType::TicketsReserved), Optional::Set, 0);
     let (meta, event) = Codec::in_memory().decode(&bytes).unwrap();
     let json = serde_json::to_vec(&(meta, event)).unwrap();
-    assert!(
-        bytes.len() < 800 && bytes.len() * 2 < json.len(),
-        "{} bytes, {} as JSON",
-        bytes.len(),
-        json.len()
-    );
+    assert!(bytes.len() < 800 && bytes.len() * 2 < json.len(), "{} bytes, {} as JSON", bytes.len(), json.len());
 }

@@ -50,12 +50,9 @@ async fn a_newer_writer_with_more_fields_and_symbols_is_read() {
         fields(schema).insert(3, note);
         let count = json!({"name": "count", "type": "long", "default": 3});
         fields(schema).push(count);
-        field(schema, "meta")["type"]["fields"]
-            .as_array_mut()
-            .unwrap()
-            .push(json!({
-                "name": "tenant", "type": "string", "default": "none"
-            }));
+        field(schema, "meta")["type"]["fields"].as_array_mut().unwrap().push(json!({
+            "name": "tenant", "type": "string", "default": "none"
+        }));
         let symbols = field(schema, "reason")["type"]["symbols"].as_array_mut().unwrap();
         symbols.insert(0, json!("meteorite"));
     });
@@ -71,17 +68,10 @@ async fn a_newer_writer_with_more_fields_and_symbols_is_read() {
 
 #[tokio::test]
 async fn an_older_writer_without_an_optional_field_is_read() {
-    let text = changed(EventType::OrderCreated, |schema| {
-        fields(schema).retain(|field| field["name"] != "payment")
-    });
+    let text = changed(EventType::OrderCreated, |schema| fields(schema).retain(|field| field["name"] != "payment"));
     let (_, event) = codec(&text).await.decode(&value(&text, Optional::Set, 0)).unwrap();
-    let Event::Order(domain::order::Event::OrderCreated(created)) = event else {
-        panic!("{event:?}")
-    };
-    assert_eq!(
-        (created.payment, created.currency.as_str(), created.lines.len()),
-        (None, "VND", 2)
-    );
+    let Event::Order(domain::order::Event::OrderCreated(created)) = event else { panic!("{event:?}") };
+    assert_eq!((created.payment, created.currency.as_str(), created.lines.len()), (None, "VND", 2));
 }
 
 #[tokio::test]
@@ -91,9 +81,7 @@ async fn fields_in_another_order_and_narrower_numbers_are_read() {
         fields(schema).reverse();
     });
     let (meta, event) = codec(&text).await.decode(&value(&text, Optional::Set, 0)).unwrap();
-    let Event::Inventory(inventory::Event::PriceChanged(changed)) = event else {
-        panic!("{event:?}")
-    };
+    let Event::Inventory(inventory::Event::PriceChanged(changed)) = event else { panic!("{event:?}") };
     assert_eq!(changed.price, 2_000);
     assert!(meta.version > 0);
 }
@@ -109,15 +97,11 @@ async fn a_writer_that_differs_only_in_words_is_read_as_ours() {
 
 #[tokio::test]
 async fn an_incompatible_writer_is_an_error() {
-    let text = changed(EventType::PriceChanged, |schema| {
-        field(schema, "price")["type"] = json!("boolean")
-    });
+    let text = changed(EventType::PriceChanged, |schema| field(schema, "price")["type"] = json!("boolean"));
     let error = codec(&text).await.decode(&value(&text, Optional::Set, 0)).unwrap_err();
     assert!(matches!(&error, DecodeError::Incompatible { id: OTHER, name, .. } if name.ends_with("PriceChanged")));
 
-    let text = changed(EventType::PriceChanged, |schema| {
-        fields(schema).retain(|field| field["name"] != "price")
-    });
+    let text = changed(EventType::PriceChanged, |schema| fields(schema).retain(|field| field["name"] != "price"));
     let error = codec(&text).await.decode(&value(&text, Optional::Set, 0)).unwrap_err();
     assert!(matches!(error, DecodeError::Incompatible { .. }), "{error:?}");
 }
@@ -142,15 +126,9 @@ async fn an_id_is_learned_on_demand() {
     assert!(matches!(codec.decode(&value), Err(DecodeError::UnlearnedSchema(OTHER))));
     codec.clone().learn(OTHER).await.unwrap();
     codec.decode(&value).unwrap();
-    assert!(matches!(
-        codec.learn(OTHER + 1).await,
-        Err(LearnError::NotASchema { .. })
-    ));
+    assert!(matches!(codec.learn(OTHER + 1).await, Err(LearnError::NotASchema { .. })));
     assert!(matches!(codec.learn(OTHER + 2).await, Err(LearnError::NotFound(_))));
-    assert!(matches!(
-        Codec::in_memory().learn(OTHER).await,
-        Err(LearnError::NotFound(_))
-    ));
+    assert!(matches!(Codec::in_memory().learn(OTHER).await, Err(LearnError::NotFound(_))));
 }
 
 #[tokio::test]
@@ -158,9 +136,6 @@ async fn control_records_of_a_newer_writer_are_read() {
     let mut schema: Value = serde_json::from_str(RecordType::Settled.text()).unwrap();
     fields(&mut schema).push(json!({"name": "by", "type": ["null", "string"], "default": null}));
     let text = schema.to_string();
-    let control = codec(&text)
-        .await
-        .decode_control(&value(&text, Optional::Set, 0))
-        .unwrap();
+    let control = codec(&text).await.decode_control(&value(&text, Optional::Set, 0)).unwrap();
     assert!(matches!(control, schemas::Control::Settled { below } if below > 0));
 }

@@ -26,11 +26,8 @@ fn records() -> impl Strategy<Value = RecordType> {
 }
 
 fn attempt(codec: &Codec, bytes: &[u8]) -> usize {
-    let results = [
-        codec.decode(bytes).is_ok(),
-        codec.decode_control(bytes).is_ok(),
-        codec.decode_person_key(bytes).is_ok(),
-    ];
+    let results =
+        [codec.decode(bytes).is_ok(), codec.decode_control(bytes).is_ok(), codec.decode_person_key(bytes).is_ok()];
     results.iter().filter(|ok| **ok).count()
 }
 
@@ -84,9 +81,7 @@ fn a_huge_length_allocates_nothing_huge() {
     let huge = [0x80, 0x80, 0x80, 0x40];
     let codec = codec();
     for event in EventType::ALL {
-        let error = codec
-            .decode(&framed(codec.ids().of(RecordType::Event(*event)), &huge))
-            .unwrap_err();
+        let error = codec.decode(&framed(codec.ids().of(RecordType::Event(*event)), &huge)).unwrap_err();
         assert!(matches!(error, DecodeError::Malformed { .. }));
         assert!(format!("{error:?}").contains("allocat"), "{error:?}");
     }

@@ -22,9 +22,7 @@ fn path(record: RecordType, version: usize, ending: &str) -> String {
 }
 
 fn versions(record: RecordType) -> usize {
-    (1..)
-        .take_while(|version| Path::new(&path(record, *version, ".avsc")).exists())
-        .count()
+    (1..).take_while(|version| Path::new(&path(record, *version, ".avsc")).exists()).count()
 }
 
 /// What a value means, in the same words for ever.
@@ -36,12 +34,7 @@ fn meaning(codec: &Codec, record: RecordType, value: &[u8]) -> Value {
         }
         RecordType::PersonKey => json!(codec.decode_person_key(value).unwrap()),
         _ => match codec.decode_control(value).unwrap() {
-            Control::Claimed {
-                claim,
-                term,
-                instance,
-                url,
-            } => {
+            Control::Claimed { claim, term, instance, url } => {
                 json!({ "claim": claim, "term": term, "instance": instance, "url": url })
             }
             Control::Barrier => json!({}),
@@ -92,12 +85,7 @@ fn every_version_of_every_record_is_read() {
                 };
                 let expected = fs::read(path(record, version, &format!("{kind}.json"))).unwrap();
                 let expected: Value = serde_json::from_slice(&expected).unwrap();
-                assert_eq!(
-                    meaning(&codec, record, &value),
-                    expected,
-                    "{} v{version}{kind}",
-                    record.full_name()
-                );
+                assert_eq!(meaning(&codec, record, &value), expected, "{} v{version}{kind}", record.full_name());
             }
         }
     }
@@ -107,10 +95,7 @@ fn every_version_of_every_record_is_read() {
 fn every_record_is_in_the_corpus_as_it_is_now() {
     for record in RecordType::all() {
         let (name, newest) = (record.full_name(), versions(record));
-        assert!(
-            newest > 0,
-            "{name} has no golden value: run the ignored test write_missing_golden_files"
-        );
+        assert!(newest > 0, "{name} has no golden value: run the ignored test write_missing_golden_files");
         let schema = fs::read_to_string(path(record, newest, ".avsc")).unwrap();
         assert_eq!(
             without_words(record.text()),

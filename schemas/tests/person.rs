@@ -19,11 +19,7 @@ fn keys(key: &DataKey) -> BTreeMap<Uuid, DataKey> {
 }
 
 fn buyer() -> Buyer {
-    Buyer {
-        name: "Nguyễn An".to_owned(),
-        email: "an@example.com".to_owned(),
-        phone: None,
-    }
+    Buyer { name: "Nguyễn An".to_owned(), email: "an@example.com".to_owned(), phone: None }
 }
 
 fn golden(name: &str) -> String {
@@ -44,10 +40,7 @@ fn a_buyer_is_sealed_and_opened() {
 #[test]
 fn the_layout_is_fixed() {
     let sealed = seal(&key(), b"hello", b"", &SystemRandom::new()).unwrap();
-    assert_eq!(
-        (sealed.0[0], &sealed.0[1..17]),
-        (1, Uuid::from_u128(9).as_bytes().as_slice())
-    );
+    assert_eq!((sealed.0[0], &sealed.0[1..17]), (1, Uuid::from_u128(9).as_bytes().as_slice()));
     assert_eq!(sealed.0.len(), 1 + 16 + 12 + 5 + 16);
 }
 
@@ -57,9 +50,7 @@ fn what_was_sealed_once_opens_for_ever() {
     let key = DataKey::new(Uuid::from_u128(42), [0x2a; 32]);
     assert_eq!(Buyer::open(&keys(&key), &sealed, b"golden"), Ok(buyer()));
     let wrapped: PersonKey = serde_json::from_str(&golden("person-key.v1.json")).unwrap();
-    let key = MasterKeys::new(MasterKey::new([0x17; 32]), [])
-        .unwrap(&wrapped)
-        .unwrap();
+    let key = MasterKeys::new(MasterKey::new([0x17; 32]), []).unwrap(&wrapped).unwrap();
     assert_eq!(Buyer::open(&keys(&key), &sealed, b"golden"), Ok(buyer()));
 }
 
@@ -70,9 +61,7 @@ fn write_missing_sealed_files() {
     let key = DataKey::new(Uuid::from_u128(42), [0x2a; 32]);
     let random = SystemRandom::new();
     let sealed = serde_json::to_vec(&buyer().seal(&key, b"golden", &random).unwrap()).unwrap();
-    let wrapped = MasterKeys::new(MasterKey::new([0x17; 32]), [])
-        .wrap(&key, &random)
-        .unwrap();
+    let wrapped = MasterKeys::new(MasterKey::new([0x17; 32]), []).wrap(&key, &random).unwrap();
     let wrapped = serde_json::to_vec(&wrapped).unwrap();
     for (name, bytes) in [("sealed.v1.json", sealed), ("person-key.v1.json", wrapped)] {
         crate::golden::write_missing(&format!("{folder}/{name}"), &bytes);
@@ -85,19 +74,13 @@ fn another_context_or_key_does_not_open_it() {
     let sealed = buyer().seal(&key, b"order 1", &SystemRandom::new()).unwrap();
     assert_eq!(Buyer::open(&keys(&key), &sealed, b"order 2"), Err(OpenError::Tampered));
     let other = DataKey::new(key.id, [3; 32]);
-    assert_eq!(
-        Buyer::open(&keys(&other), &sealed, b"order 1"),
-        Err(OpenError::Tampered)
-    );
+    assert_eq!(Buyer::open(&keys(&other), &sealed, b"order 1"), Err(OpenError::Tampered));
 }
 
 #[test]
 fn without_its_key_it_is_erased() {
     let sealed = buyer().seal(&key(), b"order 1", &SystemRandom::new()).unwrap();
-    assert_eq!(
-        Buyer::open(&BTreeMap::new(), &sealed, b"order 1"),
-        Err(OpenError::Erased)
-    );
+    assert_eq!(Buyer::open(&BTreeMap::new(), &sealed, b"order 1"), Err(OpenError::Erased));
 }
 
 proptest! {
@@ -140,9 +123,7 @@ fn data_keys_outlive_a_change_of_the_master_key() {
     let record = MasterKeys::new(old.clone(), []).wrap(&key, &random).unwrap();
 
     let codec = Codec::in_memory();
-    let record = codec
-        .decode_person_key(&codec.encode_person_key(&record).unwrap())
-        .unwrap();
+    let record = codec.decode_person_key(&codec.encode_person_key(&record).unwrap()).unwrap();
 
     let both = MasterKeys::new(new.clone(), [old.clone()]);
     let rewrapped = both.rewrap(&record, &random).unwrap().unwrap();
@@ -152,10 +133,7 @@ fn data_keys_outlive_a_change_of_the_master_key() {
 
     let error = MasterKeys::new(new, []).unwrap(&record).unwrap_err();
     assert_eq!(error, OpenError::UnknownMasterKey(old.id()));
-    let moved = PersonKey {
-        key_id: Uuid::from_u128(10),
-        ..rewrapped
-    };
+    let moved = PersonKey { key_id: Uuid::from_u128(10), ..rewrapped };
     assert_eq!(both.unwrap(&moved).unwrap_err(), OpenError::Tampered);
 }
 
@@ -165,10 +143,7 @@ fn nothing_secret_is_shown() {
     let master = MasterKey::new([0xab; 32]);
     let keys = MasterKeys::new(master.clone(), []);
     let shown = format!("{key:?} {master:?} {keys:?} {:?}", buyer());
-    assert!(
-        !shown.contains("171") && !shown.contains("example") && !shown.contains("An\""),
-        "{shown}"
-    );
+    assert!(!shown.contains("171") && !shown.contains("example") && !shown.contains("An\""), "{shown}");
 }
 
 #[test]

@@ -54,42 +54,22 @@ async fn an_incompatible_schema_is_refused_with_its_subject() {
     let first = registry.register(&subject, record.text()).await.unwrap();
 
     let mut schema: Value = serde_json::from_str(record.text()).unwrap();
-    schema["fields"]
-        .as_array_mut()
-        .unwrap()
-        .push(json!({"name": "why", "type": "string"}));
+    schema["fields"].as_array_mut().unwrap().push(json!({"name": "why", "type": "string"}));
     let error = registry.register(&subject, &schema.to_string()).await.unwrap_err();
-    assert!(
-        matches!(&error, RegistryError::Incompatible { subject: named, .. } if *named == subject),
-        "{error:?}"
-    );
+    assert!(matches!(&error, RegistryError::Incompatible { subject: named, .. } if *named == subject), "{error:?}");
     assert!(error.to_string().contains("FULL_TRANSITIVE"), "{error}");
 
     schema["fields"].as_array_mut().unwrap().last_mut().unwrap()["default"] = json!("");
     let second = registry.register(&subject, &schema.to_string()).await.unwrap();
     assert_ne!(second, first);
-    assert_eq!(
-        registry.lookup(&subject, record.text()).await.unwrap(),
-        first,
-        "not the latest, but ours"
-    );
+    assert_eq!(registry.lookup(&subject, record.text()).await.unwrap(), first, "not the latest, but ours");
 
     // Old readers need the price; and what only the latest version could follow is refused too.
     let mut without: Value = serde_json::from_str(record.text()).unwrap();
-    without["fields"]
-        .as_array_mut()
-        .unwrap()
-        .retain(|field| field["name"] != "price");
+    without["fields"].as_array_mut().unwrap().retain(|field| field["name"] != "price");
     let error = registry.register(&subject, &without.to_string()).await.unwrap_err();
     assert!(matches!(error, RegistryError::Incompatible { .. }), "{error:?}");
-    schema["fields"]
-        .as_array_mut()
-        .unwrap()
-        .last_mut()
-        .unwrap()
-        .as_object_mut()
-        .unwrap()
-        .remove("default");
+    schema["fields"].as_array_mut().unwrap().last_mut().unwrap().as_object_mut().unwrap().remove("default");
     let error = registry.register(&subject, &schema.to_string()).await.unwrap_err();
     assert!(matches!(error, RegistryError::Incompatible { .. }), "{error:?}");
 }
@@ -103,10 +83,7 @@ async fn a_version_that_somebody_else_registered_is_learned_from_the_registry() 
     let added = json!({"name": "since", "type": ["null", "long"], "default": null});
     schema["fields"].as_array_mut().unwrap().push(added);
     let registry = Registry::new(url).unwrap();
-    let newer = registry
-        .register(&record.subject(&namespace), &schema.to_string())
-        .await
-        .unwrap();
+    let newer = registry.register(&record.subject(&namespace), &schema.to_string()).await.unwrap();
 
     let codec = Codec::new(ids, registry);
     let mut value = sample_bytes(record, Optional::Set, 0);
@@ -124,10 +101,7 @@ async fn another_schema_under_a_kept_id_is_refused() {
     let ours = copy[0].id;
     copy[0].id = copy[1].id;
     let error = Registry::new(url).unwrap().verify(&copy).await.unwrap_err();
-    assert!(
-        matches!(&error, RegistryError::OtherSchema { subject, .. } if *subject == copy[0].subject),
-        "{error:?}"
-    );
+    assert!(matches!(&error, RegistryError::OtherSchema { subject, .. } if *subject == copy[0].subject), "{error:?}");
     copy[0].id = ours + 1_000_000;
     let error = Registry::new(url).unwrap().verify(&copy).await.unwrap_err();
     assert!(matches!(error, RegistryError::OtherSchema { .. }), "{error:?}");
@@ -138,23 +112,14 @@ async fn another_schema_under_a_kept_id_is_refused() {
 async fn an_absent_registry_is_unreachable() {
     let port = local_stack::free_port().unwrap();
     let url = format!("http://user:secret@127.0.0.1:{port}");
-    let errors = [
-        register_all(&url, "").await.unwrap_err(),
-        lookup_all(&url, "").await.unwrap_err(),
-    ];
+    let errors = [register_all(&url, "").await.unwrap_err(), lookup_all(&url, "").await.unwrap_err()];
     for error in errors {
         assert!(matches!(error, RegistryError::Unreachable { .. }), "{error:?}");
         let shown = anyhow::Error::from(error);
         assert!(!format!("{shown:#} {shown:?}").contains("secret"), "{shown:?}");
     }
-    assert!(matches!(
-        register_all("nowhere", "").await,
-        Err(RegistryError::Address { .. })
-    ));
-    assert!(matches!(
-        register_all("mailto:x", "").await,
-        Err(RegistryError::Address { .. })
-    ));
+    assert!(matches!(register_all("nowhere", "").await, Err(RegistryError::Address { .. })));
+    assert!(matches!(register_all("mailto:x", "").await, Err(RegistryError::Address { .. })));
 }
 
 /// Answers every request with this JSON.
@@ -179,12 +144,8 @@ async fn a_registry_in_trouble_is_waited_for_and_one_that_talks_nonsense_is_not(
     assert!(matches!(error, RegistryError::Unreachable { .. }), "{error:?}");
     let error = lookup_all(&answering("200 OK", "<html>"), "").await.unwrap_err();
     assert!(matches!(error, RegistryError::Answer { .. }), "{error:?}");
-    let error = lookup_all(&answering("200 OK", r#"{"id": 7, "schema": "\"string\""}"#), "")
-        .await
-        .unwrap_err();
+    let error = lookup_all(&answering("200 OK", r#"{"id": 7, "schema": "\"string\""}"#), "").await.unwrap_err();
     assert!(matches!(error, RegistryError::OtherSchema { id: 7, .. }), "{error:?}");
-    let error = register_all(&answering("401 Who", r#"{"error_code": 401, "message": "no"}"#), "")
-        .await
-        .unwrap_err();
+    let error = register_all(&answering("401 Who", r#"{"error_code": 401, "message": "no"}"#), "").await.unwrap_err();
     assert!(matches!(error, RegistryError::Answer { .. }), "{error:?}");
 }

@@ -31,13 +31,7 @@ pub fn sample_bytes(record: RecordType, optional: Optional, turn: usize) -> Vec<
 pub fn turns(schema: &Schema) -> usize {
     match schema {
         Schema::Enum(it) => it.symbols.len(),
-        Schema::Record(it) => it
-            .fields
-            .iter()
-            .map(|field| turns(&field.schema))
-            .max()
-            .unwrap_or(1)
-            .max(1),
+        Schema::Record(it) => it.fields.iter().map(|field| turns(&field.schema)).max().unwrap_or(1).max(1),
         Schema::Array(it) => turns(&it.items),
         Schema::Union(it) => it.variants().iter().map(turns).max().unwrap_or(1),
         _ => 1,
@@ -57,23 +51,9 @@ pub fn has_optional(schema: &Schema) -> bool {
 /// A datum of any schema.
 pub fn datum(schema: &Schema, optional: Optional, turn: usize) -> Vec<u8> {
     let resolved = ResolvedSchema::try_from(schema).unwrap();
-    let names = resolved
-        .get_names()
-        .iter()
-        .map(|(name, schema)| (name.clone(), *schema))
-        .collect();
-    let value = Sampler {
-        names,
-        optional,
-        turn,
-        next: 0,
-    }
-    .value(schema, "");
-    GenericDatumWriter::builder(schema)
-        .build()
-        .unwrap()
-        .write_value_to_vec(value)
-        .unwrap()
+    let names = resolved.get_names().iter().map(|(name, schema)| (name.clone(), *schema)).collect();
+    let value = Sampler { names, optional, turn, next: 0 }.value(schema, "");
+    GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(value).unwrap()
 }
 
 /// Magic, schema id and datum.
@@ -104,9 +84,7 @@ impl<'s> Sampler<'s> {
                 let index = self.turn % it.symbols.len();
                 Value::Enum(u32::try_from(index).unwrap(), it.symbols[index].clone())
             }
-            Schema::Uuid(_) => Value::Uuid(Uuid::from_u128(
-                0x0188_0000_0000_7000_8000_0000_0000_0000 + u128::from(n),
-            )),
+            Schema::Uuid(_) => Value::Uuid(Uuid::from_u128(0x0188_0000_0000_7000_8000_0000_0000_0000 + u128::from(n))),
             Schema::String if field == "currency" => Value::String("VND".to_owned()),
             Schema::String => Value::String(format!("{field} {n} \u{1ec7}")),
             Schema::Bytes => Value::Bytes((0..16).map(|byte| byte + u8::try_from(n).unwrap()).collect()),
@@ -120,10 +98,6 @@ impl<'s> Sampler<'s> {
 
     fn record(&mut self, record: &'s RecordSchema) -> Value {
         let fields = record.fields.iter();
-        Value::Record(
-            fields
-                .map(|field| (field.name.clone(), self.value(&field.schema, &field.name)))
-                .collect(),
-        )
+        Value::Record(fields.map(|field| (field.name.clone(), self.value(&field.schema, &field.name))).collect())
     }
 }

@@ -30,11 +30,7 @@ fn describe(schema: &Schema, path: &str, shape: &mut Shape) {
         }
         Schema::Array(array) => describe(&array.items, &format!("{path}[]"), shape),
         Schema::Union(union) => {
-            assert_eq!(
-                (union.variants().len(), &union.variants()[0]),
-                (2, &Schema::Null),
-                "{path}"
-            );
+            assert_eq!((union.variants().len(), &union.variants()[0]), (2, &Schema::Null), "{path}");
             describe(&union.variants()[1], &format!("{path}?"), shape);
         }
         Schema::Enum(it) => {
@@ -54,13 +50,7 @@ fn describe(schema: &Schema, path: &str, shape: &mut Shape) {
 /// The shape of a Rust type below these enum variants.
 pub fn of_type<'a, T: Deserialize<'a>>(variants: &[&'static str]) -> Shape {
     let log = Rc::new(RefCell::new(Shape::new()));
-    T::deserialize(Tracer {
-        variants,
-        path: String::new(),
-        log: Rc::clone(&log),
-    })
-    .map(|_| ())
-    .unwrap();
+    T::deserialize(Tracer { variants, path: String::new(), log: Rc::clone(&log) }).map(|_| ()).unwrap();
     log.take()
 }
 
@@ -95,11 +85,7 @@ impl Tracer<'_> {
     }
 
     fn below(&self, step: &str) -> Self {
-        Self {
-            variants: &[],
-            path: format!("{}{step}", self.path),
-            log: Rc::clone(&self.log),
-        }
+        Self { variants: &[], path: format!("{}{step}", self.path), log: Rc::clone(&self.log) }
     }
 }
 
@@ -173,13 +159,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
             self.note(&format!("{name} {}", symbols.join(" ")));
             return visitor.visit_enum(StrDeserializer::new(symbols[0]));
         };
-        visitor.visit_enum(Variant {
-            variant,
-            tracer: Self {
-                variants,
-                ..self.clone()
-            },
-        })
+        visitor.visit_enum(Variant { variant, tracer: Self { variants, ..self.clone() } })
     }
 
     serde::forward_to_deserialize_any! {
@@ -208,8 +188,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Untraceable> {
         let name = self.fields.first();
-        name.map(|name| seed.deserialize(BorrowedStrDeserializer::<Untraceable>::new(name)))
-            .transpose()
+        name.map(|name| seed.deserialize(BorrowedStrDeserializer::<Untraceable>::new(name))).transpose()
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Untraceable> {

@@ -27,12 +27,7 @@ impl Key {
     fn new(secret: &Secret32) -> Self {
         let key = secret.derive("access token");
         let name = secret.derive("access token kid");
-        let kid = name
-            .expose()
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
+        let kid = name.expose().iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();
         Self {
             kid: format!("access-{kid}"),
             encoding: EncodingKey::from_secret(key.expose()),
@@ -60,11 +55,7 @@ impl Access {
     pub(crate) fn mint(&self, order: OrderId, show: ShowId, expires: Option<Timestamp>) -> String {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(self.current.kid.clone());
-        let claims = Claims {
-            order,
-            show,
-            exp: expires.map(|at| at.0 / 1_000_000),
-        };
+        let claims = Claims { order, show, exp: expires.map(|at| at.0 / 1_000_000) };
         jsonwebtoken::encode(&header, &claims, &self.current.encoding).expect("an HMAC key signs any claims")
     }
 
@@ -79,9 +70,6 @@ impl Access {
     }
 
     fn key(&self, kid: &str) -> Option<&Key> {
-        [Some(&self.current), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|key| key.kid == kid)
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.kid == kid)
     }
 }

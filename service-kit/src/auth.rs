@@ -92,10 +92,7 @@ impl Auth {
     }
 
     fn holder(&self, kid: &str, token: &str, now: Timestamp) -> Result<Identity, Refused> {
-        self.0
-            .access
-            .verify(kid, token, now)
-            .map(|(order, show)| Identity::OrderHolder { order, show })
+        self.0.access.verify(kid, token, now).map(|(order, show)| Identity::OrderHolder { order, show })
     }
 
     /// Makes the access token of an order; without `expires` it is good as long as its key.

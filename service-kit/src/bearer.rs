@@ -45,10 +45,7 @@ impl PublicKey {
         let x = BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
         let thumbprint = digest::digest(&digest::SHA256, jwk.as_bytes());
-        Self {
-            kid: BASE64_URL_SAFE_NO_PAD.encode(thumbprint),
-            bytes,
-        }
+        Self { kid: BASE64_URL_SAFE_NO_PAD.encode(thumbprint), bytes }
     }
 
     fn jwk(&self) -> Value {
@@ -62,17 +59,12 @@ impl FromStr for PublicKey {
 
     /// `<64 hex digits>` or `<kid>:<64 hex digits>`.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (kid, hex) = text
-            .rsplit_once(':')
-            .map_or((None, text), |(kid, hex)| (Some(kid), hex));
+        let (kid, hex) = text.rsplit_once(':').map_or((None, text), |(kid, hex)| (Some(kid), hex));
         let key = Self::new(crate::env::hex32(hex).ok_or(())?);
         match kid {
             None => Ok(key),
             Some(kid) if !kid.is_empty() && kid.len() <= 100 && kid.bytes().all(|it| it.is_ascii_graphic()) => {
-                Ok(Self {
-                    kid: kid.to_owned(),
-                    ..key
-                })
+                Ok(Self { kid: kid.to_owned(), ..key })
             }
             Some(_) => Err(()),
         }
@@ -89,16 +81,9 @@ impl SigningKey {
     /// The key of a seed.
     pub fn new(seed: &Secret32) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).expect("every 32 bytes are an Ed25519 seed");
-        let public: [u8; 32] = pair
-            .public_key()
-            .as_ref()
-            .try_into()
-            .expect("an Ed25519 public key has 32 bytes");
+        let public: [u8; 32] = pair.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes");
         let der = [&PKCS8_PREFIX[..], seed.expose()].concat();
-        Self {
-            public: PublicKey::new(public),
-            encoding: EncodingKey::from_ed_der(&der),
-        }
+        Self { public: PublicKey::new(public), encoding: EncodingKey::from_ed_der(&der) }
     }
 
     /// What verifies its tokens.
@@ -226,31 +211,19 @@ impl Verifier {
             return Ok(account);
         }
         let key = self.keys.get(kid).ok_or(Refused::Invalid)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
-            .map_err(|_| Refused::Invalid)?
-            .claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::Invalid)?.claims;
         let expires = micros(claims.exp);
         self.check(&claims, expires, now)?;
         let account = account(&claims);
-        let entry = Entry {
-            account: account.clone(),
-            until: expires.min(now.plus_s(CACHE_S)),
-        };
-        self.cache
-            .lock()
-            .unwrap_or_else(|it| it.into_inner())
-            .put(digest, entry);
+        let entry = Entry { account: account.clone(), until: expires.min(now.plus_s(CACHE_S)) };
+        self.cache.lock().unwrap_or_else(|it| it.into_inner()).put(digest, entry);
         Ok(account)
     }
 
     fn check(&self, claims: &Claims, expires: Timestamp, now: Timestamp) -> Result<(), Refused> {
         let subject = (1..=200).contains(&claims.sub.len()) && !claims.sub.contains(|c: char| c.is_control());
         let started = claims.nbf.is_none_or(|nbf| micros(nbf) <= now.plus_s(CLOCK_SKEW_S));
-        let issuer = self
-            .rules
-            .issuer
-            .as_ref()
-            .is_none_or(|iss| claims.iss.as_ref() == Some(iss));
+        let issuer = self.rules.issuer.as_ref().is_none_or(|iss| claims.iss.as_ref() == Some(iss));
         let audience = self.rules.audience.as_ref().is_none_or(|aud| match &claims.aud {
             None => false,
             Some(Audience::One(one)) => one == aud,
@@ -275,10 +248,7 @@ pub(crate) fn signature_only(algorithm: Algorithm) -> Validation {
 }
 
 /// Seconds since 1970 as JWTs count them, fractions allowed, to microseconds; saturates.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the cast saturates, and beyond 290,000 years it may"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "the cast saturates, and beyond 290,000 years it may")]
 fn micros(seconds: f64) -> Timestamp {
     Timestamp((seconds * 1e6) as i64)
 }
@@ -288,10 +258,7 @@ fn account(claims: &Claims) -> Account {
         let name: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = name.as_str().into_deserializer();
         Role::deserialize(name).ok()
     };
-    Account {
-        principal: format!("account:{}", claims.sub),
-        roles: claims.roles.iter().filter_map(role).collect(),
-    }
+    Account { principal: format!("account:{}", claims.sub), roles: claims.roles.iter().filter_map(role).collect() }
 }
 
 /// Verified tokens by digest. When the young half is full it becomes the old one, and the old one is forgotten.
@@ -327,9 +294,7 @@ mod tests {
     #[test]
     fn the_thumbprint_is_that_of_rfc_8037() {
         // RFC 8037, appendix A.2 and A.3.
-        let x = BASE64_URL_SAFE_NO_PAD
-            .decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
-            .unwrap();
+        let x = BASE64_URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
         let key = PublicKey::new(x.try_into().unwrap());
         assert_eq!(key.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
@@ -346,13 +311,8 @@ mod tests {
 
     #[test]
     fn the_cache_is_bounded_and_forgets_in_time() {
-        let entry = || Entry {
-            account: Account {
-                principal: String::new(),
-                roles: BTreeSet::new(),
-            },
-            until: Timestamp(10),
-        };
+        let entry =
+            || Entry { account: Account { principal: String::new(), roles: BTreeSet::new() }, until: Timestamp(10) };
         let digest = |n: usize| {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&n.to_be_bytes());

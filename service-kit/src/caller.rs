@@ -38,9 +38,7 @@ impl Caller {
     pub fn actor_or_guest(&self, guest: Uuid) -> Actor {
         match self {
             Self::Known(identity) => actor(identity),
-            Self::Anonymous => Actor::Guest {
-                principal: format!("guest:{guest}"),
-            },
+            Self::Anonymous => Actor::Guest { principal: format!("guest:{guest}") },
         }
     }
 
@@ -62,11 +60,7 @@ impl Caller {
     /// 401 `unauthorized` without an account, 403 `forbidden` without such a role.
     pub fn with_role(&self, roles: &[Role]) -> Result<Actor, Problem> {
         let actor = self.actor()?;
-        if roles.iter().any(|&role| actor.has(role)) {
-            Ok(actor)
-        } else {
-            Err(Problem::new(Kind::Forbidden))
-        }
+        if roles.iter().any(|&role| actor.has(role)) { Ok(actor) } else { Err(Problem::new(Kind::Forbidden)) }
     }
 
     /// Whether this is the holder of exactly this order of this show.
@@ -77,14 +71,10 @@ impl Caller {
 
 fn actor(identity: &Identity) -> Actor {
     match identity {
-        Identity::Account(account) => Actor::Account {
-            principal: account.principal.clone(),
-            roles: account.roles.clone(),
-        },
-        Identity::OrderHolder { order, show } => Actor::OrderHolder {
-            order: *order,
-            show: *show,
-        },
+        Identity::Account(account) => {
+            Actor::Account { principal: account.principal.clone(), roles: account.roles.clone() }
+        }
+        Identity::OrderHolder { order, show } => Actor::OrderHolder { order: *order, show: *show },
     }
 }
 
@@ -97,10 +87,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match bearer(&parts.headers)? {
             None => Ok(Self::Anonymous),
-            Some(token) => Auth::from_ref(state)
-                .identify(token)
-                .map(Self::Known)
-                .map_err(unauthorized),
+            Some(token) => Auth::from_ref(state).identify(token).map(Self::Known).map_err(unauthorized),
         }
     }
 }
@@ -137,11 +124,7 @@ fn access_token(query: &str) -> Option<&str> {
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return if headers.contains_key(AUTHORIZATION) {
-            Err(unauthorized(Refused::Invalid))
-        } else {
-            Ok(None)
-        };
+        return if headers.contains_key(AUTHORIZATION) { Err(unauthorized(Refused::Invalid)) } else { Ok(None) };
     };
     let text = value.to_str().unwrap_or_default();
     match text.split_once(' ') {
@@ -162,7 +145,5 @@ fn unauthorized(refused: Refused) -> Problem {
             "Bearer realm=\"boxoffice\", error=\"invalid_token\", error_description=\"The token has expired.\"",
         ),
     };
-    Problem::new(Kind::Unauthorized)
-        .detail(detail)
-        .header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    Problem::new(Kind::Unauthorized).detail(detail).header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }

@@ -44,9 +44,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("a number is finite"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -133,9 +131,7 @@ fn write_number(number: &Number, out: &mut String) {
     if number.is_i64() || number.is_u64() {
         let _ = write!(out, "{number}");
     } else {
-        out.push_str(&ecmascript(
-            number.as_f64().expect("a JSON number is an integer or a double"),
-        ));
+        out.push_str(&ecmascript(number.as_f64().expect("a JSON number is an integer or a double")));
     }
 }
 
@@ -156,17 +152,9 @@ fn ecmascript(number: f64) -> String {
 /// as near, which Rust's own shortest form does not promise.
 fn nearest_shortest(number: f64) -> String {
     let shortest = format!("{number:e}");
-    let digits = shortest
-        .bytes()
-        .take_while(|&it| it != b'e')
-        .filter(u8::is_ascii_digit)
-        .count();
+    let digits = shortest.bytes().take_while(|&it| it != b'e').filter(u8::is_ascii_digit).count();
     let nearest = format!("{number:.*e}", digits - 1);
-    if nearest.parse() == Ok(number) {
-        nearest
-    } else {
-        shortest
-    }
+    if nearest.parse() == Ok(number) { nearest } else { shortest }
 }
 
 /// `digits` with the decimal point after the first `point` of them.
@@ -219,9 +207,7 @@ mod tests {
     fn rfc_8785_3_2_3_members_sort_by_utf_16() {
         let text = r#"{"\u20ac":"Euro Sign","\r":"Carriage Return","\ufb33":"Hebrew Letter Dalet With Dagesh",
             "1":"One","\ud83d\ude00":"Emoji: Grinning Face","\u0080":"Control","\u00f6":"Latin Small Letter O With Diaeresis"}"#;
-        let Value::Object(object) = serde_json::from_str::<Value>(&canonical(text)).unwrap() else {
-            panic!()
-        };
+        let Value::Object(object) = serde_json::from_str::<Value>(&canonical(text)).unwrap() else { panic!() };
         assert_eq!(object.len(), 7);
         let order: Vec<_> = ["Carriage", "One", "Control", "Latin", "Euro", "Emoji", "Hebrew"]
             .iter()

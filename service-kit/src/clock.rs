@@ -52,10 +52,7 @@ pub fn now() -> Timestamp {
 }
 
 /// The monotonic clock, for measuring how long something took.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the place made for the monotonic clock"
-)]
+#[allow(clippy::disallowed_methods, reason = "this is the place made for the monotonic clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
 }

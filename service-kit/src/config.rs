@@ -91,18 +91,9 @@ impl Common {
             env::whole(1..=1024),
             "Partitions of every event topic, fixed for life; 64 in production.",
         );
-        let instance = env.with_default(
-            "BOXOFFICE_INSTANCE",
-            "local",
-            env::name(),
-            "This instance's name in logs and claims.",
-        );
-        let listen = env.with_default(
-            "BOXOFFICE_LISTEN",
-            listen,
-            env::socket_addr(),
-            "Where this process listens.",
-        );
+        let instance =
+            env.with_default("BOXOFFICE_INSTANCE", "local", env::name(), "This instance's name in logs and claims.");
+        let listen = env.with_default("BOXOFFICE_LISTEN", listen, env::socket_addr(), "Where this process listens.");
         let public_url = env.with_default(
             "BOXOFFICE_PUBLIC_URL",
             "http://127.0.0.1:8080",
@@ -126,11 +117,7 @@ impl Common {
 
     /// `name` with the namespace before it: `<ns>.<name>`.
     pub fn namespaced(&self, name: &str) -> String {
-        if self.namespace.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.namespace)
-        }
+        if self.namespace.is_empty() { name.to_owned() } else { format!("{}.{name}", self.namespace) }
     }
 }
 
@@ -140,11 +127,7 @@ impl Log {
     /// # Errors
     /// Noted in `env`.
     pub fn read(env: &mut Env) -> Result<Self, Noted> {
-        let valid = |text: &str| {
-            text.parse::<tracing_subscriber::filter::Targets>()
-                .is_ok()
-                .then(|| text.to_owned())
-        };
+        let valid = |text: &str| text.parse::<tracing_subscriber::filter::Targets>().is_ok().then(|| text.to_owned());
         let filter = Format::new("tracing directives, such as info,command_api=debug", valid);
         let format = Format::new("auto, json or text", |text| match text {
             "auto" => Some(LogFormat::Auto),
@@ -159,10 +142,7 @@ impl Log {
             format,
             "The form of log lines; auto is text on a terminal, else JSON.",
         );
-        Ok(Self {
-            filter: filter?,
-            format: format?,
-        })
+        Ok(Self { filter: filter?, format: format? })
     }
 }
 
@@ -217,17 +197,9 @@ impl Http {
 /// # Errors
 /// Noted in `env`.
 pub fn postgres(env: &mut Env) -> Result<String, Noted> {
-    let postgres = |text: &str| {
-        ["postgres://", "postgresql://"]
-            .iter()
-            .any(|scheme| text.starts_with(scheme))
-    };
+    let postgres = |text: &str| ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
     let format = Format::new("a postgres:// URL", move |text| postgres(text).then(|| text.to_owned())).secret();
-    env.required(
-        "BOXOFFICE_POSTGRES",
-        format,
-        "Postgres with the read models, user and password included.",
-    )
+    env.required("BOXOFFICE_POSTGRES", format, "Postgres with the read models, user and password included.")
 }
 
 /// Every variable of this file and of `secrets`, as a process with everything reads them.
@@ -254,11 +226,7 @@ mod tests {
     #[test]
     fn the_document_has_every_variable_with_its_default() {
         let missing = env::undocumented(DOCUMENT, &variables());
-        assert!(
-            missing.is_empty(),
-            "docs/configuration.md lacks these rows:\n{}",
-            missing.join("\n")
-        );
+        assert!(missing.is_empty(), "docs/configuration.md lacks these rows:\n{}", missing.join("\n"));
     }
 
     #[test]
@@ -288,11 +256,6 @@ mod tests {
             ("BOXOFFICE_KAFKA", "a:1"),
             ("BOXOFFICE_REGISTRY", "http://a"),
         ]);
-        assert_eq!(
-            Common::read(&mut env, "127.0.0.1:0")
-                .unwrap()
-                .namespaced("order-events"),
-            "t1.order-events"
-        );
+        assert_eq!(Common::read(&mut env, "127.0.0.1:0").unwrap().namespaced("order-events"), "t1.order-events");
     }
 }

@@ -56,9 +56,7 @@ impl Token {
 
     /// Every position.
     pub fn positions(&self) -> impl Iterator<Item = (Context, u32, Position)> + '_ {
-        self.0
-            .iter()
-            .map(|(&(context, partition), &position)| (context, partition, position))
+        self.0.iter().map(|(&(context, partition), &position)| (context, partition, position))
     }
 
     /// The position in one partition.
@@ -129,11 +127,7 @@ impl FromStr for Token {
             }
             token.0.insert(place, position);
         }
-        if (1..=MAX_ENTRIES).contains(&token.0.len()) {
-            Ok(token)
-        } else {
-            Err(NotAToken)
-        }
+        if (1..=MAX_ENTRIES).contains(&token.0.len()) { Ok(token) } else { Err(NotAToken) }
     }
 }
 
@@ -144,13 +138,7 @@ fn read(entry: &[u8; ENTRY]) -> Option<((Context, u32), Position)> {
     let partition = Some(u32::from_be_bytes(*partition)).filter(|&it| it <= MAX_PARTITION)?;
     let offset = Some(i64::from_be_bytes(*offset)).filter(|&it| it >= 0)?;
     let context = Context::ALL.into_iter().find(|&it| number(it) == context)?;
-    Some((
-        (context, partition),
-        Position {
-            offset,
-            log: Uuid::from_slice(log).ok()?,
-        },
-    ))
+    Some(((context, partition), Position { offset, log: Uuid::from_slice(log).ok()? }))
 }
 
 /// The number of a context inside a token; never given to another one.
@@ -220,18 +208,7 @@ mod tests {
         let context = changed(1, 99);
         let partition = changed(2, 1);
         let offset = changed(6, 0x80);
-        let bad = [
-            "",
-            "AQ",
-            "!",
-            &good[1..],
-            &good[..good.len() - 1],
-            &twice,
-            &version,
-            &context,
-            &partition,
-            &offset,
-        ];
+        let bad = ["", "AQ", "!", &good[1..], &good[..good.len() - 1], &twice, &version, &context, &partition, &offset];
         for text in bad {
             assert_eq!(text.parse::<Token>(), Err(NotAToken), "{text}");
         }

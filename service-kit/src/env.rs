@@ -54,10 +54,7 @@ pub struct Env {
 
 impl Env {
     /// The process's own environment; the one place that looks at it.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the place made for reading the environment"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is the place made for reading the environment")]
     pub fn from_process() -> Self {
         let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         // A value that is no UTF-8 gets replacement characters, which nothing but free text accepts.
@@ -67,10 +64,7 @@ impl Env {
     /// Given values, for tests.
     pub fn from_map<K: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (K, V)>) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self {
-            values: values.filter(|(_, value)| !value.is_empty()).collect(),
-            ..Self::default()
-        }
+        Self { values: values.filter(|(_, value)| !value.is_empty()).collect(), ..Self::default() }
     }
 
     /// Reads a whole configuration.
@@ -147,26 +141,14 @@ impl Env {
     ) -> Result<Option<T>, Noted> {
         debug_assert!(name.starts_with("BOXOFFICE_"), "{name} must start with BOXOFFICE_");
         let expected = format.expected.clone();
-        self.declared.insert(
-            name,
-            Variable {
-                name,
-                unset,
-                doc,
-                expected,
-            },
-        );
+        self.declared.insert(name, Variable { name, unset, doc, expected });
         let Some(text) = self.values.get(name) else {
             return Ok(None);
         };
         if let Some(value) = (format.parse)(text) {
             return Ok(Some(value));
         }
-        let shown = if format.secret {
-            "its value".to_owned()
-        } else {
-            format!("{text:?}")
-        };
+        let shown = if format.secret { "its value".to_owned() } else { format!("{text:?}") };
         Err(self.note(name, &format!("{shown} is not valid"), &format.expected))
     }
 
@@ -188,11 +170,7 @@ type Parse<T> = Box<dyn Fn(&str) -> Option<T>>;
 impl<T> Format<T> {
     /// A format of one's own; `expected` completes the sentence "expected …".
     pub fn new(expected: impl Into<String>, parse: impl Fn(&str) -> Option<T> + 'static) -> Self {
-        Self {
-            expected: expected.into(),
-            secret: false,
-            parse: Box::new(parse),
-        }
+        Self { expected: expected.into(), secret: false, parse: Box::new(parse) }
     }
 
     /// The same, never shown in an error.
@@ -220,23 +198,15 @@ pub fn secret_text(expected: &'static str) -> Format<String> {
 
 /// Letters, digits, `.`, `_` and `-`, at most 60: fit for topics, schemas and group names.
 pub fn name() -> Format<String> {
-    let fits = |text: &str| {
-        text.len() <= 60
-            && text
-                .bytes()
-                .all(|it| it.is_ascii_alphanumeric() || b"._-".contains(&it))
-    };
-    Format::new("at most 60 letters, digits, \".\", \"_\" or \"-\"", move |text| {
-        fits(text).then(|| text.to_owned())
-    })
+    let fits =
+        |text: &str| text.len() <= 60 && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-".contains(&it));
+    Format::new("at most 60 letters, digits, \".\", \"_\" or \"-\"", move |text| fits(text).then(|| text.to_owned()))
 }
 
 /// A whole number of a range.
 pub fn whole<N: FromStr + PartialOrd + fmt::Display + 'static>(range: RangeInclusive<N>) -> Format<N> {
     let expected = format!("a whole number from {} to {}", range.start(), range.end());
-    Format::new(expected, move |text| {
-        text.parse().ok().filter(|number| range.contains(number))
-    })
+    Format::new(expected, move |text| text.parse().ok().filter(|number| range.contains(number)))
 }
 
 /// Seconds of a range; the variable's name ends with `_S`.
@@ -281,25 +251,19 @@ pub fn hosts() -> Format<String> {
         (!host.is_empty() && !host.contains(['/', ' ']) && port.parse::<u16>().is_ok()).then_some(())
     };
     Format::new("host:port, several separated by commas", move |text| {
-        text.split(',')
-            .all(|it| host(it.trim()).is_some())
-            .then(|| text.to_owned())
+        text.split(',').all(|it| host(it.trim()).is_some()).then(|| text.to_owned())
     })
 }
 
 /// A value of another type's own form, several separated by commas.
 pub fn list<T: FromStr + 'static>(expected: &'static str) -> Format<Vec<T>> {
-    Format::new(expected, |text| {
-        text.split(',').map(|it| it.trim().parse().ok()).collect()
-    })
+    Format::new(expected, |text| text.split(',').map(|it| it.trim().parse().ok()).collect())
 }
 
 /// 32 bytes of 64 hex digits.
 pub fn hex32(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|it| u8::try_from(it).ok()))
-        .collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        text.chars().map(|c| c.to_digit(16).and_then(|it| u8::try_from(it).ok())).collect::<Option<_>>()?;
     let (pairs, []) = digits.as_chunks::<2>() else {
         return None;
     };
@@ -326,11 +290,7 @@ fn row(it: &Variable) -> String {
 
 /// The rows of these variables that a document lacks, for a service's own test of `docs/configuration.md`.
 pub fn undocumented(document: &str, variables: &[Variable]) -> Vec<String> {
-    variables
-        .iter()
-        .map(row)
-        .filter(|row| !document.lines().any(|line| line == row))
-        .collect()
+    variables.iter().map(row).filter(|row| !document.lines().any(|line| line == row)).collect()
 }
 
 #[cfg(test)]
@@ -351,21 +311,12 @@ mod tests {
         let kafka = env.required("BOXOFFICE_KAFKA", hosts(), "Where.");
         let url = env.optional("BOXOFFICE_URL", url(), "Where else.");
         let _ = env.optional("BOXOFFICE_SECRET", secret32(), "Secret.");
-        Ok(Sample {
-            partitions: partitions?,
-            wait: wait?,
-            kafka: kafka?,
-            url: url?,
-        })
+        Ok(Sample { partitions: partitions?, wait: wait?, kafka: kafka?, url: url? })
     }
 
     #[test]
     fn values_and_defaults_are_read() {
-        let env = Env::from_map([
-            ("BOXOFFICE_KAFKA", "a:1, b:2"),
-            ("BOXOFFICE_URL", "http://x/"),
-            ("OTHER", "1"),
-        ]);
+        let env = Env::from_map([("BOXOFFICE_KAFKA", "a:1, b:2"), ("BOXOFFICE_URL", "http://x/"), ("OTHER", "1")]);
         let expected = Sample {
             partitions: 4,
             wait: Duration::from_millis(250),
@@ -417,13 +368,7 @@ mod tests {
     #[test]
     fn hex_has_64_digits() {
         assert_eq!(hex32(&"0F".repeat(32)), Some([15; 32]));
-        for bad in [
-            "",
-            "0f",
-            &"0f".repeat(33),
-            &"0g".repeat(32),
-            &format!("{}0", "0f".repeat(31)),
-        ] {
+        for bad in ["", "0f", &"0f".repeat(33), &"0g".repeat(32), &format!("{}0", "0f".repeat(31))] {
             assert_eq!(hex32(bad), None, "{bad}");
         }
     }

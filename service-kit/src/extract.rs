@@ -34,8 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
             }
         }
         let path = axum::extract::Path::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection| bad_path(&rejection))
+        path.map(|axum::extract::Path(value)| Self(value)).map_err(|rejection| bad_path(&rejection))
     }
 }
 
@@ -105,10 +104,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let OriginalUri(uri) = OriginalUri::from_request_parts(parts, state).await?;
-        Ok(Self {
-            method: parts.method.clone(),
-            path: uri.path().to_owned(),
-        })
+        Ok(Self { method: parts.method.clone(), path: uri.path().to_owned() })
     }
 }
 

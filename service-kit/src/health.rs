@@ -61,9 +61,7 @@ impl Health {
     /// Every check that is not ready, with why.
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let findings = self.findings().into_iter();
-        findings
-            .filter_map(|(name, finding)| finding.err().map(|why| (name, why)))
-            .collect()
+        findings.filter_map(|(name, finding)| finding.err().map(|why| (name, why))).collect()
     }
 
     /// Whether every check is ready.
@@ -84,28 +82,12 @@ impl Health {
     /// The answer of `/readyz`.
     pub(crate) fn readiness(&self) -> Response {
         let findings = self.findings().into_iter();
-        let checks: BTreeMap<_, _> = findings
-            .map(|(name, it)| {
-                (
-                    name,
-                    Finding {
-                        ready: it.is_ok(),
-                        why: it.err(),
-                    },
-                )
-            })
-            .collect();
+        let checks: BTreeMap<_, _> =
+            findings.map(|(name, it)| (name, Finding { ready: it.is_ok(), why: it.err() })).collect();
         if checks.values().all(|finding| finding.ready) {
-            return axum::Json(Report {
-                status: "ready",
-                checks,
-            })
-            .into_response();
+            return axum::Json(Report { status: "ready", checks }).into_response();
         }
-        let report = axum::Json(Report {
-            status: "not-ready",
-            checks,
-        });
+        let report = axum::Json(Report { status: "not-ready", checks });
         (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], report).into_response()
     }
 }
@@ -147,10 +129,7 @@ mod tests {
         let health = Health::default();
         assert!(health.is_ready());
         let check = health.register("log");
-        assert_eq!(
-            health.not_ready(),
-            BTreeMap::from([("log".to_owned(), "starting".to_owned())])
-        );
+        assert_eq!(health.not_ready(), BTreeMap::from([("log".to_owned(), "starting".to_owned())]));
         check.ready();
         assert!(health.is_ready());
         check.not_ready("lost");
@@ -164,9 +143,6 @@ mod tests {
         assert_eq!(health.readiness().status(), 200);
         stop.cancel();
         let answer = health.readiness();
-        assert_eq!(
-            (answer.status().as_u16(), &answer.headers()[RETRY_AFTER]),
-            (503, &"1".parse().unwrap())
-        );
+        assert_eq!((answer.status().as_u16(), &answer.headers()[RETRY_AFTER]), (503, &"1".parse().unwrap()));
     }
 }

@@ -34,13 +34,7 @@ pub fn router(operations: Operations, limits: &Http, api: Router, openapi: OpenA
     let api = api
         .layer(middleware::from_fn_with_state(limits.request_timeout, deadline))
         .layer(middleware::from_fn_with_state(slots, admit));
-    let secret = [
-        AUTHORIZATION,
-        COOKIE,
-        header("checkout-token"),
-        header("queue-ticket"),
-        header(idempotency::HEADER),
-    ];
+    let secret = [AUTHORIZATION, COOKIE, header("checkout-token"), header("queue-ticket"), header(idempotency::HEADER)];
     operations::router(operations, openapi)
         .merge(api)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -62,10 +56,7 @@ fn panicked() -> Response {
 
 /// Refuses a body that says itself that it is too large, before any of it is read.
 async fn bounded(request: Request, next: Next) -> Response {
-    let length = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     match length {
         Some(length) if length > MAX_BODY => Problem::new(Kind::TooLarge).into_response(),
         _ => next.run(request).await,
@@ -87,11 +78,7 @@ async fn admit(State(slots): State<Arc<Semaphore>>, request: Request, next: Next
 async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let limit = limit + Wait::of(request.headers()).0;
     // A write that is given up may still take effect.
-    let kind = if request.method().is_safe() {
-        Kind::TimedOut
-    } else {
-        Kind::InDoubt
-    };
+    let kind = if request.method().is_safe() { Kind::TimedOut } else { Kind::InDoubt };
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(kind).into_response(),
@@ -112,9 +99,7 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.to_header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -138,9 +123,7 @@ fn as_problem(mut response: Response, path: &str) -> Response {
 
 /// Whether an answer has no body that somebody shaped.
 fn is_bare(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
+    headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
 
 /// What is told about a request when it ends; 499 if the client went away before.
@@ -161,13 +144,7 @@ impl Record {
         if let Trace(Some(context)) = trace {
             span.record("trace.id", format!("{:032x}", context.trace));
         }
-        Self {
-            span,
-            started: clock::monotonic(),
-            method,
-            route,
-            status: 499,
-        }
+        Self { span, started: clock::monotonic(), method, route, status: 499 }
     }
 }
 

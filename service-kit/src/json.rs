@@ -48,11 +48,7 @@ impl<T: DeserializeOwned + Validate> Json<T> {
     /// # Errors
     /// The problems named at [`Json`], but for the content type.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let Strict(raw) = if body.is_empty() {
-            Strict(Value::Object(Default::default()))
-        } else {
-            text(body)?
-        };
+        let Strict(raw) = if body.is_empty() { Strict(Value::Object(Default::default())) } else { text(body)? };
         let canonical = canonical::to_string(&raw);
         let value: T = serde_path_to_error::deserialize(raw).map_err(|error| misshapen(&error))?;
         let mut errors = Errors::default();
@@ -102,9 +98,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         return false;
     };
     let mut parts = text.split(';').map(str::trim);
-    let json = parts
-        .next()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let utf8 = |parameter: &str| match parameter.split_once('=') {
         Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
             value.trim_matches('"').eq_ignore_ascii_case("utf-8")
@@ -137,11 +131,7 @@ fn named_after<'a>(detail: &'a str, prefix: &str) -> Option<&'a str> {
 /// The pointer of a member, whether or not the path ends with it already.
 fn child(pointer: &str, name: &str) -> String {
     let step = format!("/{}", escape(name));
-    if pointer.ends_with(&step) {
-        pointer.to_owned()
-    } else {
-        format!("{pointer}{step}")
-    }
+    if pointer.ends_with(&step) { pointer.to_owned() } else { format!("{pointer}{step}") }
 }
 
 fn pointer(path: &Path) -> String {
@@ -192,9 +182,7 @@ impl<T: From<Uuid>> Visitor<'_> for IdVisitor<T> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        lower_case_uuid(text)
-            .map(T::from)
-            .ok_or_else(|| E::custom("must be a UUID in lower case"))
+        lower_case_uuid(text).map(T::from).ok_or_else(|| E::custom("must be a UUID in lower case"))
     }
 }
 
@@ -211,9 +199,7 @@ pub fn lower_case_uuid(text: &str) -> Option<Uuid> {
 pub fn optional_id<'de, D: Deserializer<'de>, T: From<Uuid>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let text: Option<String> = serde::Deserialize::deserialize(deserializer)?;
     let parse = |text: String| {
-        lower_case_uuid(&text)
-            .map(T::from)
-            .ok_or_else(|| D::Error::custom("must be a UUID in lower case"))
+        lower_case_uuid(&text).map(T::from).ok_or_else(|| D::Error::custom("must be a UUID in lower case"))
     };
     text.map(parse).transpose()
 }
@@ -256,11 +242,7 @@ mod tests {
 
     fn refused(body: &str) -> String {
         let problem = Json::<Order>::parse(body.as_bytes()).unwrap_err();
-        let errors: Vec<_> = problem
-            .errors()
-            .iter()
-            .map(|it| format!(" [{}] {}", it.pointer, it.detail))
-            .collect();
+        let errors: Vec<_> = problem.errors().iter().map(|it| format!(" [{}] {}", it.pointer, it.detail)).collect();
         format!("{problem}{}", errors.concat())
     }
 
@@ -327,17 +309,10 @@ mod tests {
 
     #[test]
     fn a_place_with_the_name_of_the_field_around_it_is_named_whole() {
-        let place = |body: &str| {
-            Json::<Nested>::parse(body.as_bytes()).unwrap_err().errors()[0]
-                .pointer
-                .clone()
-        };
+        let place = |body: &str| Json::<Nested>::parse(body.as_bytes()).unwrap_err().errors()[0].pointer.clone();
         assert_eq!(place(r#"{"needed":1,"inner":{"inner":{}}}"#), "/inner/inner/needed");
         assert_eq!(place(r#"{"needed":1,"inner":{"needed":1,"x":{"x":1}}}"#), "/inner/x");
-        assert_eq!(
-            place(r#"{"needed":1,"inner":{"needed":1,"inner":{"needed":"1"}}}"#),
-            "/inner/inner/needed"
-        );
+        assert_eq!(place(r#"{"needed":1,"inner":{"needed":1,"inner":{"needed":"1"}}}"#), "/inner/inner/needed");
         let colour = Json::<Colour>::parse(br#"{"colour":{"quantity":1,"colour":1}}"#).unwrap_err();
         assert_eq!(colour.errors()[0].pointer, "/colour/colour");
         let missing = Json::<Around>::parse(br#"{"quantity":{}}"#).unwrap_err();
@@ -355,10 +330,7 @@ mod tests {
         let keys = Keys::new(&Secret32::new([1; 32]));
         let of = |body: &str| Json::<Order>::parse(body.as_bytes()).unwrap().fingerprint(&keys);
         let one = of(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":2}}]}}"#));
-        assert_eq!(
-            one,
-            of(&format!(r#"{{ "lines": [ {{ "quantity": 2 }} ], "show": "{SHOW}" }}"#))
-        );
+        assert_eq!(one, of(&format!(r#"{{ "lines": [ {{ "quantity": 2 }} ], "show": "{SHOW}" }}"#)));
         assert_ne!(one, of(&format!(r#"{{"show":"{SHOW}","lines":[{{"quantity":3}}]}}"#)));
         let empty = |body: &[u8]| Json::<Empty>::parse(body).unwrap().fingerprint(&keys);
         assert_eq!(empty(b""), empty(b"{ }"));

@@ -34,14 +34,8 @@ pub struct Operations {
 pub(crate) fn router(operations: Operations, openapi: OpenApi) -> Router {
     let docs: Router = SwaggerUi::new("/docs").url("/openapi.json", describe(openapi)).into();
     Router::new()
-        .route(
-            "/livez",
-            get(|| async { axum::Json(serde_json::json!({"status": "live"})) }),
-        )
-        .route(
-            "/readyz",
-            get(|State(it): State<Operations>| async move { it.health.readiness() }),
-        )
+        .route("/livez", get(|| async { axum::Json(serde_json::json!({"status": "live"})) }))
+        .route("/readyz", get(|State(it): State<Operations>| async move { it.health.readiness() }))
         .route("/metrics", get(metrics))
         .route("/problems", get(problems::list))
         .route("/problems/{name}", get(problems::explain))
@@ -51,11 +45,7 @@ pub(crate) fn router(operations: Operations, openapi: OpenApi) -> Router {
 }
 
 async fn metrics(State(operations): State<Operations>) -> Response {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        operations.metrics.render(),
-    )
-        .into_response()
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], operations.metrics.render()).into_response()
 }
 
 async fn jwks(State(operations): State<Operations>) -> Response {
@@ -68,34 +58,19 @@ async fn jwks(State(operations): State<Operations>) -> Response {
 /// Completes a document: the bearer scheme, the shape of problems, and that any operation may answer one.
 fn describe(mut openapi: OpenApi) -> OpenApi {
     let components = openapi.components.get_or_insert_with(Components::new);
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("JWT")
-        .build();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.schemas.insert("Problem".to_owned(), Problem::schema());
-    components
-        .schemas
-        .insert("FieldError".to_owned(), problem::FieldError::schema());
+    components.schemas.insert("FieldError".to_owned(), problem::FieldError::schema());
     for item in openapi.paths.paths.values_mut() {
         for operation in operations_of(item) {
             let answers = &mut operation.responses.responses;
-            answers
-                .entry("default".to_owned())
-                .or_insert_with(|| RefOr::T(problem::openapi_response()));
+            answers.entry("default".to_owned()).or_insert_with(|| RefOr::T(problem::openapi_response()));
         }
     }
     openapi
 }
 
 fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-        &mut item.patch,
-    ]
-    .into_iter()
-    .flatten()
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }

@@ -54,9 +54,7 @@ mod tests {
     use super::*;
 
     fn wait(lines: &[&str]) -> u64 {
-        let headers = lines
-            .iter()
-            .map(|line| (http::HeaderName::from_static("prefer"), line.parse().unwrap()));
+        let headers = lines.iter().map(|line| (http::HeaderName::from_static("prefer"), line.parse().unwrap()));
         let mut map = HeaderMap::new();
         map.extend(Vec::from_iter(headers));
         Wait::of(&map).0.as_secs()

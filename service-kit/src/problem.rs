@@ -103,10 +103,7 @@ impl Problem {
     /// With one more wrong place; `pointer` is an RFC 6901 JSON pointer.
     #[must_use]
     pub fn error(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.0.errors.push(FieldError {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        });
+        self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
@@ -181,10 +178,7 @@ impl Problem {
 
     /// Seconds to wait before trying again: as told, or the kind's own for 429 and 503.
     pub fn wait_s(&self) -> Option<u32> {
-        let needed = matches!(
-            self.status(),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        );
+        let needed = matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         self.0.retry_after_s.or_else(|| needed.then_some(1))
     }
 }

@@ -189,19 +189,13 @@ pub(crate) async fn list(headers: HeaderMap) -> Response {
         let rows: String = items.iter().map(row).collect();
         return page("Problems", &format!("<ul>{rows}</ul>"));
     }
-    axum::Json(Explanations {
-        items,
-        next_cursor: None,
-    })
-    .into_response()
+    axum::Json(Explanations { items, next_cursor: None }).into_response()
 }
 
 /// `GET /problems/{name}`: one kind.
 pub(crate) async fn explain(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(kind) = Kind::named(&name) else {
-        return Problem::new(Kind::NotFound)
-            .detail("There is no such kind of problem.")
-            .into_response();
+        return Problem::new(Kind::NotFound).detail("There is no such kind of problem.").into_response();
     };
     let it = kind.explanation();
     if wants_html(&headers) {
@@ -215,10 +209,7 @@ pub(crate) async fn explain(Path(name): Path<String>, headers: HeaderMap) -> Res
 }
 
 fn row(it: &Explanation) -> String {
-    format!(
-        "<li><a href=\"{}\">{}</a> ({}): {}</li>",
-        it.kind, it.name, it.status, it.title
-    )
+    format!("<li><a href=\"{}\">{}</a> ({}): {}</li>", it.kind, it.name, it.status, it.title)
 }
 
 fn page(title: &str, body: &str) -> Response {
@@ -226,18 +217,13 @@ fn page(title: &str, body: &str) -> Response {
     let head = format!(
         "<meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>"
     );
-    Html(format!(
-        "<!doctype html><html lang=\"en\"><head>{head}</head><body><h1>{title}</h1>{body}</body></html>"
-    ))
-    .into_response()
+    Html(format!("<!doctype html><html lang=\"en\"><head>{head}</head><body><h1>{title}</h1>{body}</body></html>"))
+        .into_response()
 }
 
 /// Whether the client is a browser: it names HTML, and names it before JSON.
 fn wants_html(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let at = |kind| accept.find(kind);
     match (at("text/html"), at("json")) {
         (Some(html), Some(json)) => html < json,

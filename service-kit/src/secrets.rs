@@ -23,11 +23,7 @@ pub fn master_key(env: &mut Env) -> Result<Secret32, Noted> {
 /// # Errors
 /// Noted in `env`.
 pub fn ticket_key(env: &mut Env) -> Result<Secret32, Noted> {
-    env.required(
-        "BOXOFFICE_TICKET_KEY",
-        env::secret32(),
-        "Ed25519 seed that ticket codes are signed by.",
-    )
+    env.required("BOXOFFICE_TICKET_KEY", env::secret32(), "Ed25519 seed that ticket codes are signed by.")
 }
 
 /// What things are signed, verified and recognised by.
@@ -84,21 +80,9 @@ impl Secrets {
         );
         let (secret, seed, public) = (secret?, seed?, public?);
         let accounts = accounts(env, seed.as_ref(), public.unwrap_or_default())?;
-        let rules = Rules {
-            issuer: issuer?,
-            audience: audience?,
-        };
-        let settings = Settings {
-            accounts,
-            rules,
-            access: access?.unwrap_or(secret),
-            access_previous: previous?,
-        };
-        Ok(Self {
-            secret,
-            settings,
-            token_seed: seed,
-        })
+        let rules = Rules { issuer: issuer?, audience: audience? };
+        let settings = Settings { accounts, rules, access: access?.unwrap_or(secret), access_previous: previous? };
+        Ok(Self { secret, settings, token_seed: seed })
     }
 
     /// The lasting keys.

@@ -43,12 +43,7 @@ pub async fn serve(
     tracing::info!(%address, "listening");
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(limits.max_connections));
-    let server = Server {
-        router,
-        builder: builder(limits),
-        shutdown: shutdown.clone(),
-        cut: CancellationToken::new(),
-    };
+    let server = Server { router, builder: builder(limits), shutdown: shutdown.clone(), cut: CancellationToken::new() };
     while let Some((stream, peer, slot)) = next(&listener, &slots, &shutdown).await {
         connections.spawn(server.clone().run(stream, peer, slot));
     }
@@ -64,13 +59,8 @@ pub async fn serve(
 
 fn builder(limits: &Http) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout);
-    builder
-        .max_header_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(8 * MAX_HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS).max_buf_size(8 * MAX_HEAD);
     builder
 }
 
@@ -81,11 +71,7 @@ async fn next(
     shutdown: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let accept = async {
-        let slot = slots
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("nobody closes the semaphore");
+        let slot = slots.clone().acquire_owned().await.expect("nobody closes the semaphore");
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => return (stream, peer, slot),
@@ -124,10 +110,8 @@ impl Server {
             request.extensions_mut().insert(ConnectInfo(peer));
             request
         });
-        let mut connection = pin!(
-            self.builder
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        );
+        let mut connection =
+            pin!(self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = self.shutdown.cancelled() => None,

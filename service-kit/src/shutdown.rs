@@ -132,9 +132,7 @@ mod tests {
                 assert!(!panics, "as wanted");
                 Err::<(), _>("broken")
             });
-            tokio::time::timeout(Duration::from_secs(5), shutdown.begun())
-                .await
-                .unwrap();
+            tokio::time::timeout(Duration::from_secs(5), shutdown.begun()).await.unwrap();
         }
     }
 }

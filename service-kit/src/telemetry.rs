@@ -11,9 +11,8 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 use crate::config::{Log, LogFormat};
 
 /// Upper bounds of every histogram of seconds: from an append's 0.1 ms to a long wait.
-const SECONDS: [f64; 16] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
-];
+const SECONDS: [f64; 16] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 /// The metrics of this process, ready to be scraped; cheap to clone.
 #[derive(Clone)]
@@ -28,22 +27,17 @@ impl Metrics {
         let handle = builder()?.install_recorder()?;
         let upkeep = handle.clone();
         // Without a scrape nothing would drain the histograms' buffers.
-        std::thread::Builder::new()
-            .name("metrics-upkeep".to_owned())
-            .spawn(move || {
-                loop {
-                    std::thread::sleep(Duration::from_secs(5));
-                    upkeep.run_upkeep();
-                }
-            })?;
+        std::thread::Builder::new().name("metrics-upkeep".to_owned()).spawn(move || {
+            loop {
+                std::thread::sleep(Duration::from_secs(5));
+                upkeep.run_upkeep();
+            }
+        })?;
         let labels = [
             ("service", service.to_owned()),
             ("instance_name", instance.to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            (
-                "commit",
-                option_env!("BOXOFFICE_COMMIT").unwrap_or("unknown").to_owned(),
-            ),
+            ("commit", option_env!("BOXOFFICE_COMMIT").unwrap_or("unknown").to_owned()),
         ];
         metrics::describe_gauge!("boxoffice_build_info", "Always 1; the labels say what runs.");
         metrics::gauge!("boxoffice_build_info", &labels).set(1.0);
@@ -96,18 +90,10 @@ where
         LogFormat::Text => true,
     };
     let layer = if text {
-        fmt::layer()
-            .with_writer(writer)
-            .with_ansi(io::stdout().is_terminal())
-            .boxed()
+        fmt::layer().with_writer(writer).with_ansi(io::stdout().is_terminal()).boxed()
     } else {
         let writer = Labelled::new(writer, service, instance);
-        fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .with_writer(writer)
-            .boxed()
+        fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer).boxed()
     };
     tracing_subscriber::registry().with(layer.with_filter(filter))
 }
@@ -131,10 +117,7 @@ struct Labelled<W> {
 impl<W> Labelled<W> {
     fn new(writer: W, service: &str, instance: &str) -> Self {
         let labels = serde_json::json!({"service": service, "instance": instance}).to_string();
-        Self {
-            writer,
-            head: format!("{},", labels.trim_end_matches('}')).into_bytes(),
-        }
+        Self { writer, head: format!("{},", labels.trim_end_matches('}')).into_bytes() }
     }
 }
 
@@ -142,10 +125,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Labelled<W> {
     type Writer = LabelledLine<'a, W::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        LabelledLine {
-            writer: self.writer.make_writer(),
-            head: &self.head,
-        }
+        LabelledLine { writer: self.writer.make_writer(), head: &self.head }
     }
 }
 
@@ -187,17 +167,11 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn lines(&self) -> Vec<Value> {
-            self.text()
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect()
+            self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         }
 
         pub(crate) fn subscriber(&self, filter: &str) -> impl tracing::Subscriber + use<> {
-            let log = Log {
-                filter: filter.to_owned(),
-                format: LogFormat::Json,
-            };
+            let log = Log { filter: filter.to_owned(), format: LogFormat::Json };
             let captured = self.clone();
             subscriber("test-api", "i-1", &log, move || captured.clone())
         }
@@ -225,18 +199,9 @@ pub(crate) mod tests {
         let lines = captured.lines();
         assert_eq!(lines.len(), 1);
         let line = &lines[0];
-        assert_eq!(
-            (&line["service"], &line["instance"]),
-            (&"test-api".into(), &"i-1".into())
-        );
-        assert_eq!(
-            (&line["message"], &line["order.id"]),
-            (&"reserved \"two\"".into(), &"o-1".into())
-        );
-        assert_eq!(
-            (&line["level"], &line["span"]["request.id"]),
-            (&"INFO".into(), &"r-1".into())
-        );
+        assert_eq!((&line["service"], &line["instance"]), (&"test-api".into(), &"i-1".into()));
+        assert_eq!((&line["message"], &line["order.id"]), (&"reserved \"two\"".into(), &"o-1".into()));
+        assert_eq!((&line["level"], &line["span"]["request.id"]), (&"INFO".into(), &"r-1".into()));
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
     }
 

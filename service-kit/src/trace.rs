@@ -23,11 +23,7 @@ impl RequestId {
         let sane = |id: &&str| {
             (1..=128).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_alphanumeric() || b"._:-".contains(&it))
         };
-        Self(
-            theirs
-                .filter(sane)
-                .map_or_else(|| random::id().to_string(), ToOwned::to_owned),
-        )
+        Self(theirs.filter(sane).map_or_else(|| random::id().to_string(), ToOwned::to_owned))
     }
 
     /// Its text.
@@ -51,11 +47,7 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .unwrap_or_else(|| Self::of(&parts.headers)))
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of(&parts.headers)))
     }
 }
 
@@ -79,20 +71,13 @@ impl TraceContext {
         let span = u64::try_from(hex(parts.next()?, 16)?).ok()?;
         let flags = hex(parts.next()?, 2)?;
         let whole = version > 0 || parts.next().is_none();
-        (whole && version != 0xff && trace != 0 && span != 0).then_some(Self {
-            trace,
-            span,
-            sampled: flags & 1 == 1,
-        })
+        (whole && version != 0xff && trace != 0 && span != 0).then_some(Self { trace, span, sampled: flags & 1 == 1 })
     }
 
     /// The same trace with a span of our own.
     #[must_use]
     pub fn child(self) -> Self {
-        Self {
-            span: u64::from_be_bytes(random::bytes()).max(1),
-            ..self
-        }
+        Self { span: u64::from_be_bytes(random::bytes()).max(1), ..self }
     }
 
     fn of(headers: &HeaderMap) -> Option<Self> {
@@ -107,24 +92,14 @@ impl TraceContext {
 /// As a `traceparent` header.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{:032x}-{:016x}-{:02x}",
-            self.trace,
-            self.span,
-            u8::from(self.sampled)
-        )
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.sampled))
     }
 }
 
 /// So many lower-case hex digits.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let lower = text.len() == digits && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-    if lower {
-        u128::from_str_radix(text, 16).ok()
-    } else {
-        None
-    }
+    if lower { u128::from_str_radix(text, 16).ok() } else { None }
 }
 
 /// The request's trace with a span of ours, if it came with one.
@@ -141,11 +116,7 @@ impl<S: Sync> FromRequestParts<S> for Trace {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts
-            .extensions
-            .get::<Self>()
-            .copied()
-            .unwrap_or_else(|| Self::of(&parts.headers)))
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or_else(|| Self::of(&parts.headers)))
     }
 }
 
@@ -171,15 +142,7 @@ mod tests {
         assert!(TraceContext::parse(&format!("{}-more", PARENT.replacen("00", "cc", 1))).is_some());
         let zeros = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
         let upper = PARENT.to_uppercase();
-        let bad = [
-            "",
-            "00",
-            zeros,
-            &upper,
-            &PARENT[..54],
-            &format!("{PARENT}-x"),
-            &PARENT.replacen("00", "ff", 1),
-        ];
+        let bad = ["", "00", zeros, &upper, &PARENT[..54], &format!("{PARENT}-x"), &PARENT.replacen("00", "ff", 1)];
         for text in bad {
             assert_eq!(TraceContext::parse(text), None, "{text}");
         }

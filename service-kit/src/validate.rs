@@ -22,18 +22,12 @@ impl Errors {
     /// `name` (a field or an index, at the present place) breaks a rule.
     pub fn reject(&mut self, name: impl Display, detail: impl Into<String>) {
         let pointer = format!("{}/{}", self.at, escape(&name.to_string()));
-        self.list.push(FieldError {
-            pointer,
-            detail: detail.into(),
-        });
+        self.list.push(FieldError { pointer, detail: detail.into() });
     }
 
     /// The present place as a whole breaks a rule.
     pub fn reject_whole(&mut self, detail: impl Into<String>) {
-        self.list.push(FieldError {
-            pointer: self.at.clone(),
-            detail: detail.into(),
-        });
+        self.list.push(FieldError { pointer: self.at.clone(), detail: detail.into() });
     }
 
     /// Walks into a field or an index.
@@ -91,11 +85,7 @@ impl Errors {
     /// # Errors
     /// The problem that names each place.
     pub fn into_result(self) -> Result<(), Problem> {
-        if self.list.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::validation(self.list))
-        }
+        if self.list.is_empty() { Ok(()) } else { Err(Problem::validation(self.list)) }
     }
 }
 
@@ -105,9 +95,7 @@ pub fn is_web_url(text: &str) -> bool {
         return false;
     };
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let host = uri
-        .authority()
-        .is_some_and(|it| !it.host().is_empty() && !it.as_str().contains('@'));
+    let host = uri.authority().is_some_and(|it| !it.host().is_empty() && !it.as_str().contains('@'));
     web && host && text.len() <= 2048
 }
 
@@ -156,14 +144,7 @@ mod tests {
     #[test]
     fn a_url_leads_to_the_web() {
         assert!(is_web_url("https://shop.example/return?x=1"));
-        for bad in [
-            "javascript:alert(1)",
-            "/return",
-            "ftp://a.example/",
-            "https://u:p@a.example/",
-            "http://",
-            "a b",
-        ] {
+        for bad in ["javascript:alert(1)", "/return", "ftp://a.example/", "https://u:p@a.example/", "http://", "a b"] {
             assert!(!is_web_url(bad), "{bad}");
         }
     }

@@ -24,10 +24,7 @@ pub struct Money {
 impl Money {
     /// So much of this currency.
     pub fn of(amount: i64, currency: Currency) -> Self {
-        Self {
-            amount,
-            currency: currency.to_string(),
-        }
+        Self { amount, currency: currency.to_string() }
     }
 }
 

@@ -90,7 +90,8 @@ impl Answer {
 impl Client {
     /// A client of the service at this address, without a token.
     pub fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).redirect(reqwest::redirect::Policy::none());
+        let http =
+            reqwest::Client::builder().timeout(Duration::from_secs(40)).redirect(reqwest::redirect::Policy::none());
         Self { http: http.build().expect("a client can be built"), base: base.to_owned(), token: None, since: None }
     }
 
@@ -134,10 +135,18 @@ impl Client {
     /// # Panics
     /// If nothing comes back.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the service answers");
+        self.try_send(request).await.expect("the service answers")
+    }
+
+    /// Sends a request to somebody who may be gone.
+    ///
+    /// # Errors
+    /// Nothing, or not everything, comes back.
+    pub async fn try_send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+        let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.expect("the answer is whole");
-        Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+        let body = response.bytes().await?;
+        Ok(Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
     }
 
     /// GET.

@@ -46,8 +46,11 @@ pub struct News {
 }
 
 impl Journal {
-    pub(crate) fn new(log: Arc<KafkaLog>, codec: Codec, partitions: u32) -> Self {
-        let all = Context::ALL.into_iter().flat_map(|context| (0..partitions).map(move |number| Partition { context, number }));
+    /// Reads so many partitions of every topic.
+    pub fn new(log: Arc<KafkaLog>, codec: Codec, partitions: u32) -> Self {
+        let all = Context::ALL
+            .into_iter()
+            .flat_map(|context| (0..partitions).map(move |number| Partition { context, number }));
         let readers = all.map(|partition| (partition, Reader::at(Default::default()))).collect();
         Self { log, codec, readers, void: 0 }
     }

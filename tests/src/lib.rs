@@ -1,8 +1,10 @@
 //! A whole Boxoffice in one process for tests: real Kafka, registry, Postgres and HTTP; the payment provider is played.
 
 pub mod client;
+pub mod installation;
 pub mod journal;
 pub mod purchase;
+pub mod shop;
 pub mod sums;
 pub mod world;
 
@@ -11,6 +13,8 @@ use std::sync::LazyLock;
 use tokio::runtime::{Builder, Runtime};
 
 pub use client::{Answer, Client};
+pub use installation::Installation;
+pub use shop::Shop;
 pub use world::World;
 
 /// One for all tests, so that worlds and connections can be shared by them.

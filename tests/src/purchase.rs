@@ -7,7 +7,7 @@ use service_kit::random;
 use uuid::Uuid;
 
 use crate::client::{Answer, Client};
-use crate::world::World;
+use crate::shop::Shop;
 
 /// A show on sale.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,7 @@ pub async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<
     panic!("{what}: not within a minute");
 }
 
-impl World {
+impl Shop {
     /// Puts a show on sale, with one class; comes back once it can be bought.
     ///
     /// # Panics
@@ -214,7 +214,7 @@ impl OnSale {
     ///
     /// # Panics
     /// If it is refused.
-    pub async fn buy(&self, world: &World, quantity: i32) -> (Uuid, Client, Answer) {
+    pub async fn buy(&self, world: &Shop, quantity: i32) -> (Uuid, Client, Answer) {
         let order = id();
         let answer = world.client.put_with(&format!("/v1/orders/{order}"), &key(), &self.order(quantity)).await.is(201);
         let holder = world.client.with(&answer.text("access_token")).since(&answer);
@@ -225,7 +225,7 @@ impl OnSale {
     ///
     /// # Panics
     /// If it is refused.
-    pub async fn buy_to_page(&self, world: &World, quantity: i32) -> (Uuid, Client, String) {
+    pub async fn buy_to_page(&self, world: &Shop, quantity: i32) -> (Uuid, Client, String) {
         let (order, holder, _) = self.buy(world, quantity).await;
         let link = world.payment_page(order, &holder).await;
         (order, holder, link)
@@ -235,7 +235,7 @@ impl OnSale {
     ///
     /// # Panics
     /// If it does not answer.
-    pub async fn availability(&self, world: &World) -> (i64, i64, i64) {
+    pub async fn availability(&self, world: &Shop) -> (i64, i64, i64) {
         let answer = world.client.get(&format!("/v1/shows/{}/availability", self.show)).await.is(200);
         let number = |field: &str| answer.body["classes"][0][field].as_i64().expect("a number");
         (number("reserved"), number("sold"), number("available"))

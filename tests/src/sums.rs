@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::journal::{Journal, News};
-use crate::world::World;
+use crate::shop::Shop;
 
 /// Sums over all events.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Sums {
     }
 }
 
-impl World {
+impl Shop {
     /// Checks that the read models say what the log says, once they have caught up.
     ///
     /// # Panics
@@ -212,7 +212,11 @@ async fn differences(admin: &Client, sums: &Sums) -> Vec<String> {
         };
         for class in classes {
             let id: TicketClassId = class["id"].as_str().and_then(|id| id.parse().ok()).expect("a class has an id");
-            let seen = Stock { capacity: number(class, "capacity"), held: number(class, "reserved"), sold: number(class, "sold") };
+            let seen = Stock {
+                capacity: number(class, "capacity"),
+                held: number(class, "reserved"),
+                sold: number(class, "sold"),
+            };
             let logged = sums.stock.get(&(*show, id)).copied().unwrap_or_default();
             if seen != logged || number(class, "available") != logged.capacity - logged.held - logged.sold {
                 wrong.push(format!("class {id}: {class} instead of {logged:?}"));

@@ -1,6 +1,7 @@
 //! The world of one test: its own namespace on the shared stack, every service in this process, a provider sandbox.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use event_log::topics::{self, Layout};
 use local_stack::{Endpoints, StackConfig, find_root};
 use schemas::{Codec, Ids, Registry};
 use service_kit::auth::{NewToken, mint_bearer};
-use service_kit::config::Env;
+use service_kit::config::{Env, Secrets};
 use service_kit::health::Health;
 use service_kit::operations::Operations;
 use service_kit::telemetry::Metrics;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 use crate::journal::Journal;
+use crate::shop::Shop;
 
 /// How long a world may take to be ready.
 const READY: Duration = Duration::from_secs(60);
@@ -37,14 +39,11 @@ pub struct World {
     pub endpoints: Endpoints,
     /// What tells this world's topics and tables from others'.
     pub namespace: String,
-    /// An anonymous client.
-    pub client: Client,
-    /// A client of the sandbox's control API.
-    pub sandbox: Client,
     /// How far each service is.
     pub health: Health,
+    shop: Shop,
     environment: BTreeMap<String, String>,
-    secrets: service_kit::config::Secrets,
+    secrets: Secrets,
     ids: Ids,
     log: Arc<KafkaLog>,
     provider: Option<provider_sandbox::Running>,
@@ -109,10 +108,15 @@ impl World {
         let kafka = KafkaSettings::new(&endpoints.kafka, &namespace, "test");
         topics::init(&kafka, &endpoints.registry, Layout::local(4)).await?;
         let ids = topics::check(&kafka, &endpoints.registry, 4).await?;
-        let secrets = Env::from_map(environment.clone()).read(service_kit::config::Secrets::read)?;
+        let secrets = Env::from_map(environment.clone()).read(Secrets::read)?;
+        let token = |name: &str, role| minted(&secrets, name, &[role], 3600);
         let mut world = Self {
-            client: Client::new(&base),
-            sandbox: Client::new(&provider.base_url()),
+            shop: Shop::new(
+                &base,
+                &provider.base_url(),
+                &token("organizer-1", Role::Organizer),
+                &token("admin-1", Role::Admin),
+            ),
             health: Health::default(),
             log: Arc::new(KafkaLog::connect(kafka)?),
             provider: Some(provider),
@@ -233,20 +237,7 @@ impl World {
     /// # Panics
     /// If it cannot be made.
     pub fn token(&self, name: &str, roles: &[Role], expires_s: i64) -> String {
-        let rules = self.secrets.rules();
-        let roles = roles.iter().copied().collect();
-        let token = NewToken { subject: name, roles, expires: clock::now().plus_s(expires_s), rules };
-        mint_bearer(&self.secrets.signing_key().expect("the tests mint tokens"), &token)
-    }
-
-    /// An organizer.
-    pub fn organizer(&self) -> Client {
-        self.as_account("organizer-1", &[Role::Organizer])
-    }
-
-    /// An admin.
-    pub fn admin(&self) -> Client {
-        self.as_account("admin-1", &[Role::Admin])
+        minted(&self.secrets, name, roles, expires_s)
     }
 
     /// A buyer with an account.
@@ -265,6 +256,20 @@ impl World {
             provider.stop().await;
         }
     }
+}
+
+impl Deref for World {
+    type Target = Shop;
+
+    fn deref(&self) -> &Shop {
+        &self.shop
+    }
+}
+
+fn minted(secrets: &Secrets, name: &str, roles: &[Role], expires_s: i64) -> String {
+    let roles = roles.iter().copied().collect();
+    let token = NewToken { subject: name, roles, expires: clock::now().plus_s(expires_s), rules: secrets.rules() };
+    mint_bearer(&secrets.signing_key().expect("the tests mint tokens"), &token)
 }
 
 fn environment(

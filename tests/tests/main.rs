@@ -1,10 +1,11 @@
 //! Whole-system tests: HTTP in, HTTP out, on real servers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod crash;
 mod log;
 mod orders;
 mod payments;
 mod reading;
 mod refusals;
-mod tickets;
 mod review;
+mod tickets;

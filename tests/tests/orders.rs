@@ -41,7 +41,10 @@ fn the_same_order_20_times_at_once() {
         let holder = world.client.with(&answers[0].text("access_token")).since(&answers[0]);
         world.payment_page(order, &holder).await;
         let again = world.client.put_with(&path, &key, &body).await.is(201);
-        assert!(replayed(&again) && lasting(&again) == first && again.body["status"] == "awaiting_payment", "{again:#?}");
+        assert!(
+            replayed(&again) && lasting(&again) == first && again.body["status"] == "awaiting_payment",
+            "{again:#?}"
+        );
         let reserved = world.journal().news().await.of(sale.show);
         assert_eq!(reserved.iter().filter(|name| **name == "TicketsReserved").count(), 1, "{reserved:?}");
     });
@@ -101,7 +104,8 @@ fn the_same_payment_again() {
         assert_eq!(answers.iter().filter(|answer| !replayed(answer)).count(), 1);
         let other = json!({"provider": "payos", "return_url": "https://shop.test/elsewhere"});
         holder.post_with(&path, &key, &other).await.is_problem(422, "idempotency-key-reused");
-        let seen = world.order_when(order, &holder, "two pages", |order| link_of(&order["payments"][1]).is_some()).await;
+        let seen =
+            world.order_when(order, &holder, "two pages", |order| link_of(&order["payments"][1]).is_some()).await;
         assert_eq!(seen["payments"].as_array().unwrap().len(), 2);
     });
 }
@@ -117,7 +121,8 @@ fn fifty_for_the_last_ten() {
                 world.client.put_with(&path, &key(), &body).await
             }))
             .await;
-            let (sold, refused): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(|answer| answer.status == 201);
+            let (sold, refused): (Vec<Answer>, Vec<Answer>) =
+                answers.into_iter().partition(|answer| answer.status == 201);
             assert_eq!((sold.len(), refused.len()), (10, 40));
             for answer in refused {
                 let answer = answer.is_problem(409, "sold-out");
@@ -215,7 +220,10 @@ fn an_id_that_two_shows_know() {
         })
         .await;
         let unharmed = first.get(&path).await.is(200);
-        assert_eq!((unharmed.text("status"), &unharmed.body["show"]), ("awaiting_payment".to_owned(), &json!(one.show)));
+        assert_eq!(
+            (unharmed.text("status"), &unharmed.body["show"]),
+            ("awaiting_payment".to_owned(), &json!(one.show))
+        );
         second.post(&format!("{path}/cancel"), &json!({})).await.is_problem(404, "not-found");
         world.pay(&link, &json!({})).await;
         let done = world.until(order, &first, "completed").await;

@@ -354,7 +354,8 @@ fn a_browser_comes_back() {
 #[test]
 fn a_payment_whose_opening_goes_wrong() {
     run(async {
-        let world = World::with(&[("BOXOFFICE_PAYOS_TIMEOUT_MS", "1000"), ("BOXOFFICE_PAYOS_FIRST_PAUSE_MS", "50")]).await;
+        let world =
+            World::with(&[("BOXOFFICE_PAYOS_TIMEOUT_MS", "1000"), ("BOXOFFICE_PAYOS_FIRST_PAUSE_MS", "50")]).await;
         let sale = world.on_sale(1000, 50, 600).await;
         for script in [
             json!({"lose_create_answer": true}),

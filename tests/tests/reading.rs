@@ -23,7 +23,10 @@ fn who_wrote_sees_it() {
             assert_eq!(seen.body, created.body, "both sides show the same show");
             let edited = organizer.patch(&path, &json!({"name": "Another", "ends_at": null})).await.is(200);
             let seen = organizer.since(&edited).get(&path).await.is(200);
-            assert_eq!((&seen.body, &seen.body["name"], &seen.body["ends_at"]), (&edited.body, &json!("Another"), &Value::Null));
+            assert_eq!(
+                (&seen.body, &seen.body["name"], &seen.body["ends_at"]),
+                (&edited.body, &json!("Another"), &Value::Null)
+            );
             let class = format!("{path}/ticket-classes/{}", id());
             let defined = organizer.put(&class, &class_body(1000, 5)).await.is(201);
             let seen = organizer.since(&defined).get(&path).await.is(200);
@@ -92,7 +95,9 @@ async fn next_event(response: &mut Response, buffer: &mut String) -> Option<(Str
     loop {
         if let Some((event, rest)) = buffer.split_once("\n\n") {
             let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-            let found = field("event").zip(field("data")).map(|(name, data)| (name.to_owned(), serde_json::from_str(data).unwrap()));
+            let found = field("event")
+                .zip(field("data"))
+                .map(|(name, data)| (name.to_owned(), serde_json::from_str(data).unwrap()));
             *buffer = rest.to_owned();
             match found {
                 Some(found) => return Some(found),
@@ -114,10 +119,16 @@ fn an_orders_life_as_a_stream() {
         let path = format!("/v1/orders/{order}/events?access_token={}", placed.text("access_token"));
         // As a browser does: no header.
         let mut stream = world.client.request(Method::GET, &path).send().await.unwrap();
-        assert_eq!((stream.status().as_u16(), &stream.headers()["content-type"]), (200, &"text/event-stream".parse().unwrap()));
+        assert_eq!(
+            (stream.status().as_u16(), &stream.headers()["content-type"]),
+            (200, &"text/event-stream".parse().unwrap())
+        );
         let mut buffer = String::new();
         let (name, first) = next_event(&mut stream, &mut buffer).await.unwrap();
-        assert_eq!((name.as_str(), &first["id"], &first["status"]), ("order", &json!(order), &json!("awaiting_payment")));
+        assert_eq!(
+            (name.as_str(), &first["id"], &first["status"]),
+            ("order", &json!(order), &json!("awaiting_payment"))
+        );
         world.pay(&link, &json!({"amount": 300})).await;
         let mut seen = Vec::new();
         let mut paid = false;
@@ -186,7 +197,11 @@ fn shows_by_word_status_and_page() {
             (everybody.get(&path).await.is(200).body["items"].as_array().unwrap().len() == 5).then_some(())
         })
         .await;
-        assert_eq!(ids(&paged(&everybody, &path).await), published, "the public sees what is on sale, by when it begins");
+        assert_eq!(
+            ids(&paged(&everybody, &path).await),
+            published,
+            "the public sees what is on sale, by when it begins"
+        );
         assert_eq!(paged(&organizer, &path).await.len(), 6, "its organizer sees the draft");
         assert_eq!(paged(&organizer, &format!("{path}&status=published")).await.len(), 5);
         assert_eq!(ids(&paged(&organizer, &format!("{path}&status=draft")).await), [hidden.to_string()]);
@@ -195,7 +210,8 @@ fn shows_by_word_status_and_page() {
         assert_eq!(paged(&world.admin().since(&created), &path).await.len(), 6);
         let narrow = format!("/v1/shows?q={}%20dem%203", word.to_lowercase());
         let found = everybody.get(&narrow).await.is(200).body;
-        let accents = everybody.get(&format!("/v1/shows?q={}%20%C4%91%C3%AAm%203", word.to_lowercase())).await.is(200).body;
+        let accents =
+            everybody.get(&format!("/v1/shows?q={}%20%C4%91%C3%AAm%203", word.to_lowercase())).await.is(200).body;
         assert_eq!(ids(accents["items"].as_array().unwrap()), [published[2].clone()], "without accents: {found}");
         let later = everybody.get(&format!("{path}&starts_after=2027-07-04T00:00:00Z")).await.is(200).body;
         assert_eq!(ids(later["items"].as_array().unwrap()), published[3..]);
@@ -240,10 +256,16 @@ fn an_organizers_list_of_orders() {
         assert_eq!(paged(&organizer, &format!("{path}?status=awaiting_payment")).await.len(), 4);
         assert_eq!(paged(&organizer, &format!("{path}?status=completed")).await.len(), 0);
         assert_eq!(paged(&organizer, &format!("{path}?email=BUYER1@Example.com")).await.len(), 2);
-        assert_eq!(paged(&organizer, &format!("{path}?email=buyer0@example.com&status=awaiting_payment")).await.len(), 2);
+        assert_eq!(
+            paged(&organizer, &format!("{path}?email=buyer0@example.com&status=awaiting_payment")).await.len(),
+            2
+        );
         let by_code = paged(&organizer, &format!("{path}?code={}", orders[3].2.to_lowercase())).await;
         assert_eq!(ids(&by_code), [orders[3].0.to_string()]);
-        assert_eq!((&by_code[0]["buyer"]["email"], &by_code[0]["code"]), (&json!("buyer1@example.com"), &json!(orders[3].2)));
+        assert_eq!(
+            (&by_code[0]["buyer"]["email"], &by_code[0]["code"]),
+            (&json!("buyer1@example.com"), &json!(orders[3].2))
+        );
         let elsewhere = format!("/v1/shows/{}/orders?code={}", free.show, orders[3].2);
         assert_eq!(paged(&organizer, &elsewhere).await.len(), 0);
     });
@@ -285,7 +307,10 @@ fn availability_follows_the_stock() {
         let class = async |client: &Client| client.get(&path).await.is(200).body["classes"][0].clone();
         let (order, holder, _) = sale.buy(world, 3).await;
         let seen = class(&holder).await;
-        assert_eq!((&seen["reserved"], &seen["available"], &seen["status"]), (&json!(3), &json!(0), &json!("sold_out")));
+        assert_eq!(
+            (&seen["reserved"], &seen["available"], &seen["status"]),
+            (&json!(3), &json!(0), &json!("sold_out"))
+        );
         let own = format!("/v1/shows/{}/ticket-classes/{}", sale.show, sale.class);
         let more = world.organizer().post(&format!("{own}/capacity"), &json!({"capacity": 5})).await.is(200);
         let seen = class(&world.organizer().since(&more)).await;
@@ -296,7 +321,9 @@ fn availability_follows_the_stock() {
         // A price holds for new reservations.
         assert_eq!(holder.get(&format!("/v1/orders/{order}")).await.is(200).body["total"]["amount"], 3000);
         let as_of = |body: &Value| body["as_of"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-        assert!(as_of(&world.client.get(&path).await.is(200).body) > jiff::Timestamp::from_second(1_700_000_000).unwrap());
+        assert!(
+            as_of(&world.client.get(&path).await.is(200).body) > jiff::Timestamp::from_second(1_700_000_000).unwrap()
+        );
     });
 }
 
@@ -309,7 +336,12 @@ fn heads_documents_and_problems() {
             (world.client.get(&format!("/v1/shows/{}", sale.show)).await.status == 200).then_some(())
         })
         .await;
-        for path in [format!("/v1/shows/{}", sale.show), "/v1/shows".to_owned(), "/livez".to_owned(), "/openapi.json".to_owned()] {
+        for path in [
+            format!("/v1/shows/{}", sale.show),
+            "/v1/shows".to_owned(),
+            "/livez".to_owned(),
+            "/openapi.json".to_owned(),
+        ] {
             let head = world.client.request(Method::HEAD, &path).send().await.unwrap();
             assert_eq!(head.status(), 200, "{path}");
             assert_eq!(head.bytes().await.unwrap().len(), 0, "{path}");
@@ -318,7 +350,10 @@ fn heads_documents_and_problems() {
             let page = world.client.get(&kind.path()).await.is(200).body;
             assert_eq!((&page["name"], &page["status"]), (&json!(kind.name()), &json!(kind.status().as_u16())));
             let text = page["explanation"].as_str().unwrap();
-            assert!(text.len() > 10 && page["advice"].is_string() && page["retry_with_same_key"].is_boolean(), "{page:#}");
+            assert!(
+                text.len() > 10 && page["advice"].is_string() && page["retry_with_same_key"].is_boolean(),
+                "{page:#}"
+            );
         }
         world.client.get("/problems/nothing-like-it").await.is_problem(404, "not-found");
 

@@ -11,7 +11,8 @@ fn nobody_counts_through_the_way_back() {
         let sale = world.on_sale(1000, 5, 600).await;
         let (order, holder, link) = sale.buy_to_page(world, 1).await;
         let serial = world.at_provider(&link).await["orderCode"].as_i64().unwrap();
-        let way_back = |query: String| async move { world.client.get(&format!("/v1/payments/payos/return?{query}")).await };
+        let way_back =
+            |query: String| async move { world.client.get(&format!("/v1/payments/payos/return?{query}")).await };
         way_back(format!("orderCode={serial}")).await.is_problem(404, "not-found");
         way_back(format!("orderCode={serial}&id=")).await.is_problem(404, "not-found");
         let another = "0".repeat(link.len());

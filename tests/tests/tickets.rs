@@ -51,7 +51,10 @@ fn a_whole_purchase() {
         assert_eq!(tickets.len(), 3);
         for ticket in &tickets {
             let (show, id, until) = scan(ticket["code"].as_str().unwrap()).expect("a gate takes it");
-            assert_eq!((show.to_string().as_str(), id.to_string().as_str()), (sale.show.to_string().as_str(), ticket["id"].as_str().unwrap()));
+            assert_eq!(
+                (show.to_string().as_str(), id.to_string().as_str()),
+                (sale.show.to_string().as_str(), ticket["id"].as_str().unwrap())
+            );
             let ends: jiff::Timestamp = "2027-06-01T15:00:00Z".parse().unwrap();
             assert!(i64::from(until) >= ends.as_second(), "it would expire before the show ends");
             assert_eq!((&ticket["status"], &ticket["ticket_class"]), (&json!("valid"), &json!(sale.class)));

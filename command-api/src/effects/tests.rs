@@ -107,7 +107,11 @@ impl World {
     }
 
     async fn has_a_page(&self) {
-        self.tell(payment::Command::RecordIntent { reference: "link".to_owned(), url: "https://p.test/link".to_owned() }).await;
+        self.tell(payment::Command::RecordIntent {
+            reference: "link".to_owned(),
+            url: "https://p.test/link".to_owned(),
+        })
+        .await;
     }
 
     async fn known(&self) -> payment::Known {

@@ -117,7 +117,12 @@ impl Validate for NewPayment {
 
 #[utoipa::path(put, path = "/v1/orders/{order}", tag = "orders", params(("order" = Uuid, Path)), request_body = NewOrder,
     responses((status = 201, body = views::Order), (status = 200, body = views::Order, description = "It was there already.")))]
-async fn place(State(app): State<App>, Path(order): Path<OrderId>, asking: Asking, body: Json<NewOrder>) -> Result<Response, Problem> {
+async fn place(
+    State(app): State<App>,
+    Path(order): Path<OrderId>,
+    asking: Asking,
+    body: Json<NewOrder>,
+) -> Result<Response, Problem> {
     let by = buyer_of(&asking, order)?;
     let hash = body.fingerprint(&app.0.keys);
     let write = asking.write_by(by, &app, hash);
@@ -202,11 +207,16 @@ fn reserve(
 }
 
 fn priced(line: &Line) -> PricedLine {
-    PricedLine { ticket_class: TicketClassId(line.ticket_class), quantity: line.quantity, unit_price: line.unit_price.amount }
+    PricedLine {
+        ticket_class: TicketClassId(line.ticket_class),
+        quantity: line.quantity,
+        unit_price: line.unit_price.amount,
+    }
 }
 
 fn seal(key: &sealed::DataKey, order: OrderId, buyer: &Buyer) -> Result<domain::value::Sealed, Problem> {
-    let buyer = sealed::Buyer { name: buyer.name.clone(), email: buyer.email.trim().to_owned(), phone: buyer.phone.clone() };
+    let buyer =
+        sealed::Buyer { name: buyer.name.clone(), email: buyer.email.trim().to_owned(), phone: buyer.phone.clone() };
     let sealed = buyer.seal(key, order.0.as_bytes(), &ring::rand::SystemRandom::new());
     sealed.map_err(|_| Problem::new(Kind::Internal))
 }
@@ -251,18 +261,20 @@ fn choice(app: &App, payment: &NewPayment, write: &Write, pointer: &str) -> Resu
 /// The stock's refusal in the buyer's words: only the show itself knows whether it exists and is about to be sold.
 async fn refused(app: &App, show: ShowId, refusal: inventory::Refusal, new: &NewOrder) -> Problem {
     match refusal {
-        inventory::Refusal::NotOnSale { line: None, opens_at: None } => match app.look::<Show>(show.0, show::Command::Look).await {
-            Err(problem) => problem,
-            Ok(known) => match known.known().map(|known| known.status) {
-                Some(show::Status::Published) => {
-                    Problem::new(Kind::NotOnSale).detail("Sales are about to open.").retry_after_s(1)
-                }
-                Some(show::Status::Cancelled) => Problem::new(Kind::NotOnSale).detail("The show is cancelled."),
-                Some(show::Status::Draft | show::Status::Configured | show::Status::Approved) | None => {
-                    Problem::new(Kind::ShowNotFound)
-                }
-            },
-        },
+        inventory::Refusal::NotOnSale { line: None, opens_at: None } => {
+            match app.look::<Show>(show.0, show::Command::Look).await {
+                Err(problem) => problem,
+                Ok(known) => match known.known().map(|known| known.status) {
+                    Some(show::Status::Published) => {
+                        Problem::new(Kind::NotOnSale).detail("Sales are about to open.").retry_after_s(1)
+                    }
+                    Some(show::Status::Cancelled) => Problem::new(Kind::NotOnSale).detail("The show is cancelled."),
+                    Some(show::Status::Draft | show::Status::Configured | show::Status::Approved) | None => {
+                        Problem::new(Kind::ShowNotFound)
+                    }
+                },
+            }
+        }
         // What the buyer saw was in another currency than the show's.
         inventory::Refusal::ProviderUnavailable { currency }
             if new.lines.iter().any(|line| line.unit_price.currency != currency.as_str()) =>
@@ -275,7 +287,12 @@ async fn refused(app: &App, show: ShowId, refusal: inventory::Refusal, new: &New
 }
 
 /// The order as it is now, for a request that had been carried out before.
-async fn present(app: &App, answer: &Answer<Inventory>, order: OrderId, new: &NewOrder) -> Result<views::Order, Problem> {
+async fn present(
+    app: &App,
+    answer: &Answer<Inventory>,
+    order: OrderId,
+    new: &NewOrder,
+) -> Result<views::Order, Problem> {
     let known = app.look::<Order>(order.0, order::Command::Look).await?;
     match known.known() {
         Some(known) if known.show == new.show => {
@@ -307,7 +324,12 @@ async fn add_payment(
 
 #[utoipa::path(post, path = "/v1/orders/{order}/cancel", tag = "orders", params(("order" = Uuid, Path)), request_body = Empty,
     responses((status = 200, body = views::Order)))]
-async fn cancel(State(app): State<App>, Path(order): Path<OrderId>, asking: Asking, body: Json<Empty>) -> Result<Response, Problem> {
+async fn cancel(
+    State(app): State<App>,
+    Path(order): Path<OrderId>,
+    asking: Asking,
+    body: Json<Empty>,
+) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
     let answer = app.submit_soon::<Order>(order.0, order::Command::Cancel, &write).await?;
     let view = seen(&app, &answer).await?;

@@ -34,7 +34,11 @@ async fn notify(State(app): State<App>, Path(provider): Path<String>, request: R
 
 #[utoipa::path(get, path = "/v1/payments/{provider}/notify", tag = "payments", params(("provider" = String, Path)),
     responses((status = 200, description = "In the provider's own words.")))]
-async fn notify_get(State(app): State<App>, Path(provider): Path<String>, request: Request) -> Result<Response, Problem> {
+async fn notify_get(
+    State(app): State<App>,
+    Path(provider): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
     notified(&app, &provider, request).await
 }
 
@@ -73,7 +77,12 @@ async fn record(app: &App, provider: Provider, notified: Notified) -> gateway::O
 /// Whatever the reason, the provider still knows of money that is not in the log: it must say so again.
 fn not_recorded(provider: Provider, serial: i64, outcome: &Outcome<Payment>) -> gateway::Outcome {
     if let Outcome::Refused(_) | Outcome::KeyReused | Outcome::TooLarge = outcome {
-        tracing::error!(provider = provider.as_str(), serial, ?outcome, "a payment does not take what its provider reports");
+        tracing::error!(
+            provider = provider.as_str(),
+            serial,
+            ?outcome,
+            "a payment does not take what its provider reports"
+        );
     }
     gateway::Outcome::RetryLater
 }
@@ -105,7 +114,11 @@ fn spoken(answer: Answer) -> Response {
 
 #[utoipa::path(get, path = "/v1/payments/{provider}/return", tag = "payments", params(("provider" = String, Path)),
     responses((status = 303, description = "To the order's return_url or cancel_url, with order and status.")))]
-async fn returned(State(app): State<App>, Path(provider): Path<String>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+async fn returned(
+    State(app): State<App>,
+    Path(provider): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let gateway = app.0.gateways.by_name(&provider).ok_or_else(|| Problem::new(Kind::NotFound))?;
     let back = gateway.returned(query.as_deref().unwrap_or_default()).map_err(|_| Problem::new(Kind::NotFound))?;
     let serial = u64::try_from(back.serial).map_err(|_| Problem::new(Kind::NotFound))?;
@@ -122,7 +135,8 @@ async fn returned(State(app): State<App>, Path(provider): Path<String>, RawQuery
         (Some(cancel_url), true) => cancel_url,
         _ => &known.return_url,
     };
-    let location = HeaderValue::from_str(&with_query(to, known.order.0, status)).map_err(|_| Problem::new(Kind::Internal))?;
+    let location =
+        HeaderValue::from_str(&with_query(to, known.order.0, status)).map_err(|_| Problem::new(Kind::Internal))?;
     Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
 }
 

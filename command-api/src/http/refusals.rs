@@ -58,13 +58,14 @@ impl IntoProblem for inventory::Refusal {
             Self::PriceChanged { line, price, currency } => Problem::new(Kind::PriceChanged)
                 .error(at(Some(line), "unit_price"), "this is not the present price")
                 .with("price", Money::of(price, currency)),
-            Self::ProviderUnavailable { currency } => Problem::new(Kind::ProviderUnavailable)
-                .error("/payment/provider", format!("cannot collect {currency}")),
+            Self::ProviderUnavailable { currency } => {
+                Problem::new(Kind::ProviderUnavailable).error("/payment/provider", format!("cannot collect {currency}"))
+            }
             Self::PaymentMismatch { total } => payment_mismatch(total),
             Self::AlreadyExists => Problem::new(Kind::AlreadyExists),
-            Self::BelowCommitted { committed } => Problem::new(Kind::CapacityBelowCommitted)
-                .error("/capacity", detail)
-                .with("committed", committed),
+            Self::BelowCommitted { committed } => {
+                Problem::new(Kind::CapacityBelowCommitted).error("/capacity", detail).with("committed", committed)
+            }
             Self::StockGone => Problem::new(Kind::SoldOut),
         }
     }

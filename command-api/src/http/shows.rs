@@ -263,7 +263,12 @@ impl From<ShowPatch> for DetailsPatch {
 
 #[utoipa::path(put, path = "/v1/shows/{show}", tag = "shows", params(("show" = uuid::Uuid, Path)), request_body = NewShow,
     responses((status = 201, body = views::Show), (status = 200, body = views::Show, description = "It was there already.")))]
-async fn create(State(app): State<App>, Path(show): Path<ShowId>, asking: Asking, body: Json<NewShow>) -> Result<Response, Problem> {
+async fn create(
+    State(app): State<App>,
+    Path(show): Path<ShowId>,
+    asking: Asking,
+    body: Json<NewShow>,
+) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
     let details = body.value.into();
     let answer = app.submit::<Show>(show.0, Command::Create { show, details }, &write).await?;
@@ -272,7 +277,12 @@ async fn create(State(app): State<App>, Path(show): Path<ShowId>, asking: Asking
 
 #[utoipa::path(patch, path = "/v1/shows/{show}", tag = "shows", params(("show" = uuid::Uuid, Path)), request_body = ShowPatch,
     responses((status = 200, body = views::Show)))]
-async fn edit(State(app): State<App>, Path(show): Path<ShowId>, asking: Asking, body: Json<ShowPatch>) -> Result<Response, Problem> {
+async fn edit(
+    State(app): State<App>,
+    Path(show): Path<ShowId>,
+    asking: Asking,
+    body: Json<ShowPatch>,
+) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
     let answer = app.submit::<Show>(show.0, Command::Edit { patch: body.value.into() }, &write).await?;
     Ok(app.receipt(&answer).ok(&seen(&answer)?))
@@ -343,23 +353,44 @@ async fn configure(
 
 #[utoipa::path(post, path = "/v1/shows/{show}/approve", tag = "shows", params(("show" = uuid::Uuid, Path)),
     request_body = Empty, responses((status = 200, body = views::Show)))]
-async fn approve(State(app): State<App>, Path(show): Path<ShowId>, asking: Asking, body: Json<Empty>) -> Result<Response, Problem> {
+async fn approve(
+    State(app): State<App>,
+    Path(show): Path<ShowId>,
+    asking: Asking,
+    body: Json<Empty>,
+) -> Result<Response, Problem> {
     step(&app, show, asking, body.fingerprint(&app.0.keys), Command::Approve).await
 }
 
 #[utoipa::path(post, path = "/v1/shows/{show}/publish", tag = "shows", params(("show" = uuid::Uuid, Path)),
     request_body = Empty, responses((status = 200, body = views::Show)))]
-async fn publish(State(app): State<App>, Path(show): Path<ShowId>, asking: Asking, body: Json<Empty>) -> Result<Response, Problem> {
+async fn publish(
+    State(app): State<App>,
+    Path(show): Path<ShowId>,
+    asking: Asking,
+    body: Json<Empty>,
+) -> Result<Response, Problem> {
     step(&app, show, asking, body.fingerprint(&app.0.keys), Command::Publish).await
 }
 
 #[utoipa::path(post, path = "/v1/shows/{show}/cancel", tag = "shows", params(("show" = uuid::Uuid, Path)),
     request_body = Empty, responses((status = 200, body = views::Show)))]
-async fn cancel(State(app): State<App>, Path(show): Path<ShowId>, asking: Asking, body: Json<Empty>) -> Result<Response, Problem> {
+async fn cancel(
+    State(app): State<App>,
+    Path(show): Path<ShowId>,
+    asking: Asking,
+    body: Json<Empty>,
+) -> Result<Response, Problem> {
     step(&app, show, asking, body.fingerprint(&app.0.keys), Command::Cancel).await
 }
 
-async fn step(app: &App, show: ShowId, asking: Asking, hash: Fingerprint, command: Command) -> Result<Response, Problem> {
+async fn step(
+    app: &App,
+    show: ShowId,
+    asking: Asking,
+    hash: Fingerprint,
+    command: Command,
+) -> Result<Response, Problem> {
     let write = asking.write(app, hash)?;
     let answer = app.submit::<Show>(show.0, command, &write).await?;
     Ok(app.receipt(&answer).ok(&seen(&answer)?))

@@ -8,10 +8,10 @@ use domain::value::{Actor, Fingerprint};
 use event_log::owner::{Answer, Outcome, Target};
 use http::request::Parts;
 use service_kit::caller::Caller;
-use service_kit::{clock, extract};
 use service_kit::idempotency::IdempotencyKey;
 use service_kit::problem::{Kind, Problem};
 use service_kit::random;
+use service_kit::{clock, extract};
 use uuid::Uuid;
 
 use super::App;

@@ -49,11 +49,7 @@ pub(super) struct Permit<'a> {
 
 impl Breaker {
     pub(super) fn new(provider: Provider, settings: BreakerSettings) -> Self {
-        let breaker = Self {
-            provider,
-            settings,
-            state: Mutex::new(State::Closed { failures: 0 }),
-        };
+        let breaker = Self { provider, settings, state: Mutex::new(State::Closed { failures: 0 }) };
         breaker.show(State::Closed { failures: 0 });
         breaker
     }
@@ -71,19 +67,13 @@ impl Breaker {
         if tries {
             self.set(&mut state, State::Trying { since: now });
         }
-        Ok(Permit {
-            breaker: self,
-            tries,
-            told: false,
-        })
+        Ok(Permit { breaker: self, tries, told: false })
     }
 
     /// `failed` is when, if it did.
     fn settle(&self, tries: bool, failed: Option<Instant>) {
         let mut state = self.lock();
-        let open = |now: Instant| State::Open {
-            until: now + self.settings.pause,
-        };
+        let open = |now: Instant| State::Open { until: now + self.settings.pause };
         let next = match (*state, failed) {
             (State::Closed { .. }, None) => State::Closed { failures: 0 },
             (State::Closed { failures }, Some(_)) if failures + 1 < self.settings.failures => {
@@ -108,10 +98,7 @@ impl Breaker {
 
     fn set(&self, state: &mut State, next: State) {
         if let (State::Closed { .. }, State::Open { .. }) = (*state, next) {
-            tracing::warn!(
-                provider = self.provider.as_str(),
-                "a provider does not answer: calls to it pause"
-            );
+            tracing::warn!(provider = self.provider.as_str(), "a provider does not answer: calls to it pause");
         }
         *state = next;
         self.show(next);
@@ -161,10 +148,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(5);
 
     fn breaker() -> (Breaker, Instant) {
-        let settings = BreakerSettings {
-            failures: 3,
-            pause: PAUSE,
-        };
+        let settings = BreakerSettings { failures: 3, pause: PAUSE };
         (Breaker::new(Provider::Payos, settings), service_kit::clock::monotonic())
     }
 
@@ -217,9 +201,7 @@ mod tests {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let shown = || {
             let text = recorder.handle().render();
-            let line = text
-                .lines()
-                .find(|line| line.starts_with("boxoffice_provider_breaker{provider=\"payos\"}"));
+            let line = text.lines().find(|line| line.starts_with("boxoffice_provider_breaker{provider=\"payos\"}"));
             line.and_then(|line| line.rsplit(' ').next()).unwrap().to_owned()
         };
         metrics::with_local_recorder(&recorder, || {

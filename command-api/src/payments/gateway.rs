@@ -100,13 +100,7 @@ pub struct Report {
 impl Report {
     /// Nothing was opened, so nothing can come.
     pub fn never_opened() -> Self {
-        Self {
-            movements: Vec::new(),
-            standing: Standing::Ended,
-            reference: None,
-            url: None,
-            amount: None,
-        }
+        Self { movements: Vec::new(), standing: Standing::Ended, reference: None, url: None, amount: None }
     }
 }
 
@@ -254,10 +248,7 @@ pub struct Gateways {
 impl Gateways {
     /// None yet; `public_url` is how browsers reach us.
     pub fn new(public_url: &str) -> Self {
-        Self {
-            public_url: public_url.trim_end_matches('/').to_owned(),
-            by_provider: BTreeMap::new(),
-        }
+        Self { public_url: public_url.trim_end_matches('/').to_owned(), by_provider: BTreeMap::new() }
     }
 
     /// With one more, or another in its place.
@@ -274,30 +265,22 @@ impl Gateways {
 
     /// The gateway whose provider has this name in URLs.
     pub fn by_name(&self, name: &str) -> Option<&Arc<dyn PaymentGateway>> {
-        self.by_provider
-            .values()
-            .find(|gateway| gateway.provider().as_str() == name)
+        self.by_provider.values().find(|gateway| gateway.provider().as_str() == name)
     }
 
     /// Whether this provider is set up and takes this currency.
     pub fn takes(&self, provider: Provider, currency: Currency) -> bool {
-        self.get(provider)
-            .is_some_and(|gateway| gateway.currencies().contains(&currency))
+        self.get(provider).is_some_and(|gateway| gateway.currencies().contains(&currency))
     }
 
     /// Every provider that is set up, with its currencies.
     pub fn offered(&self) -> impl Iterator<Item = (Provider, &[Currency])> {
-        self.by_provider
-            .iter()
-            .map(|(provider, gateway)| (*provider, gateway.currencies()))
+        self.by_provider.iter().map(|(provider, gateway)| (*provider, gateway.currencies()))
     }
 
     /// Where this provider sends browsers back to.
     pub fn urls(&self, provider: Provider) -> Urls {
         let back = format!("{}/v1/payments/{}/return", self.public_url, provider.as_str());
-        Urls {
-            paid: back.clone(),
-            cancelled: back,
-        }
+        Urls { paid: back.clone(), cancelled: back }
     }
 }

@@ -32,10 +32,7 @@ impl Inventory {
             let same = known.fingerprint == checkout.fingerprint && known.principal.is(&checkout.principal);
             return if same { Ok(vec![]) } else { Err(Refusal::AlreadyExists) };
         }
-        let closed = Refusal::NotOnSale {
-            line: None,
-            opens_at: None,
-        };
+        let closed = Refusal::NotOnSale { line: None, opens_at: None };
         let opened = self.opened().filter(|_| self.on_sale()).ok_or(closed)?;
         let classes = self.asked(&wish.lines)?;
         within_windows(&classes, at)?;
@@ -52,8 +49,7 @@ impl Inventory {
             return Err(Refusal::ClassNotFound { line: None });
         }
         let class = |(line, asked): (usize, &PricedLine)| {
-            self.class(asked.ticket_class)
-                .ok_or(Refusal::ClassNotFound { line: Some(line) })
+            self.class(asked.ticket_class).ok_or(Refusal::ClassNotFound { line: Some(line) })
         };
         lines.iter().enumerate().map(class).collect()
     }
@@ -61,20 +57,14 @@ impl Inventory {
     /// Whether so much is free of every class, however many lines ask for it.
     pub(super) fn in_stock(&self, lines: &[PricedLine]) -> Result<(), Refusal> {
         let free = |id| self.class(id).map_or(0, ClassStock::available);
-        if lines
-            .iter()
-            .all(|line| wanted(lines, line.ticket_class) <= free(line.ticket_class))
-        {
+        if lines.iter().all(|line| wanted(lines, line.ticket_class) <= free(line.ticket_class)) {
             return Ok(());
         }
         let mut available: Vec<Available> = Vec::new();
         for line in lines {
             let ticket_class = line.ticket_class;
             if available.iter().all(|known| known.ticket_class != ticket_class) {
-                available.push(Available {
-                    ticket_class,
-                    available: free(ticket_class),
-                });
+                available.push(Available { ticket_class, available: free(ticket_class) });
             }
         }
         Err(Refusal::SoldOut { available })
@@ -82,26 +72,16 @@ impl Inventory {
 }
 
 fn wanted(lines: &[PricedLine], class: TicketClassId) -> i64 {
-    lines
-        .iter()
-        .filter(|line| line.ticket_class == class)
-        .map(|line| i64::from(line.quantity))
-        .sum()
+    lines.iter().filter(|line| line.ticket_class == class).map(|line| i64::from(line.quantity)).sum()
 }
 
 fn within_windows(classes: &[&ClassStock], at: Timestamp) -> Result<(), Refusal> {
     for (line, class) in classes.iter().enumerate() {
         if class.terms.sale_ends_at.is_some_and(|ends| at >= ends) {
-            return Err(Refusal::NotOnSale {
-                line: Some(line),
-                opens_at: None,
-            });
+            return Err(Refusal::NotOnSale { line: Some(line), opens_at: None });
         }
         if let Some(opens_at) = class.terms.sale_starts_at.filter(|starts| at < *starts) {
-            return Err(Refusal::NotOnSale {
-                line: Some(line),
-                opens_at: Some(opens_at),
-            });
+            return Err(Refusal::NotOnSale { line: Some(line), opens_at: Some(opens_at) });
         }
     }
     Ok(())
@@ -133,9 +113,7 @@ fn at_the_price_seen(lines: &[PricedLine], classes: &[&ClassStock], currency: Cu
 /// The total, if the buyer said how to pay it exactly when there is something to pay.
 fn payable(wish: &Wish, currency: Currency) -> Result<i64, Refusal> {
     let total = wish.lines.iter().try_fold(0_i64, |sum, line| {
-        line.unit_price
-            .checked_mul(i64::from(line.quantity))
-            .and_then(|price| sum.checked_add(price))
+        line.unit_price.checked_mul(i64::from(line.quantity)).and_then(|price| sum.checked_add(price))
     });
     // A sum that no provider can collect.
     let total = total.ok_or(Refusal::PaymentMismatch { total: i64::MAX })?;

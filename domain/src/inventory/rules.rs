@@ -21,23 +21,9 @@ impl Inventory {
         let Issued { command, by, at, .. } = issued;
         match command {
             Command::Look => Ok(vec![]),
-            Command::Reserve {
-                order,
-                lines,
-                checkout,
-                accepts,
-                hold_backstop_s,
-            } => self.reserve(
-                Wish {
-                    order,
-                    lines,
-                    checkout,
-                    accepts,
-                    hold_backstop_s,
-                },
-                &by,
-                at,
-            ),
+            Command::Reserve { order, lines, checkout, accepts, hold_backstop_s } => {
+                self.reserve(Wish { order, lines, checkout, accepts, hold_backstop_s }, &by, at)
+            }
             Command::ChangePrice { ticket_class, price } => self.change_price(ticket_class, price, &by),
             Command::ChangeCapacity { ticket_class, capacity } => self.change_capacity(ticket_class, capacity, &by),
             _ if !by.is_system() => Err(Refusal::Forbidden),
@@ -73,50 +59,27 @@ impl Inventory {
         if price == class.terms.price {
             return Ok(vec![]);
         }
-        Ok(vec![
-            PriceChanged {
-                show: opened.show,
-                ticket_class,
-                price,
-            }
-            .into(),
-        ])
+        Ok(vec![PriceChanged { show: opened.show, ticket_class, price }.into()])
     }
 
     fn change_capacity(&self, ticket_class: TicketClassId, capacity: i64, by: &Actor) -> Decision {
         let (opened, class) = self.in_charge(ticket_class, by)?;
         if capacity < class.committed() {
-            return Err(Refusal::BelowCommitted {
-                committed: class.committed(),
-            });
+            return Err(Refusal::BelowCommitted { committed: class.committed() });
         }
         if capacity == class.terms.capacity {
             return Ok(vec![]);
         }
-        Ok(vec![
-            CapacityChanged {
-                show: opened.show,
-                ticket_class,
-                capacity,
-            }
-            .into(),
-        ])
+        Ok(vec![CapacityChanged { show: opened.show, ticket_class, capacity }.into()])
     }
 
     fn in_charge(&self, ticket_class: TicketClassId, by: &Actor) -> Result<(&Opened, &ClassStock), Refusal> {
         let opened = self.opened().ok_or(Refusal::NotFound)?;
         if !by.runs(&opened.organizer) {
-            return Err(if by.has(Role::Support) {
-                Refusal::Forbidden
-            } else {
-                Refusal::NotFound
-            });
+            return Err(if by.has(Role::Support) { Refusal::Forbidden } else { Refusal::NotFound });
         }
         if !self.on_sale() {
-            return Err(Refusal::NotOnSale {
-                line: None,
-                opens_at: None,
-            });
+            return Err(Refusal::NotOnSale { line: None, opens_at: None });
         }
         let class = self.class(ticket_class).ok_or(Refusal::ClassNotFound { line: None })?;
         Ok((opened, class))
@@ -157,10 +120,7 @@ impl Inventory {
     /// Whose show is off learns that; everybody else lost to another buyer.
     fn gone(&self) -> Refusal {
         match self.closed() {
-            Some(CloseReason::ShowCancelled) => Refusal::NotOnSale {
-                line: None,
-                opens_at: None,
-            },
+            Some(CloseReason::ShowCancelled) => Refusal::NotOnSale { line: None, opens_at: None },
             Some(CloseReason::Unknown) | None => Refusal::StockGone,
         }
     }
@@ -189,14 +149,9 @@ impl Inventory {
         let show = opened.show;
         if self.sweeping() {
             let page = self.live().take(PAGE);
-            return page
-                .map(|(order, held)| released(show, *order, held, ReleaseReason::ShowCancelled))
-                .collect();
+            return page.map(|(order, held)| released(show, *order, held, ReleaseReason::ShowCancelled)).collect();
         }
-        self.lapsed(at)
-            .take(PAGE)
-            .filter_map(|order| Some(expired(show, order, self.reservation(order)?)))
-            .collect()
+        self.lapsed(at).take(PAGE).filter_map(|order| Some(expired(show, order, self.reservation(order)?))).collect()
     }
 }
 
@@ -212,35 +167,15 @@ fn reopens(reason: ReleaseReason) -> bool {
 }
 
 fn confirmed(show: ShowId, order: OrderId, reservation: &Reservation, attempt: i32) -> Event {
-    ReservationConfirmed {
-        show,
-        order,
-        attempt,
-        lines: reservation.bare_lines(),
-    }
-    .into()
+    ReservationConfirmed { show, order, attempt, lines: reservation.bare_lines() }.into()
 }
 
 fn released(show: ShowId, order: OrderId, reservation: &Reservation, reason: ReleaseReason) -> Event {
     let confirmed = reservation.status == ReservationStatus::Confirmed;
     let (attempt, lines) = (reservation.attempt, reservation.bare_lines());
-    ReservationReleased {
-        show,
-        order,
-        attempt,
-        lines,
-        confirmed,
-        reason,
-    }
-    .into()
+    ReservationReleased { show, order, attempt, lines, confirmed, reason }.into()
 }
 
 fn expired(show: ShowId, order: OrderId, reservation: &Reservation) -> Event {
-    ReservationExpired {
-        show,
-        order,
-        attempt: reservation.attempt,
-        lines: reservation.bare_lines(),
-    }
-    .into()
+    ReservationExpired { show, order, attempt: reservation.attempt, lines: reservation.bare_lines() }.into()
 }

@@ -141,18 +141,12 @@ impl Inventory {
 
     /// What this order has or had.
     pub fn reservation(&self, order: OrderId) -> Option<&Reservation> {
-        self.live
-            .get(&order)
-            .or_else(|| self.over.get(&order))
-            .map(|reservation| &**reservation)
+        self.live.get(&order).or_else(|| self.over.get(&order)).map(|reservation| &**reservation)
     }
 
     /// Every reservation there ever was, live ones first.
     pub fn reservations(&self) -> impl Iterator<Item = (&OrderId, &Reservation)> {
-        self.live
-            .iter()
-            .chain(self.over.iter())
-            .map(|(order, reservation)| (order, &**reservation))
+        self.live.iter().chain(self.over.iter()).map(|(order, reservation)| (order, &**reservation))
     }
 
     /// When the order was placed.
@@ -172,10 +166,7 @@ impl Inventory {
 
     /// Orders whose hold has ended by this moment, the oldest first.
     pub(super) fn lapsed(&self, at: Timestamp) -> impl Iterator<Item = OrderId> {
-        self.holds
-            .iter()
-            .take_while(move |(until, _)| *until <= at)
-            .map(|(_, order)| *order)
+        self.holds.iter().take_while(move |(until, _)| *until <= at).map(|(_, order)| *order)
     }
 
     pub(super) fn fold(&mut self, event: Event) {
@@ -196,29 +187,9 @@ impl Inventory {
     }
 
     fn open(&mut self, event: SalesOpened) {
-        let SalesOpened {
-            show,
-            organizer,
-            currency,
-            pay_within_s,
-            classes,
-        } = event;
-        self.opened = Some(Arc::new(Opened {
-            show,
-            organizer,
-            currency,
-            pay_within_s,
-        }));
-        let stock = |terms: ClassTerms| {
-            (
-                terms.ticket_class,
-                Arc::new(ClassStock {
-                    terms,
-                    held: 0,
-                    sold: 0,
-                }),
-            )
-        };
+        let SalesOpened { show, organizer, currency, pay_within_s, classes } = event;
+        self.opened = Some(Arc::new(Opened { show, organizer, currency, pay_within_s }));
+        let stock = |terms: ClassTerms| (terms.ticket_class, Arc::new(ClassStock { terms, held: 0, sold: 0 }));
         self.classes = classes.into_iter().map(stock).collect();
     }
 
@@ -254,17 +225,12 @@ impl Inventory {
     fn sell(&mut self, order: OrderId) {
         let entry = self.live.get_mut(&order).expect("only a live reservation is confirmed");
         let reservation = Arc::make_mut(entry);
-        assert_eq!(
-            reservation.status,
-            ReservationStatus::Active,
-            "only an active reservation is confirmed"
-        );
+        assert_eq!(reservation.status, ReservationStatus::Active, "only an active reservation is confirmed");
         reservation.status = ReservationStatus::Confirmed;
         let (lines, hold_until) = (reservation.lines.clone(), reservation.hold_until);
         self.holds.remove(&(hold_until, order));
         for line in &lines {
-            self.class_mut(line.ticket_class)
-                .shift(-i64::from(line.quantity), i64::from(line.quantity));
+            self.class_mut(line.ticket_class).shift(-i64::from(line.quantity), i64::from(line.quantity));
         }
     }
 
@@ -296,10 +262,7 @@ impl ClassStock {
 
     /// Overselling can only be a bug, so it stops the partition rather than a buyer at the door.
     fn check(&self) {
-        assert!(
-            self.held >= 0 && self.sold >= 0,
-            "stock cannot be given back twice: {self:?}"
-        );
+        assert!(self.held >= 0 && self.sold >= 0, "stock cannot be given back twice: {self:?}");
         assert!(self.committed() <= self.terms.capacity, "oversold: {self:?}");
     }
 }

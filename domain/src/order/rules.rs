@@ -47,14 +47,7 @@ impl Order {
             None if order.total > 0 => Ok(vec![order.into()]),
             None => {
                 let (lines, currency, total) = (order.lines.clone(), order.currency, order.total);
-                let paid = OrderPaid {
-                    order: order.order,
-                    show: order.show,
-                    payment: None,
-                    lines,
-                    currency,
-                    total,
-                };
+                let paid = OrderPaid { order: order.order, show: order.show, payment: None, lines, currency, total };
                 Ok(vec![order.into(), paid.into()])
             }
         }
@@ -87,9 +80,7 @@ impl Known {
             Status::Open | Status::Overdue | Status::Cancelled(_) | Status::Failed(_) => return Err(Refusal::Over),
         }
         if !accepts.contains(&self.currency) {
-            return Err(Refusal::ProviderUnavailable {
-                currency: self.currency,
-            });
+            return Err(Refusal::ProviderUnavailable { currency: self.currency });
         }
         if self.attempts().len() >= MAX_PAYMENTS {
             return Err(Refusal::TooManyPayments { max: MAX_PAYMENTS });
@@ -125,28 +116,18 @@ impl Known {
             Status::Paid | Status::Completed => Err(Refusal::PaidByAnother),
             Status::Open | Status::Overdue | Status::Failed(_) => Ok(vec![self.paid(payment)]),
             Status::Cancelled(CancelReason::Expired) if self.refund_why.is_none() => Ok(vec![self.paid(payment)]),
-            Status::Cancelled(CancelReason::ShowCancelled) => Err(Refusal::EndedBefore {
-                why: RefundWhy::ShowCancelled,
-            }),
+            Status::Cancelled(CancelReason::ShowCancelled) => {
+                Err(Refusal::EndedBefore { why: RefundWhy::ShowCancelled })
+            }
             Status::Cancelled(CancelReason::Expired | CancelReason::ByBuyer | CancelReason::Unknown) => {
-                Err(Refusal::EndedBefore {
-                    why: RefundWhy::PaidTooLate,
-                })
+                Err(Refusal::EndedBefore { why: RefundWhy::PaidTooLate })
             }
         }
     }
 
     fn paid(&self, payment: PaymentId) -> Event {
         let (order, show, currency, total) = (self.order, self.show, self.currency, self.total());
-        OrderPaid {
-            order,
-            show,
-            payment: Some(payment),
-            lines: self.lines().collect(),
-            currency,
-            total,
-        }
-        .into()
+        OrderPaid { order, show, payment: Some(payment), lines: self.lines().collect(), currency, total }.into()
     }
 
     /// When it is overdue and this was the last hope, the order ends with it.
@@ -154,12 +135,7 @@ impl Known {
         match (self.status, self.attempt(payment)) {
             (_, None) => Err(Refusal::WrongState),
             (Status::Open | Status::Overdue, Some(AttemptState::Open)) => {
-                let ended = OrderPaymentEnded {
-                    order: self.order,
-                    show: self.show,
-                    payment,
-                    failed,
-                };
+                let ended = OrderPaymentEnded { order: self.order, show: self.show, payment, failed };
                 let others = self.in_state(AttemptState::Open).any(|open| open != payment);
                 let last = (self.status == Status::Overdue && !others).then(|| self.unpaid(failed));
                 Ok([ended.into()].into_iter().chain(last).collect())
@@ -172,33 +148,16 @@ impl Known {
     fn unpaid(&self, failed: bool) -> Event {
         if failed || self.in_state(AttemptState::Failed).next().is_some() {
             let (order, show, reason) = (self.order, self.show, FailReason::PaymentFailed);
-            return OrderFailed {
-                order,
-                show,
-                reason,
-                open_payments: vec![],
-            }
-            .into();
+            return OrderFailed { order, show, reason, open_payments: vec![] }.into();
         }
         let (order, show, reason) = (self.order, self.show, CancelReason::Expired);
         let open_payments = vec![];
-        OrderCancelled {
-            order,
-            show,
-            reason,
-            open_payments,
-            refund: None,
-            refund_why: None,
-            issued: false,
-        }
-        .into()
+        OrderCancelled { order, show, reason, open_payments, refund: None, refund_why: None, issued: false }.into()
     }
 
     fn refuse_stock(&self) -> Decision {
         match self.status {
-            Status::Paid => Ok(vec![
-                self.cancelled(CancelReason::Expired, Some(RefundWhy::PaidTooLate)),
-            ]),
+            Status::Paid => Ok(vec![self.cancelled(CancelReason::Expired, Some(RefundWhy::PaidTooLate))]),
             Status::Cancelled(_) | Status::Failed(_) => Ok(vec![]), // A retry.
             Status::Open | Status::Overdue | Status::Completed => Err(Refusal::WrongState),
         }
@@ -209,10 +168,7 @@ impl Known {
             _ if self.show != show => Err(Refusal::WrongState),
             Status::Cancelled(_) | Status::Failed(_) => Ok(vec![]), // A retry, or over before.
             Status::Open | Status::Overdue | Status::Paid | Status::Completed => {
-                Ok(vec![self.cancelled(
-                    CancelReason::ShowCancelled,
-                    Some(RefundWhy::ShowCancelled),
-                )])
+                Ok(vec![self.cancelled(CancelReason::ShowCancelled, Some(RefundWhy::ShowCancelled))])
             }
         }
     }
@@ -234,14 +190,7 @@ impl Known {
 
     fn complete(&self, ticket_count: i32) -> Decision {
         match self.status {
-            Status::Paid => Ok(vec![
-                OrderCompleted {
-                    order: self.order,
-                    show: self.show,
-                    ticket_count,
-                }
-                .into(),
-            ]),
+            Status::Paid => Ok(vec![OrderCompleted { order: self.order, show: self.show, ticket_count }.into()]),
             Status::Completed => Ok(vec![]), // A retry.
             Status::Open | Status::Overdue | Status::Cancelled(_) | Status::Failed(_) => Err(Refusal::WrongState),
         }
@@ -260,13 +209,7 @@ impl Known {
     }
 
     fn stuck_at(&self, step: Step, reason: String) -> Event {
-        OrderStuck {
-            order: self.order,
-            show: self.show,
-            step,
-            reason,
-        }
-        .into()
+        OrderStuck { order: self.order, show: self.show, step, reason }.into()
     }
 
     fn tick(&self, at: Timestamp) -> Vec<Event> {
@@ -276,14 +219,7 @@ impl Known {
                 if payments.is_empty() {
                     return vec![self.unpaid(false)];
                 }
-                vec![
-                    OrderOverdue {
-                        order: self.order,
-                        show: self.show,
-                        payments,
-                    }
-                    .into(),
-                ]
+                vec![OrderOverdue { order: self.order, show: self.show, payments }.into()]
             }
             Status::Overdue if at >= self.patience_ends() && !self.stuck.payment_status => {
                 let reason = "the provider does not say whether an overdue payment was made".to_owned();

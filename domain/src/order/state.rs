@@ -103,9 +103,7 @@ impl Known {
 
     /// What it costs, minor units.
     pub fn total(&self) -> i64 {
-        self.lines()
-            .map(|line| line.unit_price * i64::from(line.quantity))
-            .sum()
+        self.lines().map(|line| line.unit_price * i64::from(line.quantity)).sum()
     }
 
     /// How many tickets it is about.
@@ -126,14 +124,9 @@ impl Known {
     /// Which step a person has to look at.
     pub fn stuck(&self) -> Option<Step> {
         match self.stuck {
-            Stuck {
-                payment_status: true, ..
-            } => Some(Step::PaymentStatus),
+            Stuck { payment_status: true, .. } => Some(Step::PaymentStatus),
             Stuck { saga: true, .. } => Some(Step::Saga),
-            Stuck {
-                payment_status: false,
-                saga: false,
-            } => None,
+            Stuck { payment_status: false, saga: false } => None,
         }
     }
 
@@ -143,17 +136,11 @@ impl Known {
     }
 
     pub(super) fn in_state(&self, state: AttemptState) -> impl Iterator<Item = PaymentId> {
-        self.attempts
-            .iter()
-            .filter(move |attempt| attempt.state == state)
-            .map(|attempt| attempt.payment)
+        self.attempts.iter().filter(move |attempt| attempt.state == state).map(|attempt| attempt.payment)
     }
 
     pub(super) fn attempt(&self, payment: PaymentId) -> Option<AttemptState> {
-        self.attempts
-            .iter()
-            .find(|attempt| attempt.payment == payment)
-            .map(|attempt| attempt.state)
+        self.attempts.iter().find(|attempt| attempt.payment == payment).map(|attempt| attempt.state)
     }
 
     /// Bytes on the heap, its own included.
@@ -166,14 +153,7 @@ impl Known {
     fn set(&mut self, payment: PaymentId, state: AttemptState) {
         match self.attempts.iter_mut().find(|attempt| attempt.payment == payment) {
             Some(attempt) => attempt.state = state,
-            None => {
-                self.attempts = self
-                    .attempts
-                    .iter()
-                    .copied()
-                    .chain([Attempt { payment, state }])
-                    .collect()
-            }
+            None => self.attempts = self.attempts.iter().copied().chain([Attempt { payment, state }]).collect(),
         }
     }
 
@@ -204,30 +184,17 @@ impl Order {
             Event::OrderCreated(_) => unreachable!("folded above"),
             Event::OrderPaymentAdded(event) => known.set(event.payment.payment, AttemptState::Open),
             Event::OrderPaymentEnded(event) => {
-                known.set(
-                    event.payment,
-                    if event.failed {
-                        AttemptState::Failed
-                    } else {
-                        AttemptState::Ended
-                    },
-                );
+                known.set(event.payment, if event.failed { AttemptState::Failed } else { AttemptState::Ended });
             }
             Event::OrderOverdue(_) => known.status = Status::Overdue,
             Event::OrderPaid(event) => {
                 assert!(known.paid_by().is_none(), "an order is paid by at most one payment");
-                event
-                    .payment
-                    .into_iter()
-                    .for_each(|payment| known.set(payment, AttemptState::Paid));
+                event.payment.into_iter().for_each(|payment| known.set(payment, AttemptState::Paid));
                 known.end(Status::Paid);
             }
             Event::OrderCompleted(_) => known.end(Status::Completed),
             Event::OrderCancelled(event) => {
-                event
-                    .refund
-                    .into_iter()
-                    .for_each(|payment| known.set(payment, AttemptState::Refunded));
+                event.refund.into_iter().for_each(|payment| known.set(payment, AttemptState::Refunded));
                 known.refund_why = event.refund_why;
                 known.end(Status::Cancelled(event.reason));
             }
@@ -240,10 +207,8 @@ impl Order {
     }
 
     fn born(event: OrderCreated) -> Self {
-        let attempt = |choice: crate::value::PaymentChoice| Attempt {
-            payment: choice.payment,
-            state: AttemptState::Open,
-        };
+        let attempt =
+            |choice: crate::value::PaymentChoice| Attempt { payment: choice.payment, state: AttemptState::Open };
         let known = Known {
             order: event.order,
             show: event.show,

@@ -15,9 +15,7 @@ const MAX_MOVEMENTS: usize = 100;
 
 impl Payment {
     pub(super) fn decide(&self, issued: Issued<Command>) -> Decision {
-        let Issued {
-            command, by, serial, ..
-        } = issued;
+        let Issued { command, by, serial, .. } = issued;
         match command {
             Command::Look => self.known().map(|_| vec![]).ok_or(Refusal::NotFound),
             _ if !by.is_system() => Err(Refusal::NotFound),
@@ -71,31 +69,13 @@ impl Payment {
 
     fn quarantine(&self, command: Command) -> Vec<Event> {
         match command {
-            Command::Quarantine {
-                payment,
-                provider,
-                serial,
-                movement,
-            } if !self.has_seen(&movement.reference) => {
+            Command::Quarantine { payment, provider, serial, movement } if !self.has_seen(&movement.reference) => {
                 let known = self.known();
                 let (order, show) = (known.map(|known| known.order), known.map(|known| known.show));
-                let Movement {
-                    reference,
-                    amount,
-                    currency,
-                } = movement;
+                let Movement { reference, amount, currency } = movement;
                 let reason = QuarantineReason::UnknownReference;
-                let quarantined = PaymentQuarantined {
-                    payment,
-                    order,
-                    show,
-                    provider,
-                    serial,
-                    reference,
-                    amount,
-                    currency,
-                    reason,
-                };
+                let quarantined =
+                    PaymentQuarantined { payment, order, show, provider, serial, reference, amount, currency, reason };
                 vec![quarantined.into()]
             }
             _ => vec![], // A retry.
@@ -132,35 +112,18 @@ impl Known {
         match self.status {
             Status::Requested => {
                 let (payment, order, show) = (self.payment, self.order, self.show);
-                vec![
-                    PaymentIntentCreated {
-                        payment,
-                        order,
-                        show,
-                        reference,
-                        url,
-                    }
-                    .into(),
-                ]
+                vec![PaymentIntentCreated { payment, order, show, reference, url }.into()]
             }
             Status::Ready | Status::Closing | Status::Completed | Status::Failed | Status::Expired => vec![],
         }
     }
 
     fn record_failure(&self, reason: String) -> Vec<Event> {
-        if self.status.open() && self.received == 0 {
-            vec![self.failed(reason)]
-        } else {
-            vec![]
-        }
+        if self.status.open() && self.received == 0 { vec![self.failed(reason)] } else { vec![] }
     }
 
     fn receive(&self, movement: Movement) -> Vec<Event> {
-        let Movement {
-            reference,
-            amount,
-            currency,
-        } = movement;
+        let Movement { reference, amount, currency } = movement;
         if currency != self.currency {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::WrongCurrency)];
         }
@@ -168,39 +131,15 @@ impl Known {
         if amount <= 0 {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::Unknown)];
         }
-        let Some(received) = self
-            .received
-            .checked_add(amount)
-            .filter(|received| *received <= self.amount)
-        else {
+        let Some(received) = self.received.checked_add(amount).filter(|received| *received <= self.amount) else {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::TooMuch)];
         };
         let (payment, order, show) = (self.payment, self.order, self.show);
         // What has gone back in part can never become whole.
         if received == self.amount && self.refunded == 0 {
-            return vec![
-                PaymentCompleted {
-                    payment,
-                    order,
-                    show,
-                    reference,
-                    amount,
-                    currency,
-                    received,
-                }
-                .into(),
-            ];
+            return vec![PaymentCompleted { payment, order, show, reference, amount, currency, received }.into()];
         }
-        let part = PaymentPartiallyReceived {
-            payment,
-            order,
-            show,
-            reference,
-            amount,
-            currency,
-            received,
-        }
-        .into();
+        let part = PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received }.into();
         // Nobody waits for the rest any more, so it goes back at once.
         let back = (!self.status.open()).then(|| self.refunding(amount, RefundWhy::PaidInPart));
         [part].into_iter().chain(back).collect()
@@ -219,12 +158,7 @@ impl Known {
     }
 
     fn expire(&self) -> Vec<Event> {
-        let expired = PaymentExpired {
-            payment: self.payment,
-            order: self.order,
-            show: self.show,
-        }
-        .into();
+        let expired = PaymentExpired { payment: self.payment, order: self.order, show: self.show }.into();
         let back = (self.kept() > 0).then(|| self.refunding(self.kept(), RefundWhy::PaidInPart));
         [expired].into_iter().chain(back).collect()
     }
@@ -232,24 +166,8 @@ impl Known {
     fn close(&self) -> Vec<Event> {
         match self.status {
             Status::Requested | Status::Ready => {
-                let Self {
-                    payment,
-                    order,
-                    show,
-                    provider,
-                    serial,
-                    ..
-                } = *self;
-                vec![
-                    PaymentClosing {
-                        payment,
-                        order,
-                        show,
-                        provider,
-                        serial,
-                    }
-                    .into(),
-                ]
+                let Self { payment, order, show, provider, serial, .. } = *self;
+                vec![PaymentClosing { payment, order, show, provider, serial }.into()]
             }
             Status::Closing | Status::Completed | Status::Failed | Status::Expired => vec![],
         }
@@ -267,36 +185,13 @@ impl Known {
     }
 
     fn refunding(&self, amount: i64, why: RefundWhy) -> Event {
-        let Self {
-            payment,
-            order,
-            show,
-            provider,
-            currency,
-            ..
-        } = *self;
+        let Self { payment, order, show, provider, currency, .. } = *self;
         let by_hand = provider.refunds_by_hand();
-        RefundRequested {
-            payment,
-            order,
-            show,
-            provider,
-            amount,
-            currency,
-            why,
-            by_hand,
-        }
-        .into()
+        RefundRequested { payment, order, show, provider, amount, currency, why, by_hand }.into()
     }
 
     fn failed(&self, reason: String) -> Event {
-        PaymentFailed {
-            payment: self.payment,
-            order: self.order,
-            show: self.show,
-            reason,
-        }
-        .into()
+        PaymentFailed { payment: self.payment, order: self.order, show: self.show, reason }.into()
     }
 
     fn quarantined(
@@ -306,24 +201,8 @@ impl Known {
         currency: crate::value::Currency,
         reason: QuarantineReason,
     ) -> Event {
-        let Self {
-            payment,
-            provider,
-            serial,
-            ..
-        } = *self;
+        let Self { payment, provider, serial, .. } = *self;
         let (order, show) = (Some(self.order), Some(self.show));
-        PaymentQuarantined {
-            payment,
-            order,
-            show,
-            provider,
-            serial,
-            reference,
-            amount,
-            currency,
-            reason,
-        }
-        .into()
+        PaymentQuarantined { payment, order, show, provider, serial, reference, amount, currency, reason }.into()
     }
 }

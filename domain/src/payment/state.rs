@@ -133,10 +133,7 @@ impl Payment {
             Event::RefundRequested(event) => {
                 let known = self.known_mut();
                 known.refunded += event.amount;
-                assert!(
-                    known.refunded <= known.received,
-                    "more would go back than came: {known:?}"
-                );
+                assert!(known.refunded <= known.received, "more would go back than came: {known:?}");
             }
         }
     }
@@ -144,10 +141,7 @@ impl Payment {
     fn receive(&mut self, amount: i64) {
         let known = self.known_mut();
         known.received += amount;
-        assert!(
-            known.received <= known.amount,
-            "too much is quarantined, never applied: {known:?}"
-        );
+        assert!(known.received <= known.amount, "too much is quarantined, never applied: {known:?}");
     }
 
     /// Nobody is sent to the page of an attempt that is over, so its URL is dropped.
@@ -198,8 +192,7 @@ impl Root for Payment {
     }
 
     fn watched(&self) -> bool {
-        self.known()
-            .is_some_and(|known| matches!(known.status, Status::Ready | Status::Closing))
+        self.known().is_some_and(|known| matches!(known.status, Status::Ready | Status::Closing))
     }
 
     fn serial(event: &Event) -> Option<u64> {

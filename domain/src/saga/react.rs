@@ -101,10 +101,7 @@ fn of_order(event: &order::Event) -> Vec<Action> {
         E::OrderPaymentAdded(event) => vec![another_payment(event)],
         E::OrderOverdue(event) => event.payments.iter().map(|payment| close(*payment)).collect(),
         E::OrderPaid(event) => {
-            vec![to_inventory(
-                event.show,
-                inventory::Command::Confirm { order: event.order },
-            )]
+            vec![to_inventory(event.show, inventory::Command::Confirm { order: event.order })]
         }
         E::OrderCancelled(event) => undo(event),
         E::OrderFailed(event) => undo_failed(event),
@@ -148,20 +145,8 @@ struct Request {
 
 impl Request {
     fn by(self, choice: PaymentChoice) -> Action {
-        let Self {
-            order,
-            show,
-            amount,
-            currency,
-            code,
-            pay_by,
-        } = self;
-        let PaymentChoice {
-            payment,
-            provider,
-            return_url,
-            cancel_url,
-        } = choice;
+        let Self { order, show, amount, currency, code, pay_by } = self;
+        let PaymentChoice { payment, provider, return_url, cancel_url } = choice;
         let request = payment::Command::Request {
             payment,
             order,
@@ -192,18 +177,9 @@ fn undo(event: &OrderCancelled) -> Vec<Action> {
     let release = to_inventory(show, inventory::Command::Release { order, reason });
     let closings = event.open_payments.iter().map(|payment| close(*payment));
     let why = event.refund_why.unwrap_or(payment::RefundWhy::Unknown);
-    let refund = event
-        .refund
-        .map(|payment| to_payment(payment, payment::Command::Refund { why }));
-    let revoke = event
-        .issued
-        .then(|| to_ticket(order, ticket::Command::Revoke { order, show }));
-    [release]
-        .into_iter()
-        .chain(closings)
-        .chain(refund)
-        .chain(revoke)
-        .collect()
+    let refund = event.refund.map(|payment| to_payment(payment, payment::Command::Refund { why }));
+    let revoke = event.issued.then(|| to_ticket(order, ticket::Command::Revoke { order, show }));
+    [release].into_iter().chain(closings).chain(refund).chain(revoke).collect()
 }
 
 fn undo_failed(event: &OrderFailed) -> Vec<Action> {
@@ -211,17 +187,8 @@ fn undo_failed(event: &OrderFailed) -> Vec<Action> {
         FailReason::PaymentFailed => ReleaseReason::PaymentFailed,
         FailReason::Unknown => ReleaseReason::Unknown,
     };
-    let release = to_inventory(
-        event.show,
-        inventory::Command::Release {
-            order: event.order,
-            reason,
-        },
-    );
-    [release]
-        .into_iter()
-        .chain(event.open_payments.iter().map(|payment| close(*payment)))
-        .collect()
+    let release = to_inventory(event.show, inventory::Command::Release { order: event.order, reason });
+    [release].into_iter().chain(event.open_payments.iter().map(|payment| close(*payment))).collect()
 }
 
 fn of_payment(event: &payment::Event) -> Vec<Action> {
@@ -230,17 +197,10 @@ fn of_payment(event: &payment::Event) -> Vec<Action> {
         E::PaymentRequested(event) => vec![Action::Effect(Effect::CreatePayment(open_page(event)))],
         E::PaymentClosing(event) => {
             let (payment, provider, serial) = (event.payment, event.provider, event.serial);
-            vec![Action::Effect(Effect::ClosePayment {
-                payment,
-                provider,
-                serial,
-            })]
+            vec![Action::Effect(Effect::ClosePayment { payment, provider, serial })]
         }
         E::PaymentCompleted(event) => {
-            vec![to_order(
-                event.order,
-                order::Command::MarkPaid { payment: event.payment },
-            )]
+            vec![to_order(event.order, order::Command::MarkPaid { payment: event.payment })]
         }
         E::PaymentFailed(event) => vec![ended(event.order, event.payment, true)],
         E::PaymentExpired(event) => vec![ended(event.order, event.payment, false)],

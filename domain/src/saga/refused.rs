@@ -32,10 +32,7 @@ fn by_order(command: &order::Command, refusal: &order::Refusal) -> Option<Comman
     let (payment, why) = match (command, refusal) {
         (C::Create(created), R::OrderIdTaken) => {
             let (order, reason) = (created.order, ReleaseReason::OrderIdTaken);
-            return Some(Command::Inventory(
-                created.show,
-                inventory::Command::Release { order, reason },
-            ));
+            return Some(Command::Inventory(created.show, inventory::Command::Release { order, reason }));
         }
         (C::MarkPaid { payment }, R::PaidByAnother) => (*payment, RefundWhy::PaidTwice),
         (C::MarkPaid { payment }, R::EndedBefore { why }) => (*payment, *why),

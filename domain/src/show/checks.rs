@@ -40,12 +40,7 @@ impl TermsPatch {
 /// The details, if they do not contradict themselves.
 pub(super) fn sound_details(details: ShowDetails) -> Result<ShowDetails, Refusal> {
     text("name", &details.name, 1, 200)?;
-    text(
-        "description",
-        details.description.as_deref().unwrap_or_default(),
-        0,
-        10_000,
-    )?;
+    text("description", details.description.as_deref().unwrap_or_default(), 0, 10_000)?;
     if details.ends_at.is_some_and(|ends| ends < details.starts_at) {
         return Err(invalid("ends_at", "a show cannot end before it starts"));
     }
@@ -77,16 +72,10 @@ fn text(field: &str, text: &str, min: usize, max: usize) -> Result<(), Refusal> 
     if (min..=max).contains(&length) {
         return Ok(());
     }
-    Err(invalid(
-        field,
-        &format!("between {min} and {max} characters, not {length}"),
-    ))
+    Err(invalid(field, &format!("between {min} and {max} characters, not {length}")))
 }
 
 /// A refusal that names the field as the JSON body does.
 pub(super) fn invalid(field: &str, detail: &str) -> Refusal {
-    Refusal::Invalid {
-        field: field.to_owned(),
-        detail: detail.to_owned(),
-    }
+    Refusal::Invalid { field: field.to_owned(), detail: detail.to_owned() }
 }

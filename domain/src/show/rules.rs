@@ -17,12 +17,7 @@ const MAX_PAY_WITHIN_S: i64 = 86_400;
 
 impl Show {
     pub(super) fn decide(&self, issued: Issued<Command>) -> Decision {
-        let Issued {
-            command,
-            by,
-            fingerprint,
-            ..
-        } = issued;
+        let Issued { command, by, fingerprint, .. } = issued;
         if let Command::Create { show, details } = command {
             return self.create(show, details, &by, fingerprint);
         }
@@ -33,10 +28,7 @@ impl Show {
             Command::Edit { patch } => known.edit_details(patch),
             Command::DefineClass { terms } => known.define(terms, fingerprint),
             Command::EditClass { ticket_class, patch } => known.edit_class(ticket_class, patch),
-            Command::Configure {
-                pay_within_s,
-                checkout_url,
-            } => known.configure(pay_within_s, checkout_url),
+            Command::Configure { pay_within_s, checkout_url } => known.configure(pay_within_s, checkout_url),
             Command::Approve => known.approve(),
             Command::Publish => known.publish(),
             Command::Cancel => known.cancel(),
@@ -52,15 +44,7 @@ impl Show {
             Some(_) => Err(Refusal::AlreadyExists),
             None => {
                 let details = sound_details(details)?;
-                Ok(vec![
-                    ShowCreated {
-                        show,
-                        organizer: by.principal(),
-                        details,
-                        fingerprint,
-                    }
-                    .into(),
-                ])
+                Ok(vec![ShowCreated { show, organizer: by.principal(), details, fingerprint }.into()])
             }
         }
     }
@@ -86,13 +70,7 @@ impl Known {
         if details == self.details {
             return Ok(vec![]);
         }
-        Ok(vec![
-            ShowEdited {
-                show: self.show,
-                details,
-            }
-            .into(),
-        ])
+        Ok(vec![ShowEdited { show: self.show, details }.into()])
     }
 
     /// A retry is recognised in every status, because a PUT is idempotent for ever.
@@ -106,14 +84,7 @@ impl Known {
             return Err(Refusal::TooManyClasses { max: MAX_CLASSES });
         }
         let terms = sound_terms(terms)?;
-        Ok(vec![
-            TicketClassDefined {
-                show: self.show,
-                terms,
-                fingerprint,
-            }
-            .into(),
-        ])
+        Ok(vec![TicketClassDefined { show: self.show, terms, fingerprint }.into()])
     }
 
     fn edit_class(&self, ticket_class: TicketClassId, patch: TermsPatch) -> Decision {
@@ -135,14 +106,7 @@ impl Known {
         if same {
             return Ok(vec![]);
         }
-        Ok(vec![
-            ShowConfigured {
-                show: self.show,
-                pay_within_s,
-                checkout_url,
-            }
-            .into(),
-        ])
+        Ok(vec![ShowConfigured { show: self.show, pay_within_s, checkout_url }.into()])
     }
 
     fn approve(&self) -> Decision {
@@ -172,16 +136,8 @@ impl Known {
 
     fn cancel(&self) -> Decision {
         match self.status {
-            Status::Cancelled => Err(Refusal::WrongStatus {
-                status: Status::Cancelled,
-            }),
-            status => Ok(vec![
-                ShowCancelled {
-                    show: self.show,
-                    published: status == Status::Published,
-                }
-                .into(),
-            ]),
+            Status::Cancelled => Err(Refusal::WrongStatus { status: Status::Cancelled }),
+            status => Ok(vec![ShowCancelled { show: self.show, published: status == Status::Published }.into()]),
         }
     }
 

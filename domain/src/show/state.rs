@@ -55,10 +55,7 @@ impl Show {
             Event::ShowCreated(event) => *self = Self::born(event),
             Event::ShowEdited(event) => self.known_mut().details = event.details,
             Event::TicketClassDefined(event) => {
-                let class = Class {
-                    terms: event.terms,
-                    fingerprint: event.fingerprint,
-                };
+                let class = Class { terms: event.terms, fingerprint: event.fingerprint };
                 self.known_mut().classes.push(class);
             }
             Event::TicketClassEdited(event) => self.known_mut().edit(event.terms),
@@ -99,10 +96,7 @@ impl Known {
     }
 
     fn edit(&mut self, terms: ClassTerms) {
-        let class = self
-            .classes
-            .iter_mut()
-            .find(|class| class.terms.ticket_class == terms.ticket_class);
+        let class = self.classes.iter_mut().find(|class| class.terms.ticket_class == terms.ticket_class);
         class.expect("only a defined class is edited").terms = terms;
     }
 }

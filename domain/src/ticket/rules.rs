@@ -23,14 +23,7 @@ impl TicketBatch {
         match (self.revoked(), self.exists()) {
             (true, _) => Err(Refusal::Revoked),
             (false, true) => Ok(vec![]), // A retry.
-            (false, false) => Ok(vec![
-                TicketsIssued {
-                    order,
-                    show,
-                    tickets: tickets(order, lines),
-                }
-                .into(),
-            ]),
+            (false, false) => Ok(vec![TicketsIssued { order, show, tickets: tickets(order, lines) }.into()]),
         }
     }
 
@@ -46,11 +39,7 @@ impl TicketBatch {
 
 /// One ticket for each piece of each line, with ids that a retry names again.
 fn tickets(order: OrderId, lines: &[Line]) -> Vec<IssuedTicket> {
-    let pieces = lines
-        .iter()
-        .flat_map(|line| (0..line.quantity).map(|_| line.ticket_class));
+    let pieces = lines.iter().flat_map(|line| (0..line.quantity).map(|_| line.ticket_class));
     let ids = (0..).map(|n| TicketId(derived(order.0, "ticket", n)));
-    ids.zip(pieces)
-        .map(|(ticket, ticket_class)| IssuedTicket { ticket, ticket_class })
-        .collect()
+    ids.zip(pieces).map(|(ticket, ticket_class)| IssuedTicket { ticket, ticket_class }).collect()
 }

@@ -45,9 +45,7 @@ impl TicketBatch {
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         let counts = 2 * size_of::<usize>();
-        self.0
-            .as_ref()
-            .map_or(0, |batch| counts + size_of::<Batch>() + size_of_val(&*batch.tickets))
+        self.0.as_ref().map_or(0, |batch| counts + size_of::<Batch>() + size_of_val(&*batch.tickets))
     }
 
     pub(super) fn fold(&mut self, event: Event) {
@@ -55,20 +53,10 @@ impl TicketBatch {
             Event::TicketsIssued(event) => {
                 let tickets = event.tickets.into_boxed_slice();
                 assert!(self.0.is_none(), "an order gets its tickets once");
-                self.0 = Some(Arc::new(Batch {
-                    show: event.show,
-                    tickets,
-                    revoked: false,
-                }));
+                self.0 = Some(Arc::new(Batch { show: event.show, tickets, revoked: false }));
             }
             Event::TicketsRevoked(event) => {
-                let none = || {
-                    Arc::new(Batch {
-                        show: event.show,
-                        tickets: Box::default(),
-                        revoked: true,
-                    })
-                };
+                let none = || Arc::new(Batch { show: event.show, tickets: Box::default(), revoked: true });
                 Arc::make_mut(self.0.get_or_insert_with(none)).revoked = true;
             }
         }

@@ -84,23 +84,15 @@ impl KafkaLog {
             }
         });
         let batch = Arc::new(Batch::new(Uuid::nil(), 0, 1, reports));
-        let record = Outgoing {
-            key,
-            header: None,
-            value,
-        };
-        self.producer
-            .append(&topic.name, number(partition), &batch, std::iter::once(record));
+        let record = Outgoing { key, header: None, value };
+        self.producer.append(&topic.name, number(partition), &batch, std::iter::once(record));
         let detail = match tokio::time::timeout(ACKNOWLEDGED_WITHIN, result).await {
             Ok(Ok(Ok(_offset))) => return Ok(()),
             Ok(Ok(Err(detail))) => detail,
             Ok(Err(_)) => "the producer was dropped".to_owned(),
             Err(_) => format!("no acknowledgement within {} s", ACKNOWLEDGED_WITHIN.as_secs()),
         };
-        Err(LogError {
-            attempted,
-            detail: format!("{}: {detail}", topic.name),
-        })
+        Err(LogError { attempted, detail: format!("{}: {detail}", topic.name) })
     }
 
     /// Hands over every record of every partition from the beginning on, and goes on with new ones.
@@ -130,20 +122,12 @@ impl KafkaLog {
                 Tailed::End(_) => {}
                 // The position was one that the log had given out: the topic was deleted and made anew.
                 Tailed::Lost { start, end } => {
-                    tracing::error!(
-                        partition,
-                        start,
-                        end,
-                        "a compacted topic lost records that had been read"
-                    );
+                    tracing::error!(partition, start, end, "a compacted topic lost records that had been read");
                 }
             };
-            self.consumers
-                .tail(topic.name.clone(), number(partition), Start::Beginning, hand_over)
+            self.consumers.tail(topic.name.clone(), number(partition), Start::Beginning, hand_over)
         };
-        Box::new(Tails {
-            _tails: (0..topic.partitions).map(tail).collect(),
-        })
+        Box::new(Tails { _tails: (0..topic.partitions).map(tail).collect() })
     }
 
     /// Reads what a compacted topic holds now, tombstones included.
@@ -168,11 +152,7 @@ impl KafkaLog {
         drop(following);
         records.map_err(|_| LogError {
             attempted: "read a compacted topic",
-            detail: format!(
-                "the end of {} was not reached within {} s",
-                topic.name,
-                within.as_secs()
-            ),
+            detail: format!("the end of {} was not reached within {} s", topic.name, within.as_secs()),
         })
     }
 }

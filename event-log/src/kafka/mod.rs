@@ -106,11 +106,7 @@ impl KafkaLog {
     pub fn connect(settings: KafkaSettings) -> Result<Self, LogError> {
         let producer = Producer::start(&settings)?;
         let consumers = Arc::new(Pool::open(&settings)?);
-        Ok(Self {
-            settings,
-            producer,
-            consumers,
-        })
+        Ok(Self { settings, producer, consumers })
     }
 
     /// How it was connected.
@@ -145,8 +141,7 @@ impl Log for KafkaLog {
             header: Some(&record.header),
             value: Some(&record.value),
         });
-        self.producer
-            .append(&self.topic(to), number(to.number), &batch, outgoing);
+        self.producer.append(&self.topic(to), number(to.number), &batch, outgoing);
     }
 
     /// Every partition that is followed has a thread; a follower that blocks slows only its own. One that was dropped
@@ -166,10 +161,7 @@ impl Log for KafkaLog {
             Tailed::End(end) => follower(Followed::End(end)),
             Tailed::Lost { start, end } => follower(Followed::Lost { start, end }),
         };
-        Box::new(
-            self.consumers
-                .tail(self.topic(at), number(at.number), Start::At(from), hand_over),
-        )
+        Box::new(self.consumers.tail(self.topic(at), number(at.number), Start::At(from), hand_over))
     }
 
     fn bounds(&self, at: Partition) -> Result<Bounds, LogError> {
@@ -182,8 +174,5 @@ fn number(partition: u32) -> i32 {
 }
 
 fn failed(attempted: &'static str, error: &dyn std::error::Error) -> LogError {
-    LogError {
-        attempted,
-        detail: error.to_string(),
-    }
+    LogError { attempted, detail: error.to_string() }
 }

@@ -45,11 +45,7 @@ struct Warm {
 
 impl Warm {
     fn new(client: Arc<Client>) -> Self {
-        Self {
-            client,
-            taken: HashMap::new(),
-            topics: HashSet::new(),
-        }
+        Self { client, taken: HashMap::new(), topics: HashSet::new() }
     }
 }
 
@@ -73,12 +69,7 @@ impl Pool {
         let config = config(settings);
         let first = client(&config)?;
         let warm = Mutex::new(vec![Warm::new(Arc::clone(&first))]);
-        Ok(Self {
-            config,
-            first,
-            warm,
-            released: Condvar::new(),
-        })
+        Ok(Self { config, first, warm, released: Condvar::new() })
     }
 
     /// A client to ask things.
@@ -96,9 +87,7 @@ impl Pool {
     ) -> Tail {
         let stopped = Arc::new(AtomicBool::new(false));
         let pool = Arc::clone(self);
-        let tail = Tail {
-            stopped: Arc::clone(&stopped),
-        };
+        let tail = Tail { stopped: Arc::clone(&stopped) };
         let name = format!("tail-{partition}");
         let run = move || {
             let place = (topic, partition);
@@ -108,10 +97,7 @@ impl Pool {
             Run::new(&client, &place, from, stopped, hand_over).run(new_topic);
             pool.release(&client, &place);
         };
-        thread::Builder::new()
-            .name(name)
-            .spawn(run)
-            .expect("the operating system gives a thread");
+        thread::Builder::new().name(name).spawn(run).expect("the operating system gives a thread");
         tail
     }
 
@@ -122,10 +108,7 @@ impl Pool {
             if let Some(free) = warm.iter_mut().find(|warm| !warm.taken.contains_key(place)) {
                 free.taken.insert(place.clone(), Arc::clone(stopped));
                 let new_topic = free.topics.insert(place.0.clone());
-                return Some(Reserved {
-                    client: Arc::clone(&free.client),
-                    new_topic,
-                });
+                return Some(Reserved { client: Arc::clone(&free.client), new_topic });
             }
             let ends = warm.iter().any(|warm| warm.taken[place].load(Ordering::Acquire));
             if !ends {
@@ -166,12 +149,7 @@ fn client(config: &ClientConfig) -> Result<Arc<Client>, LogError> {
                 None => {}
                 Some(Ok(message)) => {
                     let (topic, partition) = (message.topic(), message.partition());
-                    tracing::warn!(
-                        topic,
-                        partition,
-                        offset = message.offset(),
-                        "a record came by the wrong queue"
-                    );
+                    tracing::warn!(topic, partition, offset = message.offset(), "a record came by the wrong queue");
                 }
                 Some(Err(error)) => tracing::debug!(%error, "the Kafka consumer goes on after a problem"),
             }

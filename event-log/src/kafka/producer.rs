@@ -47,12 +47,7 @@ pub(super) struct Producer {
 /// What the keeper is told.
 enum Order {
     /// The records of a batch from this index on could not be enqueued.
-    Refused {
-        batch: Arc<Batch>,
-        from: usize,
-        to: usize,
-        detail: String,
-    },
+    Refused { batch: Arc<Batch>, from: usize, to: usize, detail: String },
     /// The producer of this generation can do no more.
     Replace(u64),
     /// The log was dropped.
@@ -83,9 +78,7 @@ impl Health {
     }
 
     fn is_stuck(&self) -> bool {
-        let silent_ms = self
-            .elapsed_ms()
-            .saturating_sub(self.progressed.load(Ordering::Relaxed));
+        let silent_ms = self.elapsed_ms().saturating_sub(self.progressed.load(Ordering::Relaxed));
         self.under_way.load(Ordering::Relaxed) > 0 && u128::from(silent_ms) > STUCK.as_millis()
     }
 }
@@ -148,15 +141,8 @@ impl Producer {
         let (keeper, orders) = channel();
         let first = Live::create(&config, 0, keeper.clone())?;
         let current = Arc::new(RwLock::new(Arc::new(first)));
-        let task = Keeper {
-            config,
-            current: Arc::clone(&current),
-            keeper: keeper.clone(),
-            replaced: Instant::now(),
-        };
-        let spawned = thread::Builder::new()
-            .name("kafka-keeper".to_owned())
-            .spawn(move || task.run(&orders));
+        let task = Keeper { config, current: Arc::clone(&current), keeper: keeper.clone(), replaced: Instant::now() };
+        let spawned = thread::Builder::new().name("kafka-keeper".to_owned()).spawn(move || task.run(&orders));
         spawned.map_err(|error| failed("start the thread that looks after the producer", &error))?;
         Ok(Self { current, keeper })
     }
@@ -172,30 +158,15 @@ impl Producer {
         let live = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
         let to = records.len();
         for (index, record) in records.enumerate() {
-            let Err(error) = live.enqueue(
-                topic,
-                partition,
-                Slot {
-                    batch: Arc::clone(batch),
-                    index,
-                },
-                &record,
-            ) else {
+            let Err(error) = live.enqueue(topic, partition, Slot { batch: Arc::clone(batch), index }, &record) else {
                 continue;
             };
             if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
                 let _ = self.keeper.send(Order::Replace(live.generation));
             }
             // Not reported here: the caller may be whom the report would have to wait for.
-            let refused = Order::Refused {
-                batch: Arc::clone(batch),
-                from: index,
-                to,
-                detail: error.to_string(),
-            };
-            self.keeper
-                .send(refused)
-                .expect("the keeper ends after this was dropped");
+            let refused = Order::Refused { batch: Arc::clone(batch), from: index, to, detail: error.to_string() };
+            self.keeper.send(refused).expect("the keeper ends after this was dropped");
             return;
         }
     }
@@ -211,36 +182,19 @@ impl Drop for Producer {
 impl Live {
     fn create(config: &ClientConfig, generation: u64, keeper: Sender<Order>) -> Result<Self, LogError> {
         let (under_way, progressed) = (AtomicI64::new(0), AtomicU64::new(0));
-        let health = Arc::new(Health {
-            since: Instant::now(),
-            under_way,
-            progressed,
-        });
-        let watcher = Watcher {
-            generation,
-            health: Arc::clone(&health),
-            keeper,
-        };
+        let health = Arc::new(Health { since: Instant::now(), under_way, progressed });
+        let watcher = Watcher { generation, health: Arc::clone(&health), keeper };
         let producer = ThreadedProducer::from_config_and_context(config, watcher)
             .map_err(|error| failed("create the Kafka producer", &error))?;
-        Ok(Self {
-            producer,
-            generation,
-            health,
-        })
+        Ok(Self { producer, generation, health })
     }
 
     fn enqueue(&self, topic: &str, partition: i32, slot: Slot, record: &Outgoing<'_>) -> Result<(), KafkaError> {
-        let mut message = BaseRecord::with_opaque_to(topic, Box::new(slot))
-            .partition(partition)
-            .key(record.key);
+        let mut message = BaseRecord::with_opaque_to(topic, Box::new(slot)).partition(partition).key(record.key);
         message.payload = record.value;
-        message.headers = record.header.map(|value| {
-            OwnedHeaders::new_with_capacity(1).insert(Header {
-                key: HEADER,
-                value: Some(value),
-            })
-        });
+        message.headers = record
+            .header
+            .map(|value| OwnedHeaders::new_with_capacity(1).insert(Header { key: HEADER, value: Some(value) }));
         if self.health.under_way.fetch_add(1, Ordering::Relaxed) == 0 {
             self.health.progress();
         }
@@ -264,12 +218,7 @@ impl Keeper {
         let mut given_up: Option<u64> = None;
         loop {
             match orders.recv_timeout(LOOK) {
-                Ok(Order::Refused {
-                    batch,
-                    from,
-                    to,
-                    detail,
-                }) => {
+                Ok(Order::Refused { batch, from, to, detail }) => {
                     (from..to).for_each(|index| batch.report(index, Err(detail.clone())));
                 }
                 Ok(Order::Replace(generation)) => given_up = given_up.max(Some(generation)),
@@ -311,12 +260,8 @@ impl Keeper {
                     under_way,
                     "a new Kafka producer takes the place of one that can do no more"
                 );
-                let spawned = thread::Builder::new()
-                    .name("kafka-farewell".to_owned())
-                    .spawn(|| dispose(old));
-                spawned
-                    .map(drop)
-                    .unwrap_or_else(|error| tracing::error!(%error, "cannot dispose of a Kafka producer"));
+                let spawned = thread::Builder::new().name("kafka-farewell".to_owned()).spawn(|| dispose(old));
+                spawned.map(drop).unwrap_or_else(|error| tracing::error!(%error, "cannot dispose of a Kafka producer"));
             }
             Err(error) => tracing::error!(%error, "cannot replace the Kafka producer; trying again"),
         }

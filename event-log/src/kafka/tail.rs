@@ -109,25 +109,13 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             Start::At(offset) => Some(offset),
             Start::Beginning => None,
         };
-        Self {
-            client,
-            place,
-            next,
-            gapless: next.is_some(),
-            realigned: None,
-            stopped,
-            hand_over,
-        }
+        Self { client, place, next, gapless: next.is_some(), realigned: None, stopped, hand_over }
     }
 
     /// Assigns the partition, hands over what comes until it is stopped, and gives the partition back.
     pub(super) fn run(&mut self, new_topic: bool) {
         let Some(queue) = self.client.split_partition_queue(&self.place.0, self.place.1) else {
-            tracing::error!(
-                topic = self.place.0,
-                partition = self.place.1,
-                "a partition that cannot be followed"
-            );
+            tracing::error!(topic = self.place.0, partition = self.place.1, "a partition that cannot be followed");
             return;
         };
         if new_topic {
@@ -185,13 +173,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             Some(next) if offset < next => return Step::Continue,
             // If it is still there when asked for again, then it is the log's, and the reader has to judge it.
             Some(next) if offset > next && self.gapless && self.realigned != Some(next) => {
-                tracing::warn!(
-                    topic = self.place.0,
-                    partition = self.place.1,
-                    next,
-                    offset,
-                    "a gap; reading again"
-                );
+                tracing::warn!(topic = self.place.0, partition = self.place.1, next, offset, "a gap; reading again");
                 self.realigned = Some(next);
                 return Step::Realign;
             }
@@ -266,9 +248,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
 /// Copies a record out of the client's memory, with one allocation.
 fn raw(message: &BorrowedMessage<'_>) -> Raw {
     let key = message.key().unwrap_or_default();
-    let header = message
-        .headers()
-        .and_then(|headers| headers.iter().find(|header| header.key == HEADER));
+    let header = message.headers().and_then(|headers| headers.iter().find(|header| header.key == HEADER));
     let header = header.and_then(|header| header.value).unwrap_or_default();
     let value = message.payload();
     let whole = Bytes::from([key, header, value.unwrap_or_default()].concat());

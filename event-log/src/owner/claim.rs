@@ -134,12 +134,8 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     fn claim_record(&self, claim: Uuid, term: u32) -> NewRecord {
-        let value = Control::Claimed {
-            claim,
-            term,
-            instance: self.settings.instance.clone(),
-            url: self.settings.url.clone(),
-        };
+        let value =
+            Control::Claimed { claim, term, instance: self.settings.instance.clone(), url: self.settings.url.clone() };
         self.control_record(Kind::Claim, term, 0, claim, &value)
     }
 

@@ -70,10 +70,7 @@ impl<A: Root, R> Owner<A, R> {
             }
             let (late, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(lane).into_iter().partition(is_late);
             *lane = kept;
-            outputs.extend(
-                late.into_iter()
-                    .map(|submission| Output::Answer(submission.reply, Outcome::TooLate)),
-            );
+            outputs.extend(late.into_iter().map(|submission| Output::Answer(submission.reply, Outcome::TooLate)));
         }
         outputs
     }
@@ -119,17 +116,7 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     fn take(&mut self, submission: Submission<A, R>, now: Now, records: &mut Vec<NewRecord>) {
-        let Submission {
-            target,
-            ask,
-            by,
-            id: command,
-            hash,
-            correlation_id,
-            causation_id,
-            reply,
-            ..
-        } = submission;
+        let Submission { target, ask, by, id: command, hash, correlation_id, causation_id, reply, .. } = submission;
         let id = match target {
             Target::Id(id) => Some(id),
             Target::Serial(serial) => self.head.by_serial(serial),
@@ -140,15 +127,7 @@ impl<A: Root, R> Owner<A, R> {
             (Some(repeat), _) => Outcome::Done(Box::new(self.answer(repeat.aggregate, true, 0))),
             (None, None) => Outcome::NoSuchSerial,
             (None, Some(id)) => {
-                let deciding = Deciding {
-                    id,
-                    ask,
-                    by,
-                    command,
-                    hash,
-                    correlation_id,
-                    causation_id,
-                };
+                let deciding = Deciding { id, ask, by, command, hash, correlation_id, causation_id };
                 self.decide(deciding, now, records)
             }
         };
@@ -164,36 +143,16 @@ impl<A: Root, R> Owner<A, R> {
 
     /// One command on the head's root: nothing changes unless its whole frame is encoded and fits.
     fn decide(&mut self, deciding: Deciding<A>, now: Now, records: &mut Vec<NewRecord>) -> Outcome<A> {
-        let Deciding {
-            id,
-            ask,
-            by,
-            command,
-            hash,
-            correlation_id,
-            causation_id,
-            ..
-        } = deciding;
+        let Deciding { id, ask, by, command, hash, correlation_id, causation_id, .. } = deciding;
         let at = self.time(now);
         let before = self.head.get(id);
         let version = before.map_or(0, |entry| entry.version);
         let mut after = before.map(|entry| entry.state.clone()).unwrap_or_default();
-        let serial = self
-            .head
-            .next_serial(self.settings.partition.number, self.settings.partitions);
+        let serial = self.head.next_serial(self.settings.partition.number, self.settings.partitions);
         let actor = by.principal();
-        let issued = Issued {
-            command: ask,
-            by,
-            at,
-            fingerprint: hash,
-            serial,
-        };
+        let issued = Issued { command: ask, by, at, fingerprint: hash, serial };
         let sink = EventSink::default();
-        let verdict = after
-            .handle(issued, &(), &sink)
-            .now_or_never()
-            .expect("handle never waits");
+        let verdict = after.handle(issued, &(), &sink).now_or_never().expect("handle never waits");
         if let Err(refusal) = verdict {
             return Outcome::Refused(refusal);
         }
@@ -210,26 +169,13 @@ impl<A: Root, R> Owner<A, R> {
             causation_id,
             actor: actor.clone(),
         };
-        let events: Vec<(Meta, A::Event)> = events
-            .into_iter()
-            .enumerate()
-            .map(|(n, event)| (meta(n), event))
-            .collect();
+        let events: Vec<(Meta, A::Event)> = events.into_iter().enumerate().map(|(n, event)| (meta(n), event)).collect();
         let Some(frame) = self.frame(id, command, hash, &events) else {
             return Outcome::TooLarge;
         };
         records.extend(frame);
         let offset = self.offset_of(self.head.position.seq);
-        self.head.fold(
-            Folded {
-                command,
-                hash,
-                offset,
-                events,
-            },
-            self.settings.partitions,
-            Some(after),
-        );
+        self.head.fold(Folded { command, hash, offset, events }, self.settings.partitions, Some(after));
         self.advance(written as u64);
         Outcome::Done(Box::new(self.answer(id, false, written)))
     }
@@ -251,10 +197,7 @@ impl<A: Root, R> Owner<A, R> {
         let mut size = 0;
         let mut records = Vec::with_capacity(events.len());
         for (n, (meta, event)) in events.iter().enumerate() {
-            let value = self
-                .codec
-                .encode(meta, &event.clone().into())
-                .expect("every event fits its schema");
+            let value = self.codec.encode(meta, &event.clone().into()).expect("every event fits its schema");
             let frame = Frame {
                 kind: Kind::Event,
                 term: position.term,
@@ -266,11 +209,7 @@ impl<A: Root, R> Owner<A, R> {
                 cmd_id: command.0,
                 cmd_hash: hash.0,
             };
-            let record = NewRecord {
-                key: key.clone(),
-                header: frame.encode(),
-                value,
-            };
+            let record = NewRecord { key: key.clone(), header: frame.encode(), value };
             size += record.size();
             records.push(record);
         }
@@ -296,9 +235,7 @@ impl<A: Root, R> Owner<A, R> {
         }
         let at = self.time(now);
         let due = self.head.timers.iter().take_while(|(due, _)| *due <= at);
-        let due = due
-            .filter(|(due, id)| self.idle_timers.get(id) != Some(due))
-            .take(TIMERS);
+        let due = due.filter(|(due, id)| self.idle_timers.get(id) != Some(due)).take(TIMERS);
         let due: Vec<(Timestamp, Uuid)> = due.copied().collect();
         for (due, id) in due {
             // What is due waits for room like everything else; an acknowledgement wakes it.
@@ -359,17 +296,8 @@ impl<A: Root, R> Owner<A, R> {
         let last_seq = position.seq - 1;
         let first_seq = position.seq - records.len() as u64;
         let answers = std::mem::take(&mut self.unsent);
-        self.in_flight.push_back(Batch {
-            last_seq,
-            sent: now.mono,
-            after: self.head.clone(),
-            answers,
-        });
-        Output::Append {
-            claim: position.claim,
-            first_seq,
-            records,
-        }
+        self.in_flight.push_back(Batch { last_seq, sent: now.mono, after: self.head.clone(), answers });
+        Output::Append { claim: position.claim, first_seq, records }
     }
 
     /// Answers every batch whose prefix is acknowledged, and sends what it caused.
@@ -378,18 +306,10 @@ impl<A: Root, R> Owner<A, R> {
         while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.last_seq <= self.acked_seq) {
             let from = self.acked.position.next;
             self.acked = batch.after;
-            outputs.extend(
-                batch
-                    .answers
-                    .into_iter()
-                    .filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome))),
-            );
-            let caused: Vec<(i64, Arc<Caused>)> = self
-                .acked
-                .outbox
-                .range(from..)
-                .map(|(offset, caused)| (*offset, Arc::clone(caused)))
-                .collect();
+            outputs
+                .extend(batch.answers.into_iter().filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome))));
+            let caused: Vec<(i64, Arc<Caused>)> =
+                self.acked.outbox.range(from..).map(|(offset, caused)| (*offset, Arc::clone(caused))).collect();
             for (offset, caused) in caused {
                 outputs.extend(self.send(offset, &caused));
             }
@@ -422,11 +342,7 @@ impl<A: Root, R> Owner<A, R> {
         if !self.unsent.is_empty() {
             wake = wake.min(self.unsent_since + self.settings.barrier_after);
         }
-        let next = self
-            .head
-            .timers
-            .iter()
-            .find(|(due, id)| self.idle_timers.get(id) != Some(due));
+        let next = self.head.timers.iter().find(|(due, id)| self.idle_timers.get(id) != Some(due));
         // While there is no room, only an acknowledgement (or its deadline) makes a difference.
         if let Some((due, _)) = next.filter(|_| !self.is_full()) {
             let ahead = u64::try_from(due.0 - self.time(now).0).unwrap_or(0);

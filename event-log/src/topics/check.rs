@@ -42,10 +42,8 @@ async fn once(cluster: &Cluster, registry_url: &str, partitions: u32) -> Result<
     let ids = lookup_all(registry_url, &settings.namespace).await?;
     match copy::lacking(log, &copy, &ids).into_iter().next() {
         None => Ok(ids),
-        Some(SchemaRecord { id, subject, .. }) => Err(TopicsError::SchemaNotCopied {
-            topic: event_schemas(settings).name,
-            subject,
-            id,
-        }),
+        Some(SchemaRecord { id, subject, .. }) => {
+            Err(TopicsError::SchemaNotCopied { topic: event_schemas(settings).name, subject, id })
+        }
     }
 }

@@ -41,38 +41,22 @@ impl Cluster {
                 let partitions = u32::try_from(topic.partitions().len()).expect("Kafka counts partitions with 31 bits");
                 (topic.name().to_owned(), partitions)
             };
-            Ok(metadata
-                .topics()
-                .iter()
-                .filter(|topic| topic.error().is_none())
-                .map(count)
-                .collect())
+            Ok(metadata.topics().iter().filter(|topic| topic.error().is_none()).map(count).collect())
         });
-        asked.await.map_err(|error| LogError {
-            attempted,
-            detail: error.to_string(),
-        })?
+        asked.await.map_err(|error| LogError { attempted, detail: error.to_string() })?
     }
 
     /// Makes the topics, and returns once the cluster knows them. One that exists meanwhile is no error.
     pub(super) async fn create(&self, topics: &[&Topic], layout: Layout) -> Result<(), TopicsError> {
         let min_insync = layout.min_insync.to_string();
-        let new: Vec<NewTopic<'_>> = topics
-            .iter()
-            .map(|topic| new_topic(topic, layout, &min_insync))
-            .collect();
-        let options = AdminOptions::new()
-            .operation_timeout(Some(APPEARS_WITHIN))
-            .request_timeout(Some(APPEARS_WITHIN));
+        let new: Vec<NewTopic<'_>> = topics.iter().map(|topic| new_topic(topic, layout, &min_insync)).collect();
+        let options = AdminOptions::new().operation_timeout(Some(APPEARS_WITHIN)).request_timeout(Some(APPEARS_WITHIN));
         let created = self.admin.create_topics(&new, &options).await;
         for result in created.map_err(|error| unanswered("create topics", &error))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => {
-                    return Err(TopicsError::Refused {
-                        topic,
-                        detail: code.to_string(),
-                    });
+                    return Err(TopicsError::Refused { topic, detail: code.to_string() });
                 }
             }
         }
@@ -83,9 +67,7 @@ impl Cluster {
                 return Ok(());
             };
             if tokio::time::Instant::now() >= deadline {
-                return Err(TopicsError::Missing {
-                    topic: missing.name.clone(),
-                });
+                return Err(TopicsError::Missing { topic: missing.name.clone() });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -100,17 +82,11 @@ impl Cluster {
         for topic in topics {
             match found.get(&topic.name) {
                 None => {
-                    return Err(TopicsError::Missing {
-                        topic: topic.name.clone(),
-                    });
+                    return Err(TopicsError::Missing { topic: topic.name.clone() });
                 }
                 Some(&count) if count != topic.partitions => {
                     let (topic, expected) = (topic.name.clone(), topic.partitions);
-                    return Err(TopicsError::Partitions {
-                        topic,
-                        found: count,
-                        expected,
-                    });
+                    return Err(TopicsError::Partitions { topic, found: count, expected });
                 }
                 Some(_) => {}
             }
@@ -128,25 +104,15 @@ impl Cluster {
         let answers = self.admin.describe_configs(&asked, &options).await;
         let mut found = HashMap::new();
         for answer in answers.map_err(|error| unanswered(attempted, &error))? {
-            let answer = answer.map_err(|code| LogError {
-                attempted,
-                detail: code.to_string(),
-            })?;
+            let answer = answer.map_err(|code| LogError { attempted, detail: code.to_string() })?;
             let OwnedResourceSpecifier::Topic(name) = answer.specifier else {
                 continue;
             };
-            let entries = answer
-                .entries
-                .into_iter()
-                .filter_map(|entry| Some((entry.name, entry.value?)));
+            let entries = answer.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
             found.insert(name, entries.collect::<HashMap<String, String>>());
         }
         topics.iter().try_for_each(|topic| match found.get(&topic.name) {
-            None => Err(LogError {
-                attempted,
-                detail: format!("no answer about {}", topic.name),
-            }
-            .into()),
+            None => Err(LogError { attempted, detail: format!("no answer about {}", topic.name) }.into()),
             Some(found) => compare_topic(topic, found),
         })
     }
@@ -172,15 +138,9 @@ fn new_topic<'a>(topic: &'a Topic, layout: Layout, min_insync: &'a str) -> NewTo
     let replication = i32::try_from(layout.replication).expect("there are few brokers");
     let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(replication));
     let new = new.set("min.insync.replicas", min_insync);
-    topic
-        .settings
-        .iter()
-        .fold(new, |new, setting| new.set(setting.name, &setting.value))
+    topic.settings.iter().fold(new, |new, setting| new.set(setting.name, &setting.value))
 }
 
 fn unanswered(attempted: &'static str, error: &KafkaError) -> LogError {
-    LogError {
-        attempted,
-        detail: error.to_string(),
-    }
+    LogError { attempted, detail: error.to_string() }
 }

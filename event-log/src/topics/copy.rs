@@ -20,10 +20,7 @@ pub(super) async fn read(log: &KafkaLog) -> Result<BTreeMap<u32, SchemaRecord>, 
             copy.remove(&record.key);
             continue;
         };
-        let no_schema = |_| TopicsError::NotASchema {
-            topic: topic.name.clone(),
-            offset: record.offset,
-        };
+        let no_schema = |_| TopicsError::NotASchema { topic: topic.name.clone(), offset: record.offset };
         copy.insert(record.key, SchemaRecord::decode(&value).map_err(no_schema)?);
     }
     Ok(copy.into_values().map(|schema| (schema.id, schema)).collect())

@@ -29,21 +29,14 @@ pub async fn init(settings: &KafkaSettings, registry_url: &str, layout: Layout) 
     let known = cluster.partitions().await?;
     let (existing, missing): (Vec<&Topic>, Vec<&Topic>) = topics.iter().partition(|it| known.contains_key(&it.name));
     let (created, existing) = (names(&missing), names(&existing));
-    let existing_topics = all(settings, layout.partitions)
-        .into_iter()
-        .filter(|it| known.contains_key(&it.name));
+    let existing_topics = all(settings, layout.partitions).into_iter().filter(|it| known.contains_key(&it.name));
     cluster.compare(&existing_topics.collect::<Vec<Topic>>()).await?;
     if !missing.is_empty() {
         cluster.create(&missing, layout).await?;
     }
     cluster.compare(&topics).await?;
     let (ids, copied) = register(&cluster, registry_url).await?;
-    Ok(Report {
-        created,
-        existing,
-        copied,
-        ids,
-    })
+    Ok(Report { created, existing, copied, ids })
 }
 
 async fn register(cluster: &Cluster, registry_url: &str) -> Result<(Ids, Vec<String>), TopicsError> {
@@ -57,8 +50,7 @@ async fn register(cluster: &Cluster, registry_url: &str) -> Result<(Ids, Vec<Str
     let lacking = copy::lacking(log, &copy, &ids);
     let topic = event_schemas(settings);
     for record in &lacking {
-        log.append_compacted(&topic, record.key().as_bytes(), Some(&record.encode()))
-            .await?;
+        log.append_compacted(&topic, record.key().as_bytes(), Some(&record.encode())).await?;
     }
     Ok((ids, lacking.into_iter().map(|record| record.subject).collect()))
 }

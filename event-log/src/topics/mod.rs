@@ -34,20 +34,12 @@ pub struct Layout {
 impl Layout {
     /// One broker.
     pub fn local(partitions: u32) -> Self {
-        Self {
-            partitions,
-            replication: 1,
-            min_insync: 1,
-        }
+        Self { partitions, replication: 1, min_insync: 1 }
     }
 
     /// Three brokers or more, of which one may be away.
     pub fn production(partitions: u32) -> Self {
-        Self {
-            partitions,
-            replication: 3,
-            min_insync: 2,
-        }
+        Self { partitions, replication: 3, min_insync: 2 }
     }
 }
 
@@ -68,12 +60,7 @@ pub enum TopicsError {
     Partitions { topic: String, found: u32, expected: u32 },
     /// The topic would lose or misplace records.
     #[error("the topic {topic} is set to {setting}={found}; it must be {expected}")]
-    Setting {
-        topic: String,
-        setting: &'static str,
-        found: String,
-        expected: String,
-    },
+    Setting { topic: String, setting: &'static str, found: String, expected: String },
     /// Kafka does not make the topic.
     #[error("Kafka refuses to create the topic {topic}: {detail}")]
     Refused { topic: String, detail: String },
@@ -94,18 +81,12 @@ impl TopicsError {
 
 /// The compacted topic of the persons' data keys.
 pub fn person_keys(settings: &KafkaSettings, partitions: u32) -> CompactedTopic {
-    CompactedTopic {
-        name: settings.name(PERSON_KEY_TOPIC),
-        partitions,
-    }
+    CompactedTopic { name: settings.name(PERSON_KEY_TOPIC), partitions }
 }
 
 /// The compacted topic of schema ids.
 pub fn event_schemas(settings: &KafkaSettings) -> CompactedTopic {
-    CompactedTopic {
-        name: settings.name(SCHEMA_COPY_TOPIC),
-        partitions: 1,
-    }
+    CompactedTopic { name: settings.name(SCHEMA_COPY_TOPIC), partitions: 1 }
 }
 
 /// A topic as it has to be.
@@ -132,11 +113,7 @@ enum Rule {
 
 impl Setting {
     fn new(name: &'static str, value: impl Into<String>, rule: Rule) -> Self {
-        Self {
-            name,
-            value: value.into(),
-            rule,
-        }
+        Self { name, value: value.into(), rule }
     }
 
     fn allows(&self, found: &str) -> bool {
@@ -172,16 +149,8 @@ fn all(settings: &KafkaSettings, partitions: u32) -> Vec<Topic> {
     let copies = event_schemas(settings);
     events
         .chain([
-            Topic {
-                name: keys.name,
-                partitions: keys.partitions,
-                settings: key_settings,
-            },
-            Topic {
-                name: copies.name,
-                partitions: copies.partitions,
-                settings: compacted_settings(),
-            },
+            Topic { name: keys.name, partitions: keys.partitions, settings: key_settings },
+            Topic { name: copies.name, partitions: copies.partitions, settings: compacted_settings() },
         ])
         .collect()
 }
@@ -234,10 +203,7 @@ mod tests {
             "one.event-schemas",
         ];
         assert_eq!(names, expected);
-        assert_eq!(
-            KafkaSettings::new("localhost:9092", "", "test").name("order-events"),
-            "order-events"
-        );
+        assert_eq!(KafkaSettings::new("localhost:9092", "", "test").name("order-events"), "order-events");
     }
 
     #[test]

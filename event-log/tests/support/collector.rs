@@ -37,11 +37,7 @@ impl<T: Clone + Send + 'static> Collector<T> {
     #[track_caller]
     pub fn until(&self, what: &str, wanted: impl Fn(&[T]) -> bool) -> Vec<T> {
         let items = self.0.0.lock().unwrap();
-        let (items, waited) = self
-            .0
-            .1
-            .wait_timeout_while(items, PATIENCE, |items| !wanted(items))
-            .unwrap();
+        let (items, waited) = self.0.1.wait_timeout_while(items, PATIENCE, |items| !wanted(items)).unwrap();
         assert!(!waited.timed_out(), "{what}: only {} items came", items.len());
         items.clone()
     }
@@ -81,24 +77,12 @@ impl Collector<Followed> {
         let lost = |all: &[Followed]| all.iter().any(|it| matches!(it, Followed::Lost { .. }));
         let all = self.until("the position is lost", lost);
         all.iter()
-            .find_map(|it| {
-                if let Followed::Lost { start, end } = it {
-                    Some((*start, *end))
-                } else {
-                    None
-                }
-            })
+            .find_map(|it| if let Followed::Lost { start, end } = it { Some((*start, *end)) } else { None })
             .unwrap()
     }
 }
 
 fn records(all: &[Followed]) -> Vec<Record> {
-    let records = all.iter().filter_map(|it| {
-        if let Followed::Records(records) = it {
-            Some(records)
-        } else {
-            None
-        }
-    });
+    let records = all.iter().filter_map(|it| if let Followed::Records(records) = it { Some(records) } else { None });
     records.flatten().cloned().collect()
 }

@@ -13,20 +13,12 @@ use event_log::log::{NewRecord, Partition};
 use uuid::Uuid;
 
 /// The partition that most tests use.
-pub const AT: Partition = Partition {
-    context: Context::Inventory,
-    number: 1,
-};
+pub const AT: Partition = Partition { context: Context::Inventory, number: 1 };
 
 /// The machine's clock.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "tests compare the broker's clock with the machine's"
-)]
+#[allow(clippy::disallowed_methods, reason = "tests compare the broker's clock with the machine's")]
 pub fn wall() -> Timestamp {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Timestamp(i64::try_from(since.as_micros()).unwrap())
 }
 
@@ -50,12 +42,6 @@ pub fn numbered(seq: u64, size: usize) -> NewRecord {
         cmd_id: id,
         cmd_hash: [u8::try_from(seq % 251).unwrap(); 16],
     };
-    let value = (0..size)
-        .map(|at| u8::try_from((at as u64 + seq) % 256).unwrap())
-        .collect();
-    NewRecord {
-        key: id.hyphenated().to_string(),
-        header: frame.encode(),
-        value,
-    }
+    let value = (0..size).map(|at| u8::try_from((at as u64 + seq) % 256).unwrap()).collect();
+    NewRecord { key: id.hyphenated().to_string(), header: frame.encode(), value }
 }

@@ -19,10 +19,8 @@ pub struct Counted {
 /// The commands that count. First it looks for the claims that took the partition one after another, then for what each
 /// of them wrote before the next one, up to the first number left out.
 pub fn counted(records: &[Record]) -> Vec<Counted> {
-    let frames: Vec<(Frame, &Record)> = records
-        .iter()
-        .map(|record| (Frame::decode(&record.header).unwrap(), record))
-        .collect();
+    let frames: Vec<(Frame, &Record)> =
+        records.iter().map(|record| (Frame::decode(&record.header).unwrap(), record)).collect();
     let mut reigns: Vec<(Uuid, usize)> = Vec::new();
     for (at, (frame, _)) in frames.iter().enumerate() {
         if frame.kind == Kind::Claim && frame.term as usize == reigns.len() + 1 {
@@ -55,10 +53,7 @@ fn whole(kept: &[(Frame, &Record)]) -> Vec<Counted> {
     let count = |group: &[&(Frame, &Record)]| Counted {
         command: group[0].0.cmd_id,
         offset: group.last().unwrap().1.offset,
-        events: group
-            .iter()
-            .map(|(_, record)| codec.decode(&record.value).unwrap().1.try_into().unwrap())
-            .collect(),
+        events: group.iter().map(|(_, record)| codec.decode(&record.value).unwrap().1.try_into().unwrap()).collect(),
     };
     whole.map(count).collect()
 }
@@ -67,8 +62,6 @@ fn whole(kept: &[(Frame, &Record)]) -> Vec<Counted> {
 pub fn stock(counted: &[Counted], up_to: i64) -> Inventory {
     let mut stock = Inventory::default();
     let within = counted.iter().take_while(|command| command.offset <= up_to);
-    within
-        .flat_map(|command| command.events.clone())
-        .for_each(|event| stock.apply(event));
+    within.flat_map(|command| command.events.clone()).for_each(|event| stock.apply(event));
     stock
 }

@@ -28,10 +28,7 @@ pub struct World(Arc<Mutex<Now>>);
 
 impl World {
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(Now {
-            wall: BEGIN,
-            mono: Duration::from_secs(1000),
-        })))
+        Self(Arc::new(Mutex::new(Now { wall: BEGIN, mono: Duration::from_secs(1000) })))
     }
 
     pub fn now(&self) -> Now {
@@ -139,10 +136,7 @@ impl Rig {
 
     pub fn now(&self) -> Now {
         let now = self.world.now();
-        Now {
-            wall: Timestamp(now.wall.0 + self.skew),
-            ..now
-        }
+        Now { wall: Timestamp(now.wall.0 + self.skew), ..now }
     }
 
     pub fn serves(&self) -> bool {
@@ -171,10 +165,9 @@ impl Rig {
             let outputs = match input {
                 Input::Delivered(reports) => self.owner.delivered(reports, now),
                 Input::Followed(generation, _) if generation != self.generation => Vec::new(),
-                Input::Followed(_, Followed::Records(records)) => records
-                    .into_iter()
-                    .flat_map(|record| self.owner.read(record, now))
-                    .collect(),
+                Input::Followed(_, Followed::Records(records)) => {
+                    records.into_iter().flat_map(|record| self.owner.read(record, now)).collect()
+                }
                 Input::Followed(_, Followed::End(end)) => self.owner.reached_end(end, now),
                 Input::Followed(_, Followed::Lost { start, end }) => self.owner.lost(start, end),
             };
@@ -227,11 +220,7 @@ impl Rig {
                     self.generation += 1;
                     self.following = None;
                 }
-                Output::Append {
-                    claim,
-                    first_seq,
-                    records,
-                } => {
+                Output::Append { claim, first_seq, records } => {
                     let inputs = Arc::clone(&self.inputs);
                     let reports = Arc::new(move |reports| inputs.lock().unwrap().push_back(Input::Delivered(reports)));
                     self.log.append(AT, claim, first_seq, records, reports);

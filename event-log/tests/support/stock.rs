@@ -75,49 +75,20 @@ pub fn reserve_by(n: u32, of: u32, principal: &str, bytes: usize) -> Submission<
         payment: None,
         fingerprint: Fingerprint([7; 16]),
     };
-    let lines = vec![PricedLine {
-        ticket_class: CLASS,
-        quantity: 1,
-        unit_price: 0,
-    }];
-    let ask = Command::Reserve {
-        order: order(of),
-        lines,
-        checkout,
-        accepts: Vec::new(),
-        hold_backstop_s: 0,
-    };
-    submission(
-        n,
-        ask,
-        Actor::Guest {
-            principal: principal.to_owned(),
-        },
-    )
+    let lines = vec![PricedLine { ticket_class: CLASS, quantity: 1, unit_price: 0 }];
+    let ask = Command::Reserve { order: order(of), lines, checkout, accepts: Vec::new(), hold_backstop_s: 0 };
+    submission(n, ask, Actor::Guest { principal: principal.to_owned() })
 }
 
 /// Sets the number of tickets; what it was before does not matter, so that a second time would be noticed.
 pub fn capacity(n: u32, capacity: i64) -> Submission<Inventory, u32> {
-    let by = Actor::Account {
-        principal: ORGANIZER.to_owned(),
-        roles: BTreeSet::from([Role::Organizer]),
-    };
-    submission(
-        n,
-        Command::ChangeCapacity {
-            ticket_class: CLASS,
-            capacity,
-        },
-        by,
-    )
+    let by = Actor::Account { principal: ORGANIZER.to_owned(), roles: BTreeSet::from([Role::Organizer]) };
+    submission(n, Command::ChangeCapacity { ticket_class: CLASS, capacity }, by)
 }
 
 /// The show is off: everything comes back, in one frame if it is less than 100.
 pub fn close(n: u32) -> Submission<Inventory, u32> {
-    let ask = Command::Close {
-        show: ShowId(SHOW),
-        reason: CloseReason::ShowCancelled,
-    };
+    let ask = Command::Close { show: ShowId(SHOW), reason: CloseReason::ShowCancelled };
     submission(n, ask, Actor::System)
 }
 

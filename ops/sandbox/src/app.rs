@@ -31,14 +31,7 @@ impl App {
     /// Puts the parts together.
     pub fn new(settings: Settings, base_url: String, books: Books, http: reqwest::Client) -> Self {
         let stop = watch::Sender::new(false);
-        Self {
-            settings,
-            base_url,
-            clock: Clock::new(),
-            http,
-            books: Mutex::new(books),
-            stop,
-        }
+        Self { settings, base_url, clock: Clock::new(), http, books: Mutex::new(books), stop }
     }
 
     /// The books, locked; never held across an await.

@@ -115,10 +115,7 @@ impl Books {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        let payments = self
-            .payments
-            .iter()
-            .map(|payment| Entry::Payment(Box::new(payment.clone())));
+        let payments = self.payments.iter().map(|payment| Entry::Payment(Box::new(payment.clone())));
         let transfers = self.ledger.all().iter().cloned().map(Entry::Transfer);
         let deliveries = self.deliveries.iter().cloned().map(Entry::Delivery);
         let url = self.target.url.clone().map(Entry::WebhookUrl);

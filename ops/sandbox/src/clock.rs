@@ -18,9 +18,7 @@ impl Clock {
 
     /// A clock that shows real time.
     pub fn new() -> Self {
-        Self {
-            offset_s: watch::Sender::new(0),
-        }
+        Self { offset_s: watch::Sender::new(0) }
     }
 
     /// The seconds added to real time.
@@ -71,11 +69,9 @@ pub fn elapsed_ms(start: Timestamp) -> u64 {
 /// `time` plus milliseconds; the far future when that does not fit.
 pub fn later_ms(time: Timestamp, ms: u64) -> Timestamp {
     let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-    time.checked_add(SignedDuration::from_millis(ms))
-        .unwrap_or(Timestamp::MAX)
+    time.checked_add(SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
 }
 
 fn later_s(time: Timestamp, seconds: i64) -> Timestamp {
-    time.checked_add(SignedDuration::from_secs(seconds))
-        .unwrap_or(Timestamp::MAX)
+    time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

@@ -27,11 +27,7 @@ pub struct Target {
 
 impl Default for Target {
     fn default() -> Self {
-        Self {
-            url: None,
-            retry_ms: vec![1_000, 5_000, 30_000, 120_000, 600_000],
-            timeout_ms: 10_000,
-        }
+        Self { url: None, retry_ms: vec![1_000, 5_000, 30_000, 120_000, 600_000], timeout_ms: 10_000 }
     }
 }
 
@@ -141,21 +137,15 @@ impl Deliveries {
 
     /// Those with a number above `after`, oldest first.
     pub fn after(&self, after: u64) -> impl Iterator<Item = &Delivery> {
-        self.by_id
-            .range(after.saturating_add(1)..)
-            .map(|(_, delivery)| delivery)
+        self.by_id.range(after.saturating_add(1)..).map(|(_, delivery)| delivery)
     }
 }
 
 /// Takes up what an earlier run left waiting.
 pub fn resume(app: &Arc<App>) {
     let books = app.books();
-    let waiting: Vec<u64> = books
-        .deliveries()
-        .iter()
-        .filter(|delivery| delivery.state == State::Waiting)
-        .map(|d| d.id)
-        .collect();
+    let waiting: Vec<u64> =
+        books.deliveries().iter().filter(|delivery| delivery.state == State::Waiting).map(|d| d.id).collect();
     drop(books);
     for id in waiting {
         start(app, id);
@@ -185,11 +175,7 @@ async fn step(app: &App, id: u64) -> bool {
 }
 
 fn waiting(app: &App, id: u64) -> Option<Delivery> {
-    app.books()
-        .deliveries()
-        .get(id)
-        .filter(|delivery| delivery.state == State::Waiting)
-        .cloned()
+    app.books().deliveries().get(id).filter(|delivery| delivery.state == State::Waiting).cloned()
 }
 
 async fn attempt(app: &App, body: &str) -> Attempt {
@@ -199,21 +185,12 @@ async fn attempt(app: &App, body: &str) -> Attempt {
         Some(url) => post(&app.http, url, body, Duration::from_millis(target.timeout_ms)).await,
         None => Err("no webhook URL is set".to_owned()),
     };
-    Attempt {
-        at,
-        status: result.as_ref().ok().copied(),
-        error: result.err(),
-        took_ms: clock::elapsed_ms(start),
-    }
+    Attempt { at, status: result.as_ref().ok().copied(), error: result.err(), took_ms: clock::elapsed_ms(start) }
 }
 
 /// Posts a body and returns the HTTP status, or why there is none.
 pub async fn post(http: &reqwest::Client, url: &str, body: &str, timeout: Duration) -> Result<u16, String> {
-    let request = http
-        .post(url)
-        .header("content-type", "application/json")
-        .timeout(timeout)
-        .body(body.to_owned());
+    let request = http.post(url).header("content-type", "application/json").timeout(timeout).body(body.to_owned());
     match request.send().await {
         Ok(response) => Ok(response.status().as_u16()),
         Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),

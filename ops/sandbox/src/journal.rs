@@ -51,18 +51,13 @@ impl Journal {
         }
         fs::write(&draft, text).with_context(|| format!("write {}", draft.display()))?;
         fs::rename(&draft, path).with_context(|| format!("replace {}", path.display()))?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .with_context(|| format!("open {}", path.display()))?;
+        let file = OpenOptions::new().append(true).open(path).with_context(|| format!("open {}", path.display()))?;
         Ok(Self { file })
     }
 
     /// Appends one entry.
     pub fn append(&mut self, entry: &Entry) -> anyhow::Result<()> {
-        self.file
-            .write_all(line(entry)?.as_bytes())
-            .context("append to the journal")
+        self.file.write_all(line(entry)?.as_bytes()).context("append to the journal")
     }
 }
 

@@ -45,22 +45,11 @@ impl Ledger {
     /// The statement as CSV with a header line. No free text, so nothing needs quoting.
     pub fn csv(&self) -> String {
         let header = "reference,orderCode,paymentLinkId,amount,currency,time,matched\n".to_owned();
-        self.transfers
-            .iter()
-            .fold(header, |text, transfer| text + &csv_line(transfer))
+        self.transfers.iter().fold(header, |text, transfer| text + &csv_line(transfer))
     }
 }
 
 fn csv_line(transfer: &Transfer) -> String {
-    let Transfer {
-        reference,
-        order_code,
-        payment_link_id,
-        amount,
-        currency,
-        time,
-        matched,
-        ..
-    } = transfer;
+    let Transfer { reference, order_code, payment_link_id, amount, currency, time, matched, .. } = transfer;
     format!("{reference},{order_code},{payment_link_id},{amount},{currency},{time},{matched}\n")
 }

@@ -22,20 +22,10 @@ struct Flags {
     #[arg(long, env = "SANDBOX_CLIENT_ID", default_value = "sandbox-client")]
     client_id: String,
     /// The expected x-api-key.
-    #[arg(
-        long,
-        env = "SANDBOX_API_KEY",
-        default_value = "sandbox-api-key",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "SANDBOX_API_KEY", default_value = "sandbox-api-key", hide_env_values = true)]
     api_key: String,
     /// The key of all signatures.
-    #[arg(
-        long,
-        env = "SANDBOX_CHECKSUM_KEY",
-        default_value = "sandbox-checksum-key",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "SANDBOX_CHECKSUM_KEY", default_value = "sandbox-checksum-key", hide_env_values = true)]
     checksum_key: String,
     /// Where webhooks go until /confirm-webhook says otherwise.
     #[arg(long, env = "SANDBOX_WEBHOOK_URL")]
@@ -65,10 +55,7 @@ impl From<Flags> for Settings {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let running = provider_sandbox::start(Flags::parse().into()).await?;
     let base = running.base_url();

@@ -130,8 +130,6 @@ impl Scripts {
 
     fn claim(&mut self, order_code: i64) -> &mut Script {
         let (next, default) = (&mut self.next, &self.default);
-        self.by_order
-            .entry(order_code)
-            .or_insert_with(|| next.pop_front().unwrap_or_else(|| default.clone()))
+        self.by_order.entry(order_code).or_insert_with(|| next.pop_front().unwrap_or_else(|| default.clone()))
     }
 }

@@ -51,9 +51,8 @@ impl Drop for Running {
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     // An Err only says that the process has installed one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("listen on {}", settings.listen))?;
+    let listener =
+        TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
     let addr = listener.local_addr().context("read the sandbox's address")?;
     let app = Arc::new(build(settings, addr)?);
     delivery::resume(&app);

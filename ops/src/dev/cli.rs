@@ -57,9 +57,7 @@ impl UpArgs {
             let id = random::opaque_id().simple().to_string();
             self.namespace = format!("{name}-{}", &id[..8]);
         }
-        let settings = settings
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.overrides = settings.chain(std::mem::take(&mut self.overrides)).collect();
         self
     }
@@ -165,10 +163,7 @@ fn welcome(running: &Running) -> anyhow::Result<String> {
     let token = running.token("local", &[Role::Organizer, Role::Admin])?;
     let rows = [
         ("shop", format!("{base}   (read side: {base}/docs)")),
-        (
-            "write side",
-            format!("{}   (its documents: {0}/docs)", running.command_url()),
-        ),
+        ("write side", format!("{}   (its documents: {0}/docs)", running.command_url())),
         ("read side", running.query_url()),
         ("projectors", format!("{}/readyz", running.url(Process::Projectors))),
         ("payments", format!("{}/_control/summary", running.sandbox_url())),
@@ -178,12 +173,8 @@ fn welcome(running: &Running) -> anyhow::Result<String> {
         ("logs", running.plan().folder.join("logs").display().to_string()),
     ];
     let mut text = String::new();
-    rows.iter()
-        .try_for_each(|(name, value)| writeln!(text, "{name:<12}{value}"))
-        .map_err(|error| anyhow!(error))?;
-    Ok(format!(
-        "{text}\nA token of an organizer who is admin, too, good for a day:\n{token}\n\nCtrl-C ends it.\n"
-    ))
+    rows.iter().try_for_each(|(name, value)| writeln!(text, "{name:<12}{value}")).map_err(|error| anyhow!(error))?;
+    Ok(format!("{text}\nA token of an organizer who is admin, too, good for a day:\n{token}\n\nCtrl-C ends it.\n"))
 }
 
 /// Every process with its settings; secrets are named only.
@@ -197,11 +188,7 @@ fn settings(plan: &Plan) -> String {
             text += &format!("  {name}={shown}\n");
         }
     }
-    text + &format!(
-        "front door {}\nsecrets in {}\n",
-        plan.base_url,
-        plan.folder.join("secrets.json").display()
-    )
+    text + &format!("front door {}\nsecrets in {}\n", plan.base_url, plan.folder.join("secrets.json").display())
 }
 
 fn pair(text: &str) -> Result<(String, String), anyhow::Error> {

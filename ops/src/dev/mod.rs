@@ -68,10 +68,7 @@ impl DevOptions {
 
 impl std::fmt::Debug for DevOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DevOptions")
-            .field("namespace", &self.namespace)
-            .field("folder", &self.folder)
-            .finish()
+        f.debug_struct("DevOptions").field("namespace", &self.namespace).field("folder", &self.folder).finish()
     }
 }
 
@@ -85,9 +82,7 @@ pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
     let lock = lock(&options.folder)?;
     let programs = programs()?;
     let (folder, say) = (options.folder.join("run"), Arc::clone(&options.say));
-    tokio::task::spawn_blocking(move || supervisor::end_all(&folder, &*say))
-        .await
-        .context("clean up")??;
+    tokio::task::spawn_blocking(move || supervisor::end_all(&folder, &*say)).await.context("clean up")??;
     let listener = listen(options.port).await?;
     let plan = plan(&options, &listener)?;
     make_topics(&options).await?;
@@ -95,20 +90,10 @@ pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
     if !spawner.ends_children() {
         (options.say)("setpriv is missing: if boxctl is killed, its services run on until the next start ends them");
     }
-    let upstreams = Upstreams {
-        command: authority(&plan, Process::CommandApi)?,
-        query: authority(&plan, Process::QueryApi)?,
-    };
+    let upstreams =
+        Upstreams { command: authority(&plan, Process::CommandApi)?, query: authority(&plan, Process::QueryApi)? };
     let router = front_door::router(upstreams, front_door::Limits::default());
-    Ok(Running::start(
-        plan,
-        &programs,
-        listener,
-        router,
-        (spawner, options.policy),
-        options.say,
-        lock,
-    ))
+    Ok(Running::start(plan, &programs, listener, router, (spawner, options.policy), options.say, lock))
 }
 
 /// What would be started, without starting anything.
@@ -120,13 +105,7 @@ pub fn describe(options: &DevOptions) -> anyhow::Result<Plan> {
 }
 
 fn plan(options: &DevOptions, listener: &TcpListener) -> anyhow::Result<Plan> {
-    make_plan(
-        options,
-        listener
-            .local_addr()
-            .context("ask for the front door's address")?
-            .port(),
-    )
+    make_plan(options, listener.local_addr().context("ask for the front door's address")?.port())
 }
 
 fn make_plan(options: &DevOptions, port: u16) -> anyhow::Result<Plan> {
@@ -152,12 +131,7 @@ fn programs() -> anyhow::Result<PathBuf> {
 }
 
 async fn make_topics(options: &DevOptions) -> anyhow::Result<()> {
-    let DevOptions {
-        endpoints,
-        namespace,
-        partitions,
-        ..
-    } = options;
+    let DevOptions { endpoints, namespace, partitions, .. } = options;
     let settings = KafkaSettings::new(&endpoints.kafka, namespace, "boxctl");
     let report = topics::init(&settings, &endpoints.registry, Layout::local(*partitions)).await;
     let report = report.with_context(|| format!("make the topics in Kafka at {}", endpoints.kafka))?;

@@ -19,10 +19,7 @@ impl Asker {
     /// # Errors
     /// No TLS provider is installed.
     pub fn new() -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER)
-            .redirect(reqwest::redirect::Policy::none());
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).redirect(reqwest::redirect::Policy::none());
         Ok(Self(client.build().context("make an HTTP client")?))
     }
 

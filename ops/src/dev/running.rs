@@ -64,20 +64,10 @@ impl Running {
         });
         let supervise = |process: Process| {
             let spec = plan.spec(process, programs);
-            (
-                process,
-                Supervised::start(spec, spawner.clone(), policy, Arc::clone(&say)),
-            )
+            (process, Supervised::start(spec, spawner.clone(), policy, Arc::clone(&say)))
         };
         let processes = Process::ALL.into_iter().map(supervise).collect();
-        Self(Arc::new(Inner {
-            plan,
-            processes,
-            door_stop,
-            door: Mutex::new(Some(door)),
-            say,
-            _lock: lock,
-        }))
+        Self(Arc::new(Inner { plan, processes, door_stop, door: Mutex::new(Some(door)), say, _lock: lock }))
     }
 
     /// Where clients come in: the front door, without a slash at the end.
@@ -121,13 +111,7 @@ impl Running {
     /// Somebody broke the file of secrets.
     pub fn token(&self, sub: &str, roles: &[Role]) -> anyhow::Result<String> {
         let key = self.0.plan.secrets.signing_key()?;
-        Ok(token::mint(
-            &key,
-            &Rules::default(),
-            sub,
-            roles.iter().copied(),
-            TOKEN_TTL,
-        ))
+        Ok(token::mint(&key, &Rules::default(), sub, roles.iter().copied(), TOKEN_TTL))
     }
 
     /// The id of a process, while it runs.
@@ -170,11 +154,7 @@ impl Running {
             if tokio::time::Instant::now() >= deadline {
                 let logs = self.0.plan.folder.join("logs");
                 let seconds = limit.as_secs();
-                bail!(
-                    "not ready within {seconds} s (logs in {}):\n{}",
-                    logs.display(),
-                    reasons.join("\n")
-                );
+                bail!("not ready within {seconds} s (logs in {}):\n{}", logs.display(), reasons.join("\n"));
             }
             tokio::time::sleep(STEP).await;
         }
@@ -187,9 +167,9 @@ impl Running {
             State::Stopped => bail!("{} was stopped", process.binary()),
             State::Starting => Ok(Some("does not run".to_owned())),
             // Who runs by its id and answers at its port is one and the same: ports are ours alone.
-            State::Running { .. } => Ok(asker
-                .not_ready(&format!("{}{}", self.url(process), process.ready_path()))
-                .await),
+            State::Running { .. } => {
+                Ok(asker.not_ready(&format!("{}{}", self.url(process), process.ready_path())).await)
+            }
         }
     }
 

@@ -30,11 +30,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(1),
-            body: Duration::from_secs(30),
-            answer: Duration::from_secs(15),
-        }
+        Self { connect: Duration::from_secs(1), body: Duration::from_secs(30), answer: Duration::from_secs(15) }
     }
 }
 
@@ -55,10 +51,7 @@ struct Door {
 
 /// Everything that comes in is passed on.
 pub fn router(upstreams: Upstreams, limits: Limits) -> Router {
-    Router::new().fallback(pass).with_state(Door {
-        proxy: Proxy::new(limits),
-        upstreams,
-    })
+    Router::new().fallback(pass).with_state(Door { proxy: Proxy::new(limits), upstreams })
 }
 
 /// Serves until `shutdown`; streams are cut soon after.
@@ -66,10 +59,7 @@ pub fn router(upstreams: Upstreams, limits: Limits) -> Router {
 /// # Errors
 /// The listener is broken.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
-    let limits = Http {
-        drain: Duration::from_secs(2),
-        ..Http::default()
-    };
+    let limits = Http { drain: Duration::from_secs(2), ..Http::default() };
     service_kit::http::serve(listener, router, &limits, shutdown).await
 }
 

@@ -50,10 +50,7 @@ impl Proxy {
         connector.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-        Self {
-            client: builder.build(connector),
-            limits,
-        }
+        Self { client: builder.build(connector), limits }
     }
 
     /// The answer of the service at `to`, streamed; or a problem of our own.
@@ -154,13 +151,7 @@ mod tests {
     #[test]
     fn the_path_and_query_stay_as_they_were_sent() {
         let to = Authority::from_static("127.0.0.1:9");
-        for asked in [
-            "/a/../b/%2e%2e/c//d?x=%41&y=a+b&&z",
-            "/",
-            "/?",
-            "/v1/%E2%82%AC",
-            "/a%2Fb?q={}|^~",
-        ] {
+        for asked in ["/a/../b/%2e%2e/c//d?x=%41&y=a+b&&z", "/", "/?", "/v1/%E2%82%AC", "/a%2Fb?q={}|^~"] {
             let target = target(&to, &asked.parse().unwrap()).unwrap().to_string();
             assert_eq!(target, format!("http://127.0.0.1:9{asked}"));
         }

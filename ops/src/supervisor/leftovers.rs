@@ -29,11 +29,7 @@ pub struct PidFile {
 impl PidFile {
     /// What is to be written about a process that runs; `None` if it does not.
     pub fn of(pid: u32, program: &Path) -> Option<Self> {
-        Some(Self {
-            pid,
-            started: started(pid)?,
-            program: program.to_owned(),
-        })
+        Some(Self { pid, started: started(pid)?, program: program.to_owned() })
     }
 
     /// Writes it.
@@ -83,10 +79,7 @@ fn end_one(path: &Path, say: &dyn Fn(&str)) -> anyhow::Result<()> {
         && left.runs()
     {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        say(&format!(
-            "{name}: ending process {}, left by a boxctl that was killed",
-            left.pid
-        ));
+        say(&format!("{name}: ending process {}, left by a boxctl that was killed", left.pid));
         end(&left)?;
     }
     fs::remove_file(path).with_context(|| format!("delete {}", path.display()))

@@ -93,28 +93,11 @@ struct Seen {
 impl Supervised {
     /// Begins to run it.
     pub fn start(spec: Spec, spawner: Spawner, policy: Policy, say: Say) -> Self {
-        let (seen, stop) = (
-            watch::Sender::new(Seen {
-                state: State::Starting,
-                starts: 0,
-            }),
-            CancellationToken::new(),
-        );
+        let (seen, stop) = (watch::Sender::new(Seen { state: State::Starting, starts: 0 }), CancellationToken::new());
         let (name, receiver) = (spec.name.clone(), seen.subscribe());
-        let keeper = Keeper {
-            spec,
-            spawner,
-            seen,
-            stop: stop.clone(),
-            say,
-        };
+        let keeper = Keeper { spec, spawner, seen, stop: stop.clone(), say };
         let task = tokio::spawn(keeper.keep(policy));
-        Self {
-            name,
-            seen: receiver,
-            stop,
-            task: Mutex::new(Some(task)),
-        }
+        Self { name, seen: receiver, stop, task: Mutex::new(Some(task)) }
     }
 
     /// What it is doing now.
@@ -236,10 +219,7 @@ impl Keeper {
 
     async fn give_up(&self, how: &str) {
         let (name, log) = (&self.spec.name, self.spec.log.display());
-        let why = format!(
-            "{name}: {how}, too often in a row; the end of {log}:\n{}",
-            self.log_end()
-        );
+        let why = format!("{name}: {how}, too often in a row; the end of {log}:\n{}", self.log_end());
         (self.say)(&why);
         self.set(State::GaveUp { why });
         self.stop.cancelled().await;

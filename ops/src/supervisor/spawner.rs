@@ -41,10 +41,7 @@ impl Spawner {
                 drop(answer.send(command.spawn()));
             }
         })?;
-        Ok(Self {
-            requests,
-            setpriv: has_setpriv(),
-        })
+        Ok(Self { requests, setpriv: has_setpriv() })
     }
 
     /// Whether children end when we are killed; otherwise the next start finds and ends them.
@@ -78,11 +75,7 @@ impl Spawner {
             command.env_remove(name);
         }
         // In a group of its own it does not hear the terminal's Ctrl-C: it is stopped in its turn.
-        command
-            .args(&spec.args)
-            .envs(&spec.env)
-            .process_group(0)
-            .kill_on_drop(true);
+        command.args(&spec.args).envs(&spec.env).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         Ok(command)
     }

@@ -23,22 +23,12 @@ pub struct StackConfig {
 impl StackConfig {
     /// The stack of a checkout, whose data stay until they are wiped.
     pub fn local(root: &Path) -> Self {
-        Self {
-            folder: root.join(".local/stack"),
-            cache: cache(root),
-            ephemeral: false,
-            sync: false,
-        }
+        Self { folder: root.join(".local/stack"), cache: cache(root), ephemeral: false, sync: false }
     }
 
     /// The stack that all tests of a checkout share; tests keep apart by namespaces.
     pub fn for_tests(root: &Path) -> Self {
-        Self {
-            folder: root.join("target/test-stack"),
-            cache: cache(root),
-            ephemeral: true,
-            sync: false,
-        }
+        Self { folder: root.join("target/test-stack"), cache: cache(root), ephemeral: true, sync: false }
     }
 
     /// A stack in a new temporary folder, for one test; [`EphemeralStack`](crate::EphemeralStack) also ends it.
@@ -50,12 +40,7 @@ impl StackConfig {
             Some(cache) => cache,
             None => cache(&find_root()?),
         };
-        Ok(Self {
-            folder: ephemeral::new_folder(),
-            cache,
-            ephemeral: true,
-            sync: false,
-        })
+        Ok(Self { folder: ephemeral::new_folder(), cache, ephemeral: true, sync: false })
     }
 
     /// The same with the folder as the servers' command lines name it: absolute, without links.
@@ -83,17 +68,9 @@ pub struct Endpoints {
 pub fn find_root() -> Result<PathBuf> {
     let here = std::env::current_dir().context("read the current folder")?;
     let starts = [world::crate_folder(), Some(here.clone())];
-    let root = starts
-        .iter()
-        .flatten()
-        .flat_map(|start| start.ancestors())
-        .find(|it| it.join("ops/pom.xml").is_file());
-    root.map(Path::to_owned).with_context(|| {
-        format!(
-            "no workspace: neither {} nor a folder above it has ops/pom.xml",
-            here.display()
-        )
-    })
+    let root = starts.iter().flatten().flat_map(|start| start.ancestors()).find(|it| it.join("ops/pom.xml").is_file());
+    root.map(Path::to_owned)
+        .with_context(|| format!("no workspace: neither {} nor a folder above it has ops/pom.xml", here.display()))
 }
 
 fn cache(root: &Path) -> PathBuf {

@@ -46,18 +46,13 @@ impl Tools {
 
 /// A value of the pom's `properties`, where every version stands once.
 pub fn property(name: &str) -> &'static str {
-    let value = POM
-        .split_once(&format!("<{name}>"))
-        .and_then(|(_, rest)| rest.split_once('<'));
+    let value = POM.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once('<'));
     value.expect("ops/pom.xml has every property that is asked for").0
 }
 
 /// Gives the folder of a program, filled by `fill` if it is not in the cache yet.
 pub fn once(cache: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let versions = Uuid::new_v5(
-        &Uuid::NAMESPACE_OID,
-        format!("{POM}{}", std::env::consts::ARCH).as_bytes(),
-    );
+    let versions = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{POM}{}", std::env::consts::ARCH).as_bytes());
     let folder = cache.join(format!("{name}-{}", &versions.simple().to_string()[..16]));
     if folder.join("complete").exists() {
         return Ok(folder);
@@ -79,10 +74,7 @@ fn remove_left_overs(cache: &Path, name: &str, folder: &Path) -> Result<()> {
     let entries = fs::read_dir(cache).with_context(|| format!("list {}", cache.display()))?;
     let partial = format!("{name}{PARTIAL}");
     let is_left_over = |path: &PathBuf| {
-        path == folder
-            || path
-                .file_name()
-                .is_some_and(|it| it.to_string_lossy().starts_with(&partial))
+        path == folder || path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&partial))
     };
     for path in entries.flatten().map(|entry| entry.path()).filter(is_left_over) {
         fs::remove_dir_all(&path).with_context(|| format!("remove the half-made {}", path.display()))?;
@@ -93,10 +85,7 @@ fn remove_left_overs(cache: &Path, name: &str, folder: &Path) -> Result<()> {
 /// Runs a program to its end, and quotes what it printed if it failed.
 pub fn run(mut command: Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("run {program}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("run {program}"))?;
     ensure!(
         output.status.success(),
         "{program} failed: {}{}",
@@ -107,22 +96,14 @@ pub fn run(mut command: Command) -> Result<()> {
 }
 
 fn kafka(folder: &Path, say: Progress) -> Result<()> {
-    say(&format!(
-        "kafka {}: fetching its jars with Maven (54 MB)",
-        property("kafka.version")
-    ));
+    say(&format!("kafka {}: fetching its jars with Maven (54 MB)", property("kafka.version")));
     maven(folder, &["dependency:copy-dependencies"], say)
 }
 
 fn registry(folder: &Path, say: Progress) -> Result<()> {
     let version = property("registry.version");
     say(&format!("registry {version}: fetching its archive with Maven (160 MB)"));
-    let archive = copy(
-        folder,
-        &format!("io.apicurio:apicurio-registry-app:{version}:tar.gz:all"),
-        ".tar.gz",
-        say,
-    )?;
+    let archive = copy(folder, &format!("io.apicurio:apicurio-registry-app:{version}:tar.gz:all"), ".tar.gz", say)?;
     unpack(&archive, folder)?;
     remove(&archive)
 }
@@ -156,34 +137,20 @@ fn maven(folder: &Path, goal: &[&str], say: Progress) -> Result<()> {
     let pom = folder.join("pom.xml");
     fs::write(&pom, POM).with_context(|| format!("write {}", pom.display()))?;
     let mut maven = Command::new("mvn");
-    maven
-        .args(["--quiet", "--batch-mode", "-Dstyle.color=never", "-f"])
-        .arg(&pom)
-        .args(goal);
+    maven.args(["--quiet", "--batch-mode", "-Dstyle.color=never", "-f"]).arg(&pom).args(goal);
     maven.arg(format!("-DoutputDirectory={}", folder.display()));
     run(maven)
 }
 
 fn need_maven(say: Progress) -> Result<()> {
-    let is_there = || {
-        Command::new("mvn")
-            .arg("-v")
-            .output()
-            .is_ok_and(|it| it.status.success())
-    };
+    let is_there = || Command::new("mvn").arg("-v").output().is_ok_and(|it| it.status.success());
     if is_there() {
         return Ok(());
     }
     let advice = "Maven fetches the servers and is not installed; install it (Debian: apt-get install maven)";
-    ensure!(
-        shared_folder::we_are_root() && Path::new("/usr/bin/apt-get").exists(),
-        advice
-    );
+    ensure!(shared_folder::we_are_root() && Path::new("/usr/bin/apt-get").exists(), advice);
     say("maven: not installed; installing the distribution's package with apt-get, as root");
-    for arguments in [
-        &["update", "-q"][..],
-        &["install", "-q", "-y", "--no-install-recommends", "maven"],
-    ] {
+    for arguments in [&["update", "-q"][..], &["install", "-q", "-y", "--no-install-recommends", "maven"]] {
         let mut apt = Command::new("apt-get");
         apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         run(apt).context(advice)?;

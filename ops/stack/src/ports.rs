@@ -119,11 +119,7 @@ pub fn free_port() -> Result<u16> {
             return Ok(port);
         }
     }
-    bail!(
-        "no free port found on the loopback address between {} and {}",
-        CHOICE.start,
-        CHOICE.end
-    )
+    bail!("no free port found on the loopback address between {} and {}", CHOICE.start, CHOICE.end)
 }
 
 fn is_free(port: u16) -> bool {

@@ -13,10 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub fn kafka(port: u16) -> Result<()> {
     let mut stream = connect(port)?;
     let versions = ask_kafka(&mut stream, 18, 0, &[])?;
-    ensure!(
-        versions.get(0..2) == Some(&[0, 0]),
-        "Kafka refuses to tell its versions"
-    );
+    ensure!(versions.get(0..2) == Some(&[0, 0]), "Kafka refuses to tell its versions");
     let no_topics = 0_i32.to_be_bytes();
     let answer = ask_kafka(&mut stream, 3, 1, &no_topics)?;
     let mut rest = answer.as_slice();
@@ -41,11 +38,7 @@ pub fn registry(port: u16) -> Result<()> {
     stream.write_all(request.as_bytes()).context("ask the registry")?;
     let mut head = [0; 12];
     stream.read_exact(&mut head).context("read the registry's answer")?;
-    ensure!(
-        head == *b"HTTP/1.1 200",
-        "the registry answers {}",
-        String::from_utf8_lossy(&head)
-    );
+    ensure!(head == *b"HTTP/1.1 200", "the registry answers {}", String::from_utf8_lossy(&head));
     Ok(())
 }
 
@@ -65,27 +58,16 @@ pub fn postgres(port: u16) -> Result<()> {
 fn connect(port: u16) -> Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("connect to port {port}"))?;
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))?;
+    stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE)))?;
     Ok(stream)
 }
 
 fn ask_kafka(stream: &mut TcpStream, key: i16, version: i16, body: &[u8]) -> Result<Vec<u8>> {
     let correlation = 1_i32.to_be_bytes();
     let no_client_id = (-1_i16).to_be_bytes();
-    let request = [
-        &key.to_be_bytes()[..],
-        &version.to_be_bytes(),
-        &correlation,
-        &no_client_id,
-        body,
-    ]
-    .concat();
+    let request = [&key.to_be_bytes()[..], &version.to_be_bytes(), &correlation, &no_client_id, body].concat();
     let size = i32::try_from(request.len()).expect("our requests are tiny");
-    stream
-        .write_all(&[&size.to_be_bytes()[..], &request].concat())
-        .context("ask Kafka")?;
+    stream.write_all(&[&size.to_be_bytes()[..], &request].concat()).context("ask Kafka")?;
     let mut size = [0; 4];
     stream.read_exact(&mut size).context("read Kafka's answer")?;
     let size = u32::from_be_bytes(size);
@@ -103,22 +85,16 @@ fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8]> {
 }
 
 fn take_i16(rest: &mut &[u8]) -> Result<i16> {
-    Ok(i16::from_be_bytes(
-        take(rest, 2)?.try_into().expect("two bytes were taken"),
-    ))
+    Ok(i16::from_be_bytes(take(rest, 2)?.try_into().expect("two bytes were taken")))
 }
 
 fn take_i32(rest: &mut &[u8]) -> Result<i32> {
-    Ok(i32::from_be_bytes(
-        take(rest, 4)?.try_into().expect("four bytes were taken"),
-    ))
+    Ok(i32::from_be_bytes(take(rest, 4)?.try_into().expect("four bytes were taken")))
 }
 
 fn send_postgres(stream: &mut TcpStream, body: &[u8]) -> Result<()> {
     let size = u32::try_from(body.len() + 4).expect("our messages are tiny");
-    stream
-        .write_all(&[&size.to_be_bytes()[..], body].concat())
-        .context("ask Postgres")
+    stream.write_all(&[&size.to_be_bytes()[..], body].concat()).context("ask Postgres")
 }
 
 /// Reads messages until Postgres is ready for a query, and gives their types.
@@ -133,10 +109,7 @@ fn until_ready(stream: &mut TcpStream) -> Result<Vec<u8>> {
         stream.read_exact(&mut body).context("read Postgres's answer")?;
         match head[0] {
             b'Z' => return Ok(seen),
-            b'E' => bail!(
-                "Postgres refuses: {}",
-                String::from_utf8_lossy(&body).replace('\0', " ")
-            ),
+            b'E' => bail!("Postgres refuses: {}", String::from_utf8_lossy(&body).replace('\0', " ")),
             kind => seen.push(kind),
         }
     }

@@ -49,44 +49,26 @@ struct Facts {
 
 /// Finds the process that has all of these arguments, and is not the child of another such process.
 pub fn find(wanted: &[String]) -> Option<u32> {
-    let matching: Vec<Facts> = pids()
-        .filter_map(facts)
-        .filter(|it| wanted.iter().all(|argument| it.arguments.contains(argument)))
-        .collect();
-    matching
-        .iter()
-        .find(|it| matching.iter().all(|other| other.pid != it.parent))
-        .map(|it| it.pid)
+    let matching: Vec<Facts> =
+        pids().filter_map(facts).filter(|it| wanted.iter().all(|argument| it.arguments.contains(argument))).collect();
+    matching.iter().find(|it| matching.iter().all(|other| other.pid != it.parent)).map(|it| it.pid)
 }
 
 /// The processes that a process started and that still run.
 pub fn children(pid: u32) -> Vec<u32> {
-    pids()
-        .filter_map(facts)
-        .filter(|it| it.parent == pid)
-        .map(|it| it.pid)
-        .collect()
+    pids().filter_map(facts).filter(|it| it.parent == pid).map(|it| it.pid).collect()
 }
 
 /// The processes that work in this folder.
 pub fn in_folder(folder: &Path) -> Vec<u32> {
-    pids()
-        .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|it| it == folder))
-        .collect()
+    pids().filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|it| it == folder)).collect()
 }
 
 /// Resident memory of a process in bytes: all of it, or only what it shares with nobody.
 pub fn memory_bytes(pid: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Starts a server in a process group of its own, its output appended to a log file.
@@ -142,9 +124,7 @@ fn runs(pid: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;
     };
-    let has_ended = stat
-        .rsplit_once(')')
-        .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
+    let has_ended = stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
     !has_ended || fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
 }
 
@@ -154,15 +134,10 @@ fn pids() -> impl Iterator<Item = u32> {
 }
 
 fn facts(pid: u32) -> Option<Facts> {
-    let line = fs::read(format!("/proc/{pid}/cmdline"))
-        .ok()
-        .filter(|line| !line.is_empty())?;
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| !line.is_empty())?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may itself hold any character.
     let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-    let arguments = line
-        .split(|byte| *byte == 0)
-        .map(|it| String::from_utf8_lossy(it).into_owned())
-        .collect();
+    let arguments = line.split(|byte| *byte == 0).map(|it| String::from_utf8_lossy(it).into_owned()).collect();
     Some(Facts { pid, parent, arguments })
 }

@@ -63,20 +63,9 @@ pub fn copy_programs(from: &Path, to: &Path) -> Result<()> {
     }
     ensure!(!to.exists(), "{} belongs to somebody else; remove it", to.display());
     let new = to.with_extension(random_id().simple().to_string());
-    let output = Command::new("cp")
-        .arg("-a")
-        .arg(from)
-        .arg(&new)
-        .output()
-        .context("run cp")?;
-    ensure!(
-        output.status.success(),
-        "copy Postgres: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    open_to_all(&new)
-        .and_then(|()| fs::rename(&new, to))
-        .with_context(|| format!("put Postgres into {}", to.display()))
+    let output = Command::new("cp").arg("-a").arg(from).arg(&new).output().context("run cp")?;
+    ensure!(output.status.success(), "copy Postgres: {}", String::from_utf8_lossy(&output.stderr));
+    open_to_all(&new).and_then(|()| fs::rename(&new, to)).with_context(|| format!("put Postgres into {}", to.display()))
 }
 
 /// Lets everybody enter a folder.
@@ -92,11 +81,7 @@ fn everybody_may_enter(folder: &Path) -> bool {
 /// One that survives a reboot if there is any.
 fn public_folder() -> PathBuf {
     let lasting = PathBuf::from("/var/tmp");
-    if lasting.is_dir() {
-        lasting
-    } else {
-        std::env::temp_dir()
-    }
+    if lasting.is_dir() { lasting } else { std::env::temp_dir() }
 }
 
 fn is_ours(folder: &Path) -> bool {

@@ -97,15 +97,7 @@ pub fn status(config: &StackConfig) -> Result<Vec<ServerStatus>> {
         let port = ports.as_ref().map(|ports| ports.of(name));
         let up = pid.is_some() && port.is_some_and(|port| name.probe(port).is_ok());
         let memory_bytes = pid.and_then(|pid| memory(name, pid));
-        ServerStatus {
-            name,
-            pid,
-            port,
-            up,
-            version: name.version(),
-            log: name.log(&config),
-            memory_bytes,
-        }
+        ServerStatus { name, pid, port, up, version: name.version(), log: name.log(&config), memory_bytes }
     };
     Ok(Server::ALL.into_iter().map(look).collect())
 }
@@ -128,15 +120,12 @@ pub fn restart(config: &StackConfig, server: Server) -> Result<()> {
 /// # Errors
 /// When the server does not run, or the signal is refused.
 pub fn kill(config: &StackConfig, server: Server, signal: Signal) -> Result<()> {
-    let pid = server
-        .pid(&config.resolved())
-        .with_context(|| format!("{server} does not run"))?;
+    let pid = server.pid(&config.resolved()).with_context(|| format!("{server} does not run"))?;
     match signal {
         Signal::Terminate | Signal::Interrupt => process::send(pid, signal),
-        Signal::Stop | Signal::Continue => server
-            .processes(pid)
-            .into_iter()
-            .try_for_each(|pid| process::send(pid, signal)),
+        Signal::Stop | Signal::Continue => {
+            server.processes(pid).into_iter().try_for_each(|pid| process::send(pid, signal))
+        }
         Signal::Kill => kill_all(server, pid),
     }
 }
@@ -200,13 +189,8 @@ impl Stack {
             say(&format!("{server} {}: runs on 127.0.0.1:{port}", server.version()));
             return Ok(true);
         }
-        say(&format!(
-            "{server}: process {pid} runs but does not answer; giving it time"
-        ));
-        server
-            .processes(pid)
-            .into_iter()
-            .try_for_each(|pid| process::send(pid, Signal::Continue))?;
+        say(&format!("{server}: process {pid} runs but does not answer; giving it time"));
+        server.processes(pid).into_iter().try_for_each(|pid| process::send(pid, Signal::Continue))?;
         let deadline = now() + SECOND_CHANCE;
         while now() < deadline && server.pid(&self.config).is_some() {
             if server.probe(port).is_ok() {
@@ -220,28 +204,20 @@ impl Stack {
 
     /// Ends servers together: asked first, killed if that takes too long.
     fn stop(&self, servers: &[Server], say: Progress) -> Result<()> {
-        let running: Vec<(Server, u32)> = servers
-            .iter()
-            .filter_map(|&server| Some((server, server.pid(&self.config)?)))
-            .collect();
+        let running: Vec<(Server, u32)> =
+            servers.iter().filter_map(|&server| Some((server, server.pid(&self.config)?))).collect();
         let since = now();
         for &(server, pid) in &running {
             process::send(pid, server.stop_signal())?;
             // A frozen server would hear of it only when it goes on.
-            server
-                .processes(pid)
-                .into_iter()
-                .try_for_each(|pid| process::send(pid, Signal::Continue))?;
+            server.processes(pid).into_iter().try_for_each(|pid| process::send(pid, Signal::Continue))?;
         }
         for (server, pid) in running {
             if process::wait_gone(pid, FAREWELL.saturating_sub(since.elapsed())) {
                 say(&format!("{server}: stopped ({:.1} s)", since.elapsed().as_secs_f64()));
             } else {
                 kill_all(server, pid)?;
-                say(&format!(
-                    "{server}: killed, because it did not stop within {} s",
-                    FAREWELL.as_secs()
-                ));
+                say(&format!("{server}: killed, because it did not stop within {} s", FAREWELL.as_secs()));
             }
         }
         Ok(())
@@ -253,10 +229,7 @@ fn kill_all(server: Server, pid: u32) -> Result<()> {
     let processes = server.processes(pid);
     processes.iter().try_for_each(|&pid| process::send(pid, Signal::Kill))?;
     for pid in processes {
-        ensure!(
-            process::wait_gone(pid, process::DEATH),
-            "{server}: process {pid} survives being killed"
-        );
+        ensure!(process::wait_gone(pid, process::DEATH), "{server}: process {pid} survives being killed");
     }
     Ok(())
 }
@@ -264,20 +237,11 @@ fn kill_all(server: Server, pid: u32) -> Result<()> {
 fn memory(server: Server, pid: u32) -> Option<u64> {
     let first = process::memory_bytes(pid, "VmRSS")?;
     let others = server.processes(pid).into_iter().skip(1);
-    Some(
-        first
-            + others
-                .filter_map(|pid| process::memory_bytes(pid, "RssAnon"))
-                .sum::<u64>(),
-    )
+    Some(first + others.filter_map(|pid| process::memory_bytes(pid, "RssAnon")).sum::<u64>())
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let removed = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("delete {}", path.display()))

@@ -40,20 +40,11 @@ pub fn launch(server: Server, config: &StackConfig, ports: &Ports, tools: &Tools
     ports.check_free(server, &config.folder)?;
     let home = server.home(config);
     fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
-    let command = server
-        .prepare(config, ports, tools, say)
-        .with_context(|| format!("prepare {server}"))?;
+    let command = server.prepare(config, ports, tools, say).with_context(|| format!("prepare {server}"))?;
     let log = server.log(config);
     let log_start = make_room(&log)?;
     let child = process::spawn(command, &log).with_context(|| format!("start {server}"))?;
-    Ok(Launch {
-        server,
-        port: ports.of(server),
-        child,
-        since,
-        log,
-        log_start,
-    })
+    Ok(Launch { server, port: ports.of(server), child, since, log, log_start })
 }
 
 /// Waits until every one of them answers; the first that fails ends the waiting.
@@ -61,11 +52,7 @@ pub fn wait(mut launched: Vec<Launch>, say: Progress) -> Result<()> {
     while !launched.is_empty() {
         let mut waiting = Vec::new();
         for mut launch in launched {
-            if launch.answers()? {
-                launch.welcome(say)
-            } else {
-                waiting.push(launch)
-            }
+            if launch.answers()? { launch.welcome(say) } else { waiting.push(launch) }
         }
         launched = waiting;
         sleep(Duration::from_millis(50));
@@ -78,10 +65,7 @@ impl Launch {
     fn answers(&mut self) -> Result<bool> {
         let Self { server, port, log, .. } = self;
         // Asked in this order, because another server that answers on this port would not be ours.
-        let ended = self
-            .child
-            .try_wait()
-            .with_context(|| format!("ask whether {server} still runs"))?;
+        let ended = self.child.try_wait().with_context(|| format!("ask whether {server} still runs"))?;
         if ended.is_none() && server.probe(*port).is_ok() {
             return Ok(true);
         }
@@ -92,19 +76,12 @@ impl Launch {
             }
             None => return Ok(false),
         };
-        bail!(
-            "{server} {what}; the end of {}:\n{}",
-            log.display(),
-            log_end(log, self.log_start)
-        )
+        bail!("{server} {what}; the end of {}:\n{}", log.display(), log_end(log, self.log_start))
     }
 
     fn welcome(mut self, say: Progress) {
         let (server, port, seconds) = (self.server, self.port, self.since.elapsed().as_secs_f64());
-        say(&format!(
-            "{server} {}: started on 127.0.0.1:{port} ({seconds:.1} s)",
-            server.version()
-        ));
+        say(&format!("{server} {}: started on 127.0.0.1:{port} ({seconds:.1} s)", server.version()));
         // Somebody must take note of its end, or it would stay behind as a zombie as long as this process runs.
         thread::spawn(move || self.child.wait());
     }

@@ -27,10 +27,7 @@ pub fn now() -> Instant {
 }
 
 /// An id that no other stack has.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "ports, clusters and temporary folders must differ between stacks"
-)]
+#[expect(clippy::disallowed_methods, reason = "ports, clusters and temporary folders must differ between stacks")]
 pub fn random_id() -> Uuid {
     Uuid::new_v4()
 }
@@ -40,8 +37,5 @@ pub fn random_id() -> Uuid {
     reason = "the stack is started by tools and tests that have no configuration struct to take these from"
 )]
 fn folder(name: &str) -> Option<PathBuf> {
-    std::env::var(name)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(PathBuf::from)
 }

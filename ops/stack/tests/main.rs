@@ -53,48 +53,22 @@ fn keeps_data_when_killed(config: &StackConfig, endpoints: &Endpoints) {
     }
     assert!(look(config).iter().all(|it| it.pid.is_none() && !it.up), "all are dead");
     repairs_once_for_all(config, endpoints);
-    assert!(
-        pids(config).iter().zip(&before).all(|(now, then)| now != then),
-        "new processes"
-    );
+    assert!(pids(config).iter().zip(&before).all(|(now, then)| now != then), "new processes");
     assert!(client::has_topic(&endpoints.kafka, "kept"));
-    assert_eq!(
-        client::register(&endpoints.registry, "First"),
-        first,
-        "schema ids survive"
-    );
-    assert!(
-        client::register(&endpoints.registry, "Second") > first,
-        "schema ids are not given twice"
-    );
-    assert_eq!(
-        client::query(&endpoints.postgres, "SELECT n FROM kept").as_deref(),
-        Some("42")
-    );
+    assert_eq!(client::register(&endpoints.registry, "First"), first, "schema ids survive");
+    assert!(client::register(&endpoints.registry, "Second") > first, "schema ids are not given twice");
+    assert_eq!(client::query(&endpoints.postgres, "SELECT n FROM kept").as_deref(), Some("42"));
 
     // Its first process alone, while another is too busy for a client to notice, and goes on.
     let busy = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 1000000) b";
     let busy = client::start_query(&endpoints.postgres, busy);
     std::thread::sleep(std::time::Duration::from_secs(1));
-    let pid = look(config)
-        .into_iter()
-        .find(|it| it.name == Server::Postgres)
-        .and_then(|it| it.pid)
-        .expect("it runs");
-    assert!(
-        Command::new("kill")
-            .args(["-9", &pid.to_string()])
-            .status()
-            .expect("kill runs")
-            .success()
-    );
+    let pid = look(config).into_iter().find(|it| it.name == Server::Postgres).and_then(|it| it.pid).expect("it runs");
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill runs").success());
     up(config, &mut loud).expect("up repairs");
     drop(busy);
     restart(config, Server::Postgres).expect("restart");
-    assert_eq!(
-        client::query(&endpoints.postgres, "SELECT n FROM kept").as_deref(),
-        Some("42")
-    );
+    assert_eq!(client::query(&endpoints.postgres, "SELECT n FROM kept").as_deref(), Some("42"));
 }
 
 /// Several test binaries may find the stack dead at once; each server is started by one of them.
@@ -106,11 +80,7 @@ fn repairs_once_for_all(config: &StackConfig, endpoints: &Endpoints) {
                 let mut count = |line: &str| {
                     started.fetch_add(usize::from(line.contains(": started on")), Ordering::Relaxed);
                 };
-                assert_eq!(
-                    up(config, &mut count).expect("up repairs"),
-                    *endpoints,
-                    "the ports stay"
-                );
+                assert_eq!(up(config, &mut count).expect("up repairs"), *endpoints, "the ports stay");
             });
         }
     });
@@ -119,10 +89,7 @@ fn repairs_once_for_all(config: &StackConfig, endpoints: &Endpoints) {
 
 fn heals_when_frozen(config: &StackConfig) {
     kill(config, Server::Kafka, Signal::Stop).expect("freeze");
-    let frozen = look(config)
-        .into_iter()
-        .find(|it| it.name == Server::Kafka)
-        .expect("Kafka is listed");
+    let frozen = look(config).into_iter().find(|it| it.name == Server::Kafka).expect("Kafka is listed");
     assert!(frozen.pid.is_some() && !frozen.up, "{frozen:?}");
     up(config, &mut loud).expect("up lets it go on");
     assert!(look(config).iter().all(|it| it.up));
@@ -130,17 +97,10 @@ fn heals_when_frozen(config: &StackConfig) {
 
 fn reports_a_taken_port(config: &StackConfig) {
     kill(config, Server::Registry, Signal::Kill).expect("kill");
-    let port = look(config)
-        .into_iter()
-        .find(|it| it.name == Server::Registry)
-        .and_then(|it| it.port)
-        .expect("kept");
+    let port = look(config).into_iter().find(|it| it.name == Server::Registry).and_then(|it| it.port).expect("kept");
     let squatter = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let error = format!("{:#}", up(config, &mut silent).expect_err("somebody else has the port"));
-    assert!(
-        error.contains(&format!("port {port}, which this stack keeps for registry, is taken")),
-        "{error}"
-    );
+    assert!(error.contains(&format!("port {port}, which this stack keeps for registry, is taken")), "{error}");
     drop(squatter);
     up(config, &mut silent).expect("the port is free again");
 }
@@ -151,29 +111,15 @@ fn comes_back_after_down(config: &StackConfig, endpoints: &Endpoints) {
     down(config, &mut silent).expect("down again");
     assert!(look(config).iter().all(|it| it.pid.is_none() && !it.up));
     // As a crash or a reboot leaves it: Postgres's own file names a process that is somebody else's now.
-    let file = config
-        .folder
-        .canonicalize()
-        .expect("it exists")
-        .join("postgres/data/postmaster.pid");
+    let file = config.folder.canonicalize().expect("it exists").join("postgres/data/postmaster.pid");
     let port = endpoints.postgres.rsplit([':', '/']).nth(1).expect("a port");
     let data = file.parent().expect("data").display().to_string();
-    fs::write(
-        &file,
-        format!("{}\n{data}\n1700000000\n{port}\n\n127.0.0.1\n", stranger.id()),
-    )
-    .expect("write");
+    fs::write(&file, format!("{}\n{data}\n1700000000\n{port}\n\n127.0.0.1\n", stranger.id())).expect("write");
     assert_eq!(up(config, &mut loud).expect("up"), *endpoints, "the ports stay");
-    assert_eq!(
-        client::query(&endpoints.postgres, "SELECT n FROM kept").as_deref(),
-        Some("42")
-    );
+    assert_eq!(client::query(&endpoints.postgres, "SELECT n FROM kept").as_deref(), Some("42"));
     let mut stranger = stranger;
     assert!(stranger.try_wait().expect("ask").is_none(), "a stranger is left alone");
-    stranger
-        .kill()
-        .and_then(|()| stranger.wait())
-        .expect("end the stranger");
+    stranger.kill().and_then(|()| stranger.wait()).expect("end the stranger");
 }
 
 fn wipes(config: &StackConfig) {
@@ -189,17 +135,11 @@ fn wipes(config: &StackConfig) {
 fn quotes_the_log_of_a_server_that_does_not_start() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
-    let config = StackConfig {
-        folder: folder.path().to_owned(),
-        ..StackConfig::ephemeral().expect("a workspace")
-    };
+    let config = StackConfig { folder: folder.path().to_owned(), ..StackConfig::ephemeral().expect("a workspace") };
     fs::create_dir_all(config.folder.join("postgres/data")).expect("create");
     let error = format!("{:#}", up(&config, &mut silent).expect_err("this is no database"));
     wipe(&config, &mut silent).expect("wipe");
-    assert!(
-        error.contains("postgres") && error.contains("could not access the server configuration file"),
-        "{error}"
-    );
+    assert!(error.contains("postgres") && error.contains("could not access the server configuration file"), "{error}");
 }
 
 fn look(config: &StackConfig) -> Vec<ServerStatus> {

@@ -48,9 +48,7 @@ impl Database {
         let namespace = format!("t{}", &random::opaque_id().simple().to_string()[..12]);
         let options: PgConnectOptions = url.parse().unwrap();
         let options = options.application_name(&namespace);
-        let pool = PgPoolOptions::new()
-            .max_connections(6)
-            .acquire_timeout(Duration::from_secs(5));
+        let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(5));
         let pool = pool.connect_with(options).await.unwrap();
         let names = Names::of(&namespace).unwrap();
         Self { pool, namespace, names }
@@ -58,10 +56,7 @@ impl Database {
 
     pub fn settings(&self) -> Settings {
         let look_every = Duration::from_millis(100);
-        Settings {
-            look_every,
-            ..Settings::new(&self.namespace, PARTITIONS)
-        }
+        Settings { look_every, ..Settings::new(&self.namespace, PARTITIONS) }
     }
 
     pub fn run(&self, lanes: &Lanes) -> Running {
@@ -74,18 +69,8 @@ impl Database {
 
     pub fn run_logs(&self, logs: Logs, lanes: &Lanes, settings: Settings) -> Running {
         let stop = CancellationToken::new();
-        let task = run(
-            settings.clone(),
-            logs,
-            lanes.codec.clone(),
-            self.pool.clone(),
-            stop.clone(),
-        );
-        Running {
-            settings,
-            stop,
-            task: tokio::spawn(task),
-        }
+        let task = run(settings.clone(), logs, lanes.codec.clone(), self.pool.clone(), stop.clone());
+        Running { settings, stop, task: tokio::spawn(task) }
     }
 
     /// Waits until every read model of events stands at the log's end.
@@ -134,10 +119,7 @@ impl Database {
     async fn table(&self, from: &str) -> Value {
         let rows = format!("select to_jsonb(t) - 'updated_at' as r from {from} t");
         let sql = format!("select coalesce(jsonb_agg(r order by r::text), '[]') from ({rows}) x");
-        sqlx::query_scalar(AssertSqlSafe(sql))
-            .fetch_one(&self.pool)
-            .await
-            .unwrap()
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool).await.unwrap()
     }
 
     /// The rows of a view.
@@ -152,9 +134,7 @@ impl Database {
     pub async fn view_where(&self, name: &str, column: &str, value: impl ToString) -> Vec<Value> {
         let value = value.to_string();
         let rows = self.view(name).await;
-        rows.into_iter()
-            .filter(|row| row[column].as_str() == Some(&value))
-            .collect()
+        rows.into_iter().filter(|row| row[column].as_str() == Some(&value)).collect()
     }
 
     pub async fn execute(&self, sql: String) {
@@ -163,11 +143,9 @@ impl Database {
 
     /// Drops what the test made.
     pub async fn drop(self) {
-        self.execute(format!("drop schema if exists {} cascade", self.names.views()))
-            .await;
+        self.execute(format!("drop schema if exists {} cascade", self.names.views())).await;
         for layout in LAYOUTS {
-            self.execute(format!("drop schema if exists {} cascade", self.names.tables(&layout)))
-                .await;
+            self.execute(format!("drop schema if exists {} cascade", self.names.tables(&layout))).await;
         }
     }
 }
@@ -186,21 +164,13 @@ impl Running {
 
     /// What it ends with by itself.
     pub async fn ended(self) -> RunError {
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap_err()
+        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap_err()
     }
 
     pub async fn until(&self, what: &str, mut reached: impl FnMut(&BTreeMap<String, String>) -> bool) {
         let started = clock::monotonic();
         while !reached(&self.settings.health.not_ready()) {
-            assert!(
-                started.elapsed() < PATIENCE,
-                "{what} never came: {:?}",
-                self.settings.health
-            );
+            assert!(started.elapsed() < PATIENCE, "{what} never came: {:?}", self.settings.health);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

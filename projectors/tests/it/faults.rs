@@ -16,11 +16,7 @@ async fn two_processes_at_once_give_the_same_rows_as_one() {
     let lanes = told(&everything());
     let expected = filled_once(&lanes).await;
     let database = Database::new().await;
-    let small = || Settings {
-        batch_records: 5,
-        linger: Duration::ZERO,
-        ..database.settings()
-    };
+    let small = || Settings { batch_records: 5, linger: Duration::ZERO, ..database.settings() };
     let (one, two) = (database.run_with(&lanes, small()), database.run_with(&lanes, small()));
     database.caught_up(&lanes).await;
     assert_eq!(database.rows().await, expected);
@@ -35,11 +31,7 @@ async fn killed_again_and_again_it_counts_every_event_once() {
     let expected = filled_once(&lanes).await;
     let database = Database::new().await;
     for _ in 0..12 {
-        let small = Settings {
-            batch_records: 7,
-            linger: Duration::ZERO,
-            ..database.settings()
-        };
+        let small = Settings { batch_records: 7, linger: Duration::ZERO, ..database.settings() };
         let running = database.run_with(&lanes, small);
         tokio::time::sleep(Duration::from_millis(20 + random::below(60))).await;
         running.kill().await;
@@ -63,11 +55,7 @@ async fn cut_off_from_the_database_it_tries_again() {
     // There is always something to write while connections are cut.
     for some in story.told.chunks(10) {
         some.iter().for_each(|told| lanes.tell(told));
-        let cut = sqlx::query(cut)
-            .bind(&database.namespace)
-            .execute(&cutter.pool)
-            .await
-            .unwrap();
+        let cut = sqlx::query(cut).bind(&database.namespace).execute(&cutter.pool).await.unwrap();
         cuts += cut.rows_affected();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -94,9 +82,7 @@ async fn emptied_while_nothing_happens_it_is_filled_again() {
     assert_eq!(database.rows().await, expected);
     // A schema that is gone altogether, views and all.
     let orders = LAYOUTS.iter().find(|layout| layout.name == "orders").unwrap();
-    database
-        .execute(format!("drop schema {} cascade", database.names.tables(orders)))
-        .await;
+    database.execute(format!("drop schema {} cascade", database.names.tables(orders))).await;
     database.caught_up(&lanes).await;
     assert_eq!(database.rows().await, expected);
     assert!(!database.view("orders").await.is_empty());
@@ -111,11 +97,7 @@ async fn emptied_in_the_middle_it_starts_again() {
     let lanes = told(&everything());
     let expected = filled_once(&lanes).await;
     let database = Database::new().await;
-    let small = Settings {
-        batch_records: 5,
-        linger: Duration::ZERO,
-        ..database.settings()
-    };
+    let small = Settings { batch_records: 5, linger: Duration::ZERO, ..database.settings() };
     let running = database.run_with(&lanes, small);
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -136,22 +118,12 @@ async fn the_topics_may_be_read_in_any_order() {
     let database = Database::new().await;
     let mut lanes = Lanes::new();
     let running = database.run(&lanes);
-    for context in [
-        Context::Payment,
-        Context::Ticket,
-        Context::Order,
-        Context::Inventory,
-        Context::Catalog,
-    ] {
+    for context in [Context::Payment, Context::Ticket, Context::Order, Context::Inventory, Context::Catalog] {
         let mut orders_shown = 0;
         if context == Context::Inventory {
             orders_shown = database.view("orders").await.len();
         }
-        story
-            .told
-            .iter()
-            .filter(|told| told.context == context)
-            .for_each(|told| lanes.tell(told));
+        story.told.iter().filter(|told| told.context == context).for_each(|told| lanes.tell(told));
         database.caught_up(&lanes).await;
         assert_eq!(orders_shown, 0, "an order is hidden until it is born");
     }
@@ -170,12 +142,9 @@ async fn what_does_not_count_is_not_counted() {
         context: Context::Inventory,
         key: show_id(1).0,
         at: 9,
-        events: [
-            reserved(1, n, 1, false),
-            released(1, n, domain::inventory::ReleaseReason::ByBuyer, false),
-        ]
-        .map(domain::event::Event::Inventory)
-        .to_vec(),
+        events: [reserved(1, n, 1, false), released(1, n, domain::inventory::ReleaseReason::ByBuyer, false)]
+            .map(domain::event::Event::Inventory)
+            .to_vec(),
     };
     // The second event never came, and the next owner took the partition.
     lanes.tell_some(&frame(2), 1);
@@ -183,19 +152,12 @@ async fn what_does_not_count_is_not_counted() {
     let running = database.run(&lanes);
     let mut done = 0;
     while done < lanes.end(place) - 1 {
-        done = database
-            .position("inventory", place)
-            .await
-            .map_or(0, |position| position.next);
+        done = database.position("inventory", place).await.map_or(0, |position| position.next);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
     let position = database.position("inventory", place).await.unwrap();
-    assert_eq!(
-        position.next,
-        lanes.end(place) - 1,
-        "a checkpoint never lies inside a command"
-    );
+    assert_eq!(position.next, lanes.end(place) - 1, "a checkpoint never lies inside a command");
     running.stop().await;
     let running = database.run(&lanes);
     lanes.claim(place);
@@ -222,28 +184,17 @@ async fn a_partition_that_cannot_be_read_stops_alone_and_loudly() {
     let after = lanes.end(place) - 1;
     let database = Database::new().await;
     let running = database.run(&lanes);
-    running
-        .until("a stopped partition", |why| {
-            why.values().any(|why| why.contains("stopped"))
-        })
-        .await;
+    running.until("a stopped partition", |why| why.values().any(|why| why.contains("stopped"))).await;
     let mut other = Story::default();
     other.show(2);
     other.told.iter().for_each(|told| lanes.tell(told));
     let catalog = Lanes::place(Context::Catalog, show_id(2).0);
-    while database
-        .position("shows", catalog)
-        .await
-        .is_none_or(|position| position.next < lanes.end(catalog))
-    {
+    while database.position("shows", catalog).await.is_none_or(|position| position.next < lanes.end(catalog)) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     running.until("readiness of the others", |why| why.len() == 1).await;
     let why = running.settings.health.not_ready()["read model payments"].clone();
-    assert!(
-        why.starts_with(&format!("{place} stopped: the record at offset {after}")),
-        "{why}"
-    );
+    assert!(why.starts_with(&format!("{place} stopped: the record at offset {after}")), "{why}");
     // What lay before it is shown.
     assert_eq!(database.position("payments", place).await.unwrap().next, after);
     running.stop().await;
@@ -265,11 +216,7 @@ async fn another_log_or_a_shorter_one_is_refused_by_name() {
         for record in foreign {
             let key = String::from_utf8(record.key.to_vec()).unwrap();
             let header = <[u8; 74]>::try_from(&record.header[..]).unwrap();
-            let record = event_log::log::NewRecord {
-                key,
-                header,
-                value: record.value.to_vec(),
-            };
+            let record = event_log::log::NewRecord { key, header, value: record.value.to_vec() };
             lanes.log.foreign_append(place, &record);
         }
     };
@@ -287,10 +234,7 @@ async fn refused(story: &Story, place: Partition, change: impl FnOnce(&mut Lanes
     change(&mut lanes);
     let error = anyhow::Error::from(database.run(&lanes).ended().await);
     let error = format!("{error:#}");
-    assert!(
-        error.contains(&format!("the read model shows cannot go on in {place}")),
-        "{error}"
-    );
+    assert!(error.contains(&format!("the read model shows cannot go on in {place}")), "{error}");
     assert!(error.contains(why), "{error}");
     assert_eq!(database.rows().await, before);
     database.drop().await;

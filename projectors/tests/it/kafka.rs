@@ -20,35 +20,22 @@ async fn a_log_on_kafka_gives_the_same_rows_as_one_in_memory() {
     let stack = endpoints().await;
     let database = Database::new().await;
     let settings = KafkaSettings::new(&stack.kafka, &database.namespace, "projectors-test");
-    let ids = init(&settings, &stack.registry, Layout::local(PARTITIONS))
-        .await
-        .unwrap()
-        .ids;
+    let ids = init(&settings, &stack.registry, Layout::local(PARTITIONS)).await.unwrap().ids;
     let codec = Codec::new(ids, Registry::new(&stack.registry).unwrap());
     let lanes = told_with(codec);
     let expected = filled_once(&lanes).await;
     let log = Arc::new(KafkaLog::connect(settings.clone()).unwrap());
     copy(&lanes, &log);
-    let key = PersonKey {
-        key_id: Uuid::from_u128(1),
-        master_key_id: Uuid::nil(),
-        wrapped: vec![1],
-    };
+    let key = PersonKey { key_id: Uuid::from_u128(1), master_key_id: Uuid::nil(), wrapped: vec![1] };
     let value = lanes.codec.encode_person_key(&key).unwrap();
     let topic = person_keys(&settings, PARTITIONS);
-    log.append_compacted(&topic, key.key_id.to_string().as_bytes(), Some(&value))
-        .await
-        .unwrap();
+    log.append_compacted(&topic, key.key_id.to_string().as_bytes(), Some(&value)).await.unwrap();
     let running = database.run_logs(Logs::kafka(log, PARTITIONS), &lanes, database.settings());
     database.caught_up(&lanes).await;
     running.until("readiness", |why| why.is_empty()).await;
     let rows = database.rows().await;
     let events = |name: &String| !name.starts_with("person_keys");
-    assert!(
-        rows.iter()
-            .filter(|(name, _)| events(name))
-            .eq(expected.iter().filter(|(name, _)| events(name)))
-    );
+    assert!(rows.iter().filter(|(name, _)| events(name)).eq(expected.iter().filter(|(name, _)| events(name))));
     assert_eq!(database.view("person_keys").await[0]["wrapped"], "\\x01");
     running.stop().await;
     database.drop().await;
@@ -66,21 +53,13 @@ async fn the_process_refuses_topics_that_nobody_made() {
         .env("BOXOFFICE_NAMESPACE", &database.namespace)
         .env("BOXOFFICE_LISTEN", "127.0.0.1:0");
     let ended = tokio::task::spawn_blocking(move || process.output().unwrap());
-    let ended = tokio::time::timeout(Duration::from_secs(60), ended)
-        .await
-        .unwrap()
-        .unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
     let error = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success());
     assert!(error.contains("does not exist: run `boxctl init`"), "{error}");
     let made = "select count(*) from pg_namespace where nspname like $1";
     let made = sqlx::query_scalar::<_, i64>(made).bind(format!("{}%", database.namespace));
-    assert_eq!(
-        made.fetch_one(&database.pool).await.unwrap(),
-        0,
-        "nothing of {} was made",
-        LAYOUTS.len()
-    );
+    assert_eq!(made.fetch_one(&database.pool).await.unwrap(), 0, "nothing of {} was made", LAYOUTS.len());
 }
 
 fn told_with(codec: Codec) -> Lanes {

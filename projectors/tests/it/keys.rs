@@ -30,11 +30,7 @@ impl Topic {
     fn put(&self, id: u128, key: Option<&str>) {
         let id = Uuid::from_u128(id);
         let key = key.map(|wrapped| {
-            let key = PersonKey {
-                key_id: id,
-                master_key_id: Uuid::nil(),
-                wrapped: wrapped.as_bytes().to_vec(),
-            };
+            let key = PersonKey { key_id: id, master_key_id: Uuid::nil(), wrapped: wrapped.as_bytes().to_vec() };
             Bytes::from(Codec::in_memory().encode_person_key(&key).unwrap())
         });
         self.put_raw(&id.to_string(), key);
@@ -44,16 +40,7 @@ impl Topic {
         let mut records = self.records.lock().unwrap();
         let offset = records.last_key_value().map_or(0, |(offset, _)| offset + 1);
         let key = Bytes::copy_from_slice(key.as_bytes());
-        records.insert(
-            offset,
-            KeyedRecord {
-                partition: 0,
-                offset,
-                timestamp: Timestamp(1),
-                key,
-                value,
-            },
-        );
+        records.insert(offset, KeyedRecord { partition: 0, offset, timestamp: Timestamp(1), key, value });
     }
 
     /// Everything up to an offset is forgotten.
@@ -69,13 +56,8 @@ impl Topic {
             std::thread::spawn(move || {
                 let (mut next, mut caught_up) = (0, false);
                 while followed.upgrade().is_some() {
-                    let records: Vec<KeyedRecord> = topic
-                        .records
-                        .lock()
-                        .unwrap()
-                        .range(next..)
-                        .map(|(_, record)| record.clone())
-                        .collect();
+                    let records: Vec<KeyedRecord> =
+                        topic.records.lock().unwrap().range(next..).map(|(_, record)| record.clone()).collect();
                     next = records.last().map_or(next, |record| record.offset + 1);
                     if !records.is_empty() {
                         follower(CompactedFollowed::Records(records));
@@ -93,50 +75,32 @@ impl Topic {
 }
 
 fn start(database: &Database, lanes: &Lanes, topic: &Topic) -> Running {
-    database.run_logs(
-        Logs::new(lanes.shared(), Some(topic.source())),
-        lanes,
-        database.settings(),
-    )
+    database.run_logs(Logs::new(lanes.shared(), Some(topic.source())), lanes, database.settings())
 }
 
 /// Waits until the view has exactly these keys.
 async fn shown(database: &Database, expected: &[(u128, &str)]) {
     let started = clock::monotonic();
-    let hex = |text: &str| {
-        text.bytes()
-            .fold("\\x".to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
-    };
-    let mut expected: Vec<(String, String)> = expected
-        .iter()
-        .map(|(id, key)| (Uuid::from_u128(*id).to_string(), hex(key)))
-        .collect();
+    let hex = |text: &str| text.bytes().fold("\\x".to_owned(), |hex, byte| format!("{hex}{byte:02x}"));
+    let mut expected: Vec<(String, String)> =
+        expected.iter().map(|(id, key)| (Uuid::from_u128(*id).to_string(), hex(key))).collect();
     expected.sort();
     loop {
         let rows = database.view("person_keys").await;
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        let mut rows: Vec<(String, String)> = rows
-            .iter()
-            .map(|row| (text(&row["key_id"]), text(&row["wrapped"])))
-            .collect();
+        let mut rows: Vec<(String, String)> =
+            rows.iter().map(|row| (text(&row["key_id"]), text(&row["wrapped"]))).collect();
         rows.sort();
         if rows == expected {
             return;
         }
-        assert!(
-            started.elapsed() < Duration::from_secs(30),
-            "{rows:?} instead of {expected:?}"
-        );
+        assert!(started.elapsed() < Duration::from_secs(30), "{rows:?} instead of {expected:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 async fn ready(running: &Running) {
-    running
-        .until("readiness of the keys", |why| {
-            !why.contains_key("read model person_keys")
-        })
-        .await;
+    running.until("readiness of the keys", |why| !why.contains_key("read model person_keys")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,10 +153,7 @@ async fn a_record_that_is_no_key_is_loud_and_the_others_are_shown() {
     let running = start(&database, &lanes, &topic);
     shown_eventually(&database).await;
     running
-        .until("a complaint", |why| {
-            why.get("read model person_keys")
-                .is_some_and(|why| why.contains("no id"))
-        })
+        .until("a complaint", |why| why.get("read model person_keys").is_some_and(|why| why.contains("no id")))
         .await;
     running.stop().await;
     database.drop().await;
@@ -201,11 +162,7 @@ async fn a_record_that_is_no_key_is_loud_and_the_others_are_shown() {
 async fn shown_eventually(database: &Database) {
     let started = clock::monotonic();
     // The view is not there before the first start of a namespace.
-    while database
-        .position("shows", crate::lanes::places().next().unwrap())
-        .await
-        .is_none()
-    {
+    while database.position("shows", crate::lanes::places().next().unwrap()).await.is_none() {
         assert!(started.elapsed() < Duration::from_secs(30));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

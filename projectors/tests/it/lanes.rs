@@ -48,13 +48,7 @@ impl Lanes {
 
     pub fn with(codec: Codec) -> Self {
         let log = MemoryLog::auto(Arc::new(|| Timestamp(1))).unwrap();
-        let mut lanes = Self {
-            log,
-            codec,
-            lanes: BTreeMap::new(),
-            versions: BTreeMap::new(),
-            drawn: 0,
-        };
+        let mut lanes = Self { log, codec, lanes: BTreeMap::new(), versions: BTreeMap::new(), drawn: 0 };
         for place in places() {
             lanes.claim(place);
         }
@@ -66,10 +60,7 @@ impl Lanes {
     }
 
     pub fn place(context: Context, key: Uuid) -> Partition {
-        Partition {
-            context,
-            number: partition_of(key, PARTITIONS),
-        }
+        Partition { context, number: partition_of(key, PARTITIONS) }
     }
 
     pub fn end(&self, at: Partition) -> i64 {
@@ -80,22 +71,10 @@ impl Lanes {
     pub fn claim(&mut self, at: Partition) {
         self.drawn += 1;
         let lane = self.lanes.entry(at).or_default();
-        *lane = Lane {
-            term: lane.term + 1,
-            claim: Uuid::from_u128(self.drawn << 64),
-            seq: 1,
-        };
+        *lane = Lane { term: lane.term + 1, claim: Uuid::from_u128(self.drawn << 64), seq: 1 };
         let Lane { term, claim, .. } = *lane;
         let (instance, url) = ("test".to_owned(), String::new());
-        let value = self
-            .codec
-            .encode_control(&Control::Claimed {
-                claim,
-                term,
-                instance,
-                url,
-            })
-            .unwrap();
+        let value = self.codec.encode_control(&Control::Claimed { claim, term, instance, url }).unwrap();
         self.put(at, "_control", frame(Kind::Claim, term, 0, claim), value);
     }
 
@@ -121,12 +100,7 @@ impl Lanes {
             let evt_idx = u16::try_from(index).unwrap();
             let evt_cnt = u16::try_from(told.events.len()).unwrap();
             let cmd_id = Uuid::new_v5(&told.key, &told.at.to_be_bytes());
-            let frame = Frame {
-                evt_idx,
-                evt_cnt,
-                cmd_id,
-                ..frame(Kind::Event, term, seq, claim)
-            };
+            let frame = Frame { evt_idx, evt_cnt, cmd_id, ..frame(Kind::Event, term, seq, claim) };
             self.put(at, &told.key.to_string(), frame, value);
         }
     }
@@ -136,14 +110,7 @@ impl Lanes {
         let at = Self::place(told.context, told.key);
         let now = self.lanes[&at];
         let versions = self.versions.clone();
-        self.lanes.insert(
-            at,
-            Lane {
-                term: now.term - 1,
-                claim: Uuid::from_u128(7),
-                seq: 1,
-            },
-        );
+        self.lanes.insert(at, Lane { term: now.term - 1, claim: Uuid::from_u128(7), seq: 1 });
         self.tell(told);
         self.lanes.insert(at, now);
         self.versions = versions;
@@ -153,12 +120,7 @@ impl Lanes {
     pub fn poison(&mut self, context: Context, key: Uuid) -> Partition {
         let at = Self::place(context, key);
         let Lane { term, claim, seq } = self.next(at);
-        self.put(
-            at,
-            &key.to_string(),
-            frame(Kind::Event, term, seq, claim),
-            vec![1, 2, 3],
-        );
+        self.put(at, &key.to_string(), frame(Kind::Event, term, seq, claim), vec![1, 2, 3]);
         at
     }
 
@@ -170,22 +132,13 @@ impl Lanes {
     }
 
     fn put(&self, at: Partition, key: &str, frame: Frame, value: Vec<u8>) {
-        self.log.foreign_append(
-            at,
-            &NewRecord {
-                key: key.to_owned(),
-                header: frame.encode(),
-                value,
-            },
-        );
+        self.log.foreign_append(at, &NewRecord { key: key.to_owned(), header: frame.encode(), value });
     }
 }
 
 /// Every partition of every event topic.
 pub fn places() -> impl Iterator<Item = Partition> {
-    Context::ALL
-        .into_iter()
-        .flat_map(|context| (0..PARTITIONS).map(move |number| Partition { context, number }))
+    Context::ALL.into_iter().flat_map(|context| (0..PARTITIONS).map(move |number| Partition { context, number }))
 }
 
 fn meta(told: &Told, version: i64, index: usize) -> Meta {
@@ -200,15 +153,5 @@ fn meta(told: &Told, version: i64, index: usize) -> Meta {
 }
 
 fn frame(kind: Kind, term: u32, seq: u64, claim: Uuid) -> Frame {
-    Frame {
-        kind,
-        term,
-        seq,
-        evt_idx: 0,
-        evt_cnt: 1,
-        agg_ver: 0,
-        claim,
-        cmd_id: Uuid::nil(),
-        cmd_hash: [0; 16],
-    }
+    Frame { kind, term, seq, evt_idx: 0, evt_cnt: 1, agg_ver: 0, claim, cmd_id: Uuid::nil(), cmd_hash: [0; 16] }
 }

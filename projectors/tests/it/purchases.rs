@@ -24,13 +24,7 @@ impl Shop {
     async fn open() -> Self {
         let (database, lanes) = (Database::new().await, Lanes::new());
         let running = database.run(&lanes);
-        let mut shop = Self {
-            database,
-            lanes,
-            running,
-            told: 0,
-            story: Story::default(),
-        };
+        let mut shop = Self { database, lanes, running, told: 0, story: Story::default() };
         shop.story.show(1);
         shop.shown().await;
         shop
@@ -47,9 +41,7 @@ impl Shop {
     async fn status(&mut self, n: u128) -> Value {
         self.shown().await;
         let orders = self.database.view_where("orders", "order_id", order_id(n)).await;
-        orders
-            .first()
-            .map_or(Value::Null, |order| json!([order["status"], order["reason"]]))
+        orders.first().map_or(Value::Null, |order| json!([order["status"], order["reason"]]))
     }
 
     async fn availability(&mut self) -> Value {
@@ -86,34 +78,15 @@ async fn a_purchase_is_seen_step_by_step() {
     assert_eq!(order["lines"], json!([line]));
     assert_eq!(order["total"], 2 * PRICE);
     assert_eq!(order["buyer"], "\\x010203");
-    assert_eq!(
-        (&order["code"], &order["principal"]),
-        (&json!(code(1)), &json!(principal(1)))
-    );
-    assert_eq!(
-        (&order["paid_by"], &order["ticket_count"]),
-        (&json!(payment_id(1, 1)), &json!(2))
-    );
-    assert_eq!(
-        (&order["stock"], &order["refund_status"]),
-        (&json!("confirmed"), &Value::Null)
-    );
+    assert_eq!((&order["code"], &order["principal"]), (&json!(code(1)), &json!(principal(1))));
+    assert_eq!((&order["paid_by"], &order["ticket_count"]), (&json!(payment_id(1, 1)), &json!(2)));
+    assert_eq!((&order["stock"], &order["refund_status"]), (&json!("confirmed"), &Value::Null));
     let payment = shop.database.view("payments").await.remove(0);
-    assert_eq!(
-        (&payment["status"], &payment["received"]),
-        (&json!("completed"), &json!(2 * PRICE))
-    );
-    assert_eq!(
-        (&payment["url"], &payment["reference"]),
-        (&json!("https://pay.example/1/1"), &json!("link-1-1"))
-    );
+    assert_eq!((&payment["status"], &payment["received"]), (&json!("completed"), &json!(2 * PRICE)));
+    assert_eq!((&payment["url"], &payment["reference"]), (&json!("https://pay.example/1/1"), &json!("link-1-1")));
     let tickets = shop.database.view("tickets").await;
     assert_eq!(tickets.len(), 2);
-    assert!(
-        tickets
-            .iter()
-            .all(|ticket| ticket["status"] == "valid" && ticket["order_id"] == json!(order_id(1)))
-    );
+    assert!(tickets.iter().all(|ticket| ticket["status"] == "valid" && ticket["order_id"] == json!(order_id(1))));
     shop.close().await;
 }
 
@@ -124,10 +97,7 @@ async fn every_way_ends_as_the_contract_says() {
     let running = database.run(&lanes);
     database.caught_up(&lanes).await;
     for (n, way) in (0..).zip(WAYS.iter().cycle().take(4 * WAYS.len())) {
-        let order = database
-            .view_where("orders", "order_id", order_id(100 + n))
-            .await
-            .remove(0);
+        let order = database.view_where("orders", "order_id", order_id(100 + n)).await.remove(0);
         let (status, reason, refund) = expected(*way);
         let shown = (&order["status"], &order["reason"]);
         assert_eq!(shown, (&json!(status), &json!(reason)), "{way:?}");
@@ -141,52 +111,23 @@ async fn every_way_ends_as_the_contract_says() {
         assert_eq!(order["phase"], if open { "open" } else { status }, "{way:?}");
     }
     // Of the 13 ways, in two thirds of the orders nothing is held at the end; each show has 26 orders.
-    for class in database
-        .view("availability")
-        .await
-        .iter()
-        .filter(|class| class["show_id"] != json!(show_id(3)))
-    {
-        assert_eq!(
-            (&class["reserved"], &class["sold"]),
-            (&json!(2 * 2 * 3), &json!(2 * 2 * 4)),
-            "{class}"
-        );
+    for class in database.view("availability").await.iter().filter(|class| class["show_id"] != json!(show_id(3))) {
+        assert_eq!((&class["reserved"], &class["sold"]), (&json!(2 * 2 * 3), &json!(2 * 2 * 4)), "{class}");
     }
-    let class = database
-        .view_where("availability", "show_id", show_id(2))
-        .await
-        .remove(0);
+    let class = database.view_where("availability", "show_id", show_id(2)).await.remove(0);
     assert_eq!(
         (&class["price"], &class["capacity"], &class["available"]),
         (&json!(PRICE + 1), &json!(2000), &json!(1972))
     );
-    let class = database
-        .view_where("ticket_classes", "show_id", show_id(2))
-        .await
-        .remove(0);
-    assert_eq!(
-        (&class["price"], &class["capacity"], &class["ordinal"]),
-        (&json!(PRICE + 1), &json!(2000), &json!(2))
-    );
-    let class = database
-        .view_where("availability", "show_id", show_id(3))
-        .await
-        .remove(0);
+    let class = database.view_where("ticket_classes", "show_id", show_id(2)).await.remove(0);
+    assert_eq!((&class["price"], &class["capacity"], &class["ordinal"]), (&json!(PRICE + 1), &json!(2000), &json!(2)));
+    let class = database.view_where("availability", "show_id", show_id(3)).await.remove(0);
     assert_eq!(class["closed_reason"], "show_cancelled");
     let revoked = database.view_where("tickets", "status", "revoked").await;
     assert_eq!(revoked.len(), 4 * 2);
     let quarantined = database.view("quarantined_money").await;
     assert_eq!((quarantined.len(), &quarantined[0]["amount"]), (1, &json!(5)));
-    assert_eq!(
-        database
-            .view("payments")
-            .await
-            .iter()
-            .filter(|it| it["status"].is_null())
-            .count(),
-        0
-    );
+    assert_eq!(database.view("payments").await.iter().filter(|it| it["status"].is_null()).count(), 0);
     running.stop().await;
     database.drop().await;
 }
@@ -218,14 +159,8 @@ async fn an_order_id_of_another_show_fails_there_only() {
     shop.shown().await;
     let mut orders = shop.database.view("orders").await;
     orders.sort_by_key(|order| order["show_id"] != json!(show_id(1)));
-    assert_eq!(
-        (&orders[0]["status"], &orders[0]["reason"]),
-        (&json!("completed"), &Value::Null)
-    );
-    assert_eq!(
-        (&orders[1]["status"], &orders[1]["reason"]),
-        (&json!("failed"), &json!("order_id_taken"))
-    );
+    assert_eq!((&orders[0]["status"], &orders[0]["reason"]), (&json!("completed"), &Value::Null));
+    assert_eq!((&orders[1]["status"], &orders[1]["reason"]), (&json!("failed"), &json!("order_id_taken")));
     shop.close().await;
 }
 
@@ -235,18 +170,10 @@ async fn a_stuck_order_goes_on() {
     shop.story.purchase(1, 1, Way::Stuck);
     shop.shown().await;
     let order = shop.database.view("orders").await.remove(0);
-    assert_eq!(
-        (&order["stuck_step"], &order["stuck_reason"]),
-        (&json!("payment_status"), &json!("silent"))
-    );
+    assert_eq!((&order["stuck_step"], &order["stuck_reason"]), (&json!("payment_status"), &json!("silent")));
     shop.story.received(1, 1, 1).paid(1, 1, Some(1));
     assert_eq!(shop.status(1).await, json!(["awaiting_payment", null]));
-    let again = order::OrderStuck {
-        order: order_id(1),
-        show: show_id(1),
-        step: Step::Saga,
-        reason: "x".to_owned(),
-    };
+    let again = order::OrderStuck { order: order_id(1), show: show_id(1), step: Step::Saga, reason: "x".to_owned() };
     shop.story.order(1, order::Event::OrderStuck(again));
     assert_eq!(shop.status(1).await, json!(["stuck", null]));
     shop.story.delivered(1, 1);
@@ -259,10 +186,7 @@ async fn a_show_is_seen_and_found_by_its_words() {
     let mut shop = Shop::open().await;
     shop.shown().await;
     let show = shop.database.view("shows").await.remove(0);
-    assert_eq!(
-        (&show["status"], &show["description"]),
-        (&json!("published"), &Value::Null)
-    );
+    assert_eq!((&show["status"], &show["description"]), (&json!("published"), &Value::Null));
     assert_eq!((&show["pay_within_s"], &show["version"]), (&json!(900), &json!(7)));
     assert_eq!(show["categories"], json!(["Rock", "Live"]));
     assert_eq!(show["search_text"], "concert 1 nhà hát saigon rock live");
@@ -286,10 +210,7 @@ async fn listeners_hear_of_orders_and_shows_that_they_can_read() {
     shop.shown().await;
     let (mut of_orders, mut of_shows) = (false, false);
     while !(of_orders && of_shows) {
-        let told = tokio::time::timeout(std::time::Duration::from_secs(10), listener.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        let told = tokio::time::timeout(std::time::Duration::from_secs(10), listener.recv()).await.unwrap().unwrap();
         of_orders |= told.channel() == orders && told.payload() == order_id(1).0.simple().to_string();
         of_shows |= told.channel() == shows && told.payload() == show_id(1).0.simple().to_string();
     }

@@ -80,12 +80,7 @@ pub struct Story {
 impl Story {
     fn tell(&mut self, context: Context, key: impl Into<Uuid>, events: Vec<Event>) {
         let at = 1_700_000_000_000_000 + i64::try_from(self.told.len()).unwrap();
-        self.told.push(Told {
-            context,
-            key: key.into(),
-            at,
-            events,
-        });
+        self.told.push(Told { context, key: key.into(), at, events });
     }
 
     /// A show of one class, on sale.
@@ -93,48 +88,18 @@ impl Story {
         let (show, organizer) = (show_id(n), "account:anna".to_owned());
         let catalog = |event: show::Event| vec![Event::Show(event)];
         let (details, fingerprint) = (details(&format!("Concert {n}")), Fingerprint([1; 16]));
-        let created = show::ShowCreated {
-            show,
-            organizer: organizer.clone(),
-            details,
-            fingerprint,
-        };
+        let created = show::ShowCreated { show, organizer: organizer.clone(), details, fingerprint };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowCreated(created)));
         let terms = terms(n);
-        let defined = show::TicketClassDefined {
-            show,
-            terms: ClassTerms {
-                price: 1,
-                ..terms.clone()
-            },
-            fingerprint,
-        };
-        self.tell(
-            Context::Catalog,
-            show,
-            catalog(show::Event::TicketClassDefined(defined)),
-        );
-        let edited = show::TicketClassEdited {
-            show,
-            terms: terms.clone(),
-        };
+        let defined = show::TicketClassDefined { show, terms: ClassTerms { price: 1, ..terms.clone() }, fingerprint };
+        self.tell(Context::Catalog, show, catalog(show::Event::TicketClassDefined(defined)));
+        let edited = show::TicketClassEdited { show, terms: terms.clone() };
         self.tell(Context::Catalog, show, catalog(show::Event::TicketClassEdited(edited)));
-        let edited = show::ShowEdited {
-            show,
-            details: details_with_city(n),
-        };
+        let edited = show::ShowEdited { show, details: details_with_city(n) };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowEdited(edited)));
-        let configured = show::ShowConfigured {
-            show,
-            pay_within_s: 900,
-            checkout_url: None,
-        };
+        let configured = show::ShowConfigured { show, pay_within_s: 900, checkout_url: None };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowConfigured(configured)));
-        self.tell(
-            Context::Catalog,
-            show,
-            catalog(show::Event::ShowApproved(show::ShowApproved { show })),
-        );
+        self.tell(Context::Catalog, show, catalog(show::Event::ShowApproved(show::ShowApproved { show })));
         let (currency, classes) = (vnd(), vec![terms]);
         let published = show::ShowPublished {
             show,
@@ -144,13 +109,7 @@ impl Story {
             classes: classes.clone(),
         };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowPublished(published)));
-        let opened = inventory::SalesOpened {
-            show,
-            organizer,
-            currency,
-            pay_within_s: 900,
-            classes,
-        };
+        let opened = inventory::SalesOpened { show, organizer, currency, pay_within_s: 900, classes };
         self.stock(n, inventory::Event::SalesOpened(opened))
     }
 
@@ -161,11 +120,7 @@ impl Story {
 
     /// Several events of one command.
     pub fn stock_frame(&mut self, show: u128, events: Vec<inventory::Event>) -> &mut Self {
-        self.tell(
-            Context::Inventory,
-            show_id(show),
-            events.into_iter().map(Event::Inventory).collect(),
-        );
+        self.tell(Context::Inventory, show_id(show), events.into_iter().map(Event::Inventory).collect());
         self
     }
 
@@ -182,17 +137,10 @@ impl Story {
     pub fn cancel_show(&mut self, n: u128) -> &mut Self {
         let show = show_id(n);
         let cancelled = show::ShowCancelled { show, published: true };
-        self.tell(
-            Context::Catalog,
-            show,
-            vec![Event::Show(show::Event::ShowCancelled(cancelled))],
-        );
+        self.tell(Context::Catalog, show, vec![Event::Show(show::Event::ShowCancelled(cancelled))]);
         self.stock(
             n,
-            inventory::Event::SalesClosed(inventory::SalesClosed {
-                show,
-                reason: CloseReason::ShowCancelled,
-            }),
+            inventory::Event::SalesClosed(inventory::SalesClosed { show, reason: CloseReason::ShowCancelled }),
         )
     }
 
@@ -205,11 +153,7 @@ impl Story {
             Way::Reserved => self,
             Way::Free => self.paid(s, n, None).delivered(s, n),
             Way::Awaiting => self.asked(s, n, 1),
-            Way::Completed => self
-                .asked(s, n, 1)
-                .received(s, n, 1)
-                .paid(s, n, Some(1))
-                .delivered(s, n),
+            Way::Completed => self.asked(s, n, 1).received(s, n, 1).paid(s, n, Some(1)).delivered(s, n),
             Way::DeclinedThenCompleted => self
                 .asked(s, n, 1)
                 .declined(s, n, 1)
@@ -217,37 +161,22 @@ impl Story {
                 .received(s, n, 2)
                 .paid(s, n, Some(2))
                 .delivered(s, n),
-            Way::ByBuyer => self
-                .asked(s, n, 1)
-                .cancelled(s, n, CancelReason::ByBuyer, ReleaseReason::ByBuyer, false),
-            Way::Expired => self
-                .asked(s, n, 1)
-                .cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false),
+            Way::ByBuyer => self.asked(s, n, 1).cancelled(s, n, CancelReason::ByBuyer, ReleaseReason::ByBuyer, false),
+            Way::Expired => self.asked(s, n, 1).cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false),
             Way::Failed => {
                 self.asked(s, n, 1).declined(s, n, 1);
                 let (order, show, reason) = (order_id(n), show_id(s), FailReason::PaymentFailed);
-                let failed = order::OrderFailed {
-                    order,
-                    show,
-                    reason,
-                    open_payments: vec![],
-                };
+                let failed = order::OrderFailed { order, show, reason, open_payments: vec![] };
                 self.order(n, order::Event::OrderFailed(failed));
                 self.stock(s, released(s, n, ReleaseReason::PaymentFailed, false))
             }
             Way::Stuck => {
                 let (order, show, step) = (order_id(n), show_id(s), Step::PaymentStatus);
-                let stuck = order::OrderStuck {
-                    order,
-                    show,
-                    step,
-                    reason: "silent".to_owned(),
-                };
+                let stuck = order::OrderStuck { order, show, step, reason: "silent".to_owned() };
                 self.asked(s, n, 1).order(n, order::Event::OrderStuck(stuck))
             }
             Way::LateAndReopened => {
-                self.asked(s, n, 1)
-                    .cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
+                self.asked(s, n, 1).cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
                 self.received(s, n, 1).paid(s, n, Some(1));
                 let confirmed = inventory::ReservationConfirmed {
                     show: show_id(s),
@@ -255,15 +184,11 @@ impl Story {
                     attempt: 2,
                     lines: lines(s),
                 };
-                let again = vec![
-                    reserved(s, n, 2, false),
-                    inventory::Event::ReservationConfirmed(confirmed),
-                ];
+                let again = vec![reserved(s, n, 2, false), inventory::Event::ReservationConfirmed(confirmed)];
                 self.stock_frame(s, again).issued(s, n).completed(s, n)
             }
             Way::TooLate => {
-                self.asked(s, n, 1)
-                    .cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
+                self.asked(s, n, 1).cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
                 self.received(s, n, 1).refund(s, n, TOTAL, RefundWhy::PaidTooLate)
             }
             Way::InPart => {
@@ -277,18 +202,14 @@ impl Story {
                     currency: vnd(),
                     received: 1000,
                 };
-                self.asked(s, n, 1)
-                    .payment(payment, payment::Event::PaymentPartiallyReceived(partial));
+                self.asked(s, n, 1).payment(payment, payment::Event::PaymentPartiallyReceived(partial));
                 self.cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
                 let expired = payment::PaymentExpired { payment, order, show };
                 self.payment(payment, payment::Event::PaymentExpired(expired));
                 self.refund(s, n, 1000, RefundWhy::PaidInPart)
             }
             Way::ShowCancelled => {
-                self.asked(s, n, 1)
-                    .received(s, n, 1)
-                    .paid(s, n, Some(1))
-                    .delivered(s, n);
+                self.asked(s, n, 1).received(s, n, 1).paid(s, n, Some(1)).delivered(s, n);
                 self.cancelled(s, n, CancelReason::ShowCancelled, ReleaseReason::ShowCancelled, true);
                 self.revoked(s, n).refund(s, n, TOTAL, RefundWhy::ShowCancelled)
             }
@@ -347,35 +268,16 @@ impl Story {
             pay_by: Timestamp(900),
         };
         self.payment(payment, payment::Event::PaymentRequested(requested));
-        let (reference, url) = (
-            format!("link-{n}-{attempt}"),
-            format!("https://pay.example/{n}/{attempt}"),
-        );
-        let intent = payment::PaymentIntentCreated {
-            payment,
-            order,
-            show,
-            reference,
-            url,
-        };
+        let (reference, url) = (format!("link-{n}-{attempt}"), format!("https://pay.example/{n}/{attempt}"));
+        let intent = payment::PaymentIntentCreated { payment, order, show, reference, url };
         self.payment(payment, payment::Event::PaymentIntentCreated(intent))
     }
 
     fn declined(&mut self, s: u128, n: u128, attempt: u8) -> &mut Self {
         let (payment, order, show) = (payment_id(n, attempt), order_id(n), show_id(s));
-        let failed = payment::PaymentFailed {
-            payment,
-            order,
-            show,
-            reason: "declined".to_owned(),
-        };
+        let failed = payment::PaymentFailed { payment, order, show, reason: "declined".to_owned() };
         self.payment(payment, payment::Event::PaymentFailed(failed));
-        let ended = order::OrderPaymentEnded {
-            order,
-            show,
-            payment,
-            failed: true,
-        };
+        let ended = order::OrderPaymentEnded { order, show, payment, failed: true };
         self.order(n, order::Event::OrderPaymentEnded(ended))
     }
 
@@ -408,22 +310,12 @@ impl Story {
     /// Confirmed, issued, completed.
     pub fn delivered(&mut self, s: u128, n: u128) -> &mut Self {
         let (show, order) = (show_id(s), order_id(n));
-        let confirmed = inventory::ReservationConfirmed {
-            show,
-            order,
-            attempt: 1,
-            lines: lines(s),
-        };
-        self.stock(s, inventory::Event::ReservationConfirmed(confirmed))
-            .issued(s, n)
-            .completed(s, n)
+        let confirmed = inventory::ReservationConfirmed { show, order, attempt: 1, lines: lines(s) };
+        self.stock(s, inventory::Event::ReservationConfirmed(confirmed)).issued(s, n).completed(s, n)
     }
 
     fn issued(&mut self, s: u128, n: u128) -> &mut Self {
-        let issue = |ticket| IssuedTicket {
-            ticket,
-            ticket_class: class_id(s),
-        };
+        let issue = |ticket| IssuedTicket { ticket, ticket_class: class_id(s) };
         let (order, show, tickets) = (order_id(n), show_id(s), tickets(n).map(issue).to_vec());
         let issued = ticket::Event::TicketsIssued(ticket::TicketsIssued { order, show, tickets });
         self.tell(Context::Ticket, order, vec![Event::Ticket(issued)]);
@@ -438,11 +330,7 @@ impl Story {
     }
 
     fn completed(&mut self, s: u128, n: u128) -> &mut Self {
-        let completed = order::OrderCompleted {
-            order: order_id(n),
-            show: show_id(s),
-            ticket_count: QUANTITY,
-        };
+        let completed = order::OrderCompleted { order: order_id(n), show: show_id(s), ticket_count: QUANTITY };
         self.order(n, order::Event::OrderCompleted(completed))
     }
 
@@ -483,19 +371,9 @@ pub fn everything() -> Story {
     for (n, way) in (0..).zip(WAYS.iter().cycle().take(4 * WAYS.len())) {
         story.purchase(1 + n % 2, 100 + n, *way);
     }
-    let price = inventory::PriceChanged {
-        show: show_id(2),
-        ticket_class: class_id(2),
-        price: PRICE + 1,
-    };
-    let capacity = inventory::CapacityChanged {
-        show: show_id(2),
-        ticket_class: class_id(2),
-        capacity: 2000,
-    };
-    story
-        .stock(2, inventory::Event::PriceChanged(price))
-        .stock(2, inventory::Event::CapacityChanged(capacity));
+    let price = inventory::PriceChanged { show: show_id(2), ticket_class: class_id(2), price: PRICE + 1 };
+    let capacity = inventory::CapacityChanged { show: show_id(2), ticket_class: class_id(2), capacity: 2000 };
+    story.stock(2, inventory::Event::PriceChanged(price)).stock(2, inventory::Event::CapacityChanged(capacity));
     story.quarantine(1).cancel_show(3);
     story
 }
@@ -554,28 +432,16 @@ fn tickets(n: u128) -> [TicketId; QUANTITY as usize] {
 
 fn choice(n: u128) -> PaymentChoice {
     let return_url = "https://shop.example/back".to_owned();
-    PaymentChoice {
-        payment: payment_id(n, 1),
-        provider: Provider::Payos,
-        return_url,
-        cancel_url: None,
-    }
+    PaymentChoice { payment: payment_id(n, 1), provider: Provider::Payos, return_url, cancel_url: None }
 }
 
 fn lines(s: u128) -> Vec<Line> {
-    vec![Line {
-        ticket_class: class_id(s),
-        quantity: QUANTITY,
-    }]
+    vec![Line { ticket_class: class_id(s), quantity: QUANTITY }]
 }
 
 fn priced(s: u128, free: bool) -> Vec<PricedLine> {
     let unit_price = if free { 0 } else { PRICE };
-    vec![PricedLine {
-        ticket_class: class_id(s),
-        quantity: QUANTITY,
-        unit_price,
-    }]
+    vec![PricedLine { ticket_class: class_id(s), quantity: QUANTITY, unit_price }]
 }
 
 fn vnd() -> Currency {
@@ -609,9 +475,5 @@ fn details(name: &str) -> ShowDetails {
 }
 
 fn details_with_city(n: u128) -> ShowDetails {
-    ShowDetails {
-        description: None,
-        venue_city: Some("Saigon".to_owned()),
-        ..details(&format!("Concert {n}"))
-    }
+    ShowDetails { description: None, venue_city: Some("Saigon".to_owned()), ..details(&format!("Concert {n}")) }
 }

@@ -92,16 +92,9 @@ async fn availability(
          where c.show_id = $1
          order by c.ordinal",
     );
-    let rows: Vec<Row> = app
-        .database
-        .ask(query.bind(show.0).fetch_all(app.database.pool()))
-        .await?;
+    let rows: Vec<Row> = app.database.ask(query.bind(show.0).fetch_all(app.database.pool())).await?;
     let cancelled = known.status == "cancelled";
-    let as_of_us = rows
-        .iter()
-        .filter_map(|row| row.as_of_us)
-        .max()
-        .unwrap_or(known.updated_at_us);
+    let as_of_us = rows.iter().filter_map(|row| row.as_of_us).max().unwrap_or(known.updated_at_us);
     let now_us = clock::now().0;
     let left = |row: Row| ClassLeft {
         status: status(&row, cancelled, now_us),
@@ -114,11 +107,7 @@ async fn availability(
         available: row.available,
     };
     let classes = rows.into_iter().map(left).collect();
-    Ok(axum::Json(Availability {
-        show: show.0,
-        as_of: at(as_of_us),
-        classes,
-    }))
+    Ok(axum::Json(Availability { show: show.0, as_of: at(as_of_us), classes }))
 }
 
 /// As the stock itself decides: closed, then the window, then what is left.
@@ -156,10 +145,7 @@ mod tests {
         };
         let now = 100;
         assert_eq!(status(&row(true, false, 1, (None, None)), false, now), "on_sale");
-        assert_eq!(
-            status(&row(true, false, 1, (Some(100), Some(101))), false, now),
-            "on_sale"
-        );
+        assert_eq!(status(&row(true, false, 1, (Some(100), Some(101))), false, now), "on_sale");
         assert_eq!(status(&row(true, false, 0, (None, None)), false, now), "sold_out");
         assert_eq!(status(&row(true, false, 0, (Some(101), None)), false, now), "not_yet");
         assert_eq!(status(&row(false, false, 5, (None, None)), false, now), "not_yet");

@@ -96,9 +96,7 @@ pub fn routes(app: App) -> OpenApiRouter {
         .merge(tickets::routes());
     for item in routes.get_openapi_mut().paths.paths.values_mut() {
         if let Some(get) = &mut item.get {
-            get.parameters
-                .get_or_insert_default()
-                .extend(common_headers().map(Into::into));
+            get.parameters.get_or_insert_default().extend(common_headers().map(Into::into));
         }
     }
     routes.with_state(app)
@@ -109,20 +107,10 @@ fn common_headers() -> [Parameter; 2] {
     let header = |name: &str, doc: &str| {
         let text = ObjectBuilder::new().schema_type(Type::String).build();
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
-        parameter
-            .required(Required::False)
-            .description(Some(doc))
-            .schema(Some(text))
-            .build()
+        parameter.required(Required::False).description(Some(doc)).schema(Some(text)).build()
     };
     [
-        header(
-            consistency::HEADER.as_str(),
-            "Of an answer to a write: this read then sees that write, or is 504.",
-        ),
-        header(
-            "prefer",
-            "`wait=N`: how many seconds to wait for what is asked for, at most 30; 2 if not said.",
-        ),
+        header(consistency::HEADER.as_str(), "Of an answer to a write: this read then sees that write, or is 504."),
+        header("prefer", "`wait=N`: how many seconds to wait for what is asked for, at most 30; 2 if not said."),
     ]
 }

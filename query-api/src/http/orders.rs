@@ -29,10 +29,7 @@ mod view;
 pub const VIEWS: [&str; 4] = ["orders", "payments", "tickets", "shows"];
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(one))
-        .routes(routes!(events))
-        .merge(lists::routes())
+    OpenApiRouter::new().routes(routes!(one)).routes(routes!(events)).merge(lists::routes())
 }
 
 /// What is wanted of an order.
@@ -86,13 +83,7 @@ impl App {
     pub async fn orders(&self, wish: &Wish) -> Result<Vec<Whole>, Problem> {
         let mut rows = row::load(&self.database, wish.order).await?;
         rows.retain(|row| row.row.is_seen_by(&wish.actor) && wish.show.is_none_or(|show| show.0 == row.row.show_id));
-        rows.sort_by_key(|it| {
-            (
-                !wish.actor.is(&it.row.principal),
-                it.row.is_taken(),
-                it.row.created_at_us,
-            )
-        });
+        rows.sort_by_key(|it| (!wish.actor.is(&it.row.principal), it.row.is_taken(), it.row.created_at_us));
         Ok(rows)
     }
 
@@ -116,14 +107,7 @@ impl App {
 struct Until(&'static str);
 
 impl Until {
-    const ALL: [&str; 6] = [
-        "reserved",
-        "awaiting_payment",
-        "completed",
-        "cancelled",
-        "failed",
-        "stuck",
-    ];
+    const ALL: [&str; 6] = ["reserved", "awaiting_payment", "completed", "cancelled", "failed", "stuck"];
 
     fn of(asked: &str) -> Result<Self, Problem> {
         known_status(asked, "/until").map(Self)
@@ -154,11 +138,7 @@ async fn one(
     since: Since,
     Query(wanted): Query<Wanted>,
 ) -> Result<axum::Json<views::Order>, Problem> {
-    let wish = Wish {
-        order,
-        show: wanted.show.map(ShowId),
-        actor: caller.actor()?,
-    };
+    let wish = Wish { order, show: wanted.show.map(ShowId), actor: caller.actor()? };
     let until = wanted.until.as_deref().map(Until::of).transpose()?;
     since.seen(&app, &VIEWS).await?;
     let row = app.order_at(&wish, until, since.deadline).await?;
@@ -178,11 +158,7 @@ async fn events(
     last: stream::LastEventId,
     Query(wanted): Query<WantedEvents>,
 ) -> Result<Response, Problem> {
-    let wish = Wish {
-        order,
-        show: wanted.show.map(ShowId),
-        actor: caller.actor()?,
-    };
+    let wish = Wish { order, show: wanted.show.map(ShowId), actor: caller.actor()? };
     since.seen(&app, &VIEWS).await?;
     stream::begin(app, wish, last).await
 }
@@ -195,19 +171,10 @@ mod tests {
     fn waiting_ends_at_the_status_beyond_it_or_at_an_end() {
         let reached = |until: &str| -> Vec<&str> {
             let until = Until::of(until).unwrap();
-            Until::ALL
-                .into_iter()
-                .filter(|status| until.is_reached_by(status))
-                .collect()
+            Until::ALL.into_iter().filter(|status| until.is_reached_by(status)).collect()
         };
-        assert_eq!(
-            reached("reserved"),
-            ["reserved", "awaiting_payment", "completed", "cancelled", "failed"]
-        );
-        assert_eq!(
-            reached("awaiting_payment"),
-            ["awaiting_payment", "completed", "cancelled", "failed"]
-        );
+        assert_eq!(reached("reserved"), ["reserved", "awaiting_payment", "completed", "cancelled", "failed"]);
+        assert_eq!(reached("awaiting_payment"), ["awaiting_payment", "completed", "cancelled", "failed"]);
         assert_eq!(reached("completed"), ["completed", "cancelled", "failed"]);
         assert_eq!(reached("stuck"), ["completed", "cancelled", "failed", "stuck"]);
         assert_eq!(Until::of("paid").unwrap_err().kind(), Kind::BadParameter);

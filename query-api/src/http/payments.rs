@@ -28,8 +28,5 @@ async fn methods(
     let currency = app.show(show, &caller).await?.currency;
     let collects = |method: &&PaymentMethod| method.currencies.contains(&currency);
     let items = app.payment_methods.iter().filter(collects).cloned().collect();
-    Ok(axum::Json(Page {
-        items,
-        next_cursor: None,
-    }))
+    Ok(axum::Json(Page { items, next_cursor: None }))
 }

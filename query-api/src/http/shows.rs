@@ -99,14 +99,8 @@ impl Eyes {
     pub fn of(caller: &Caller) -> Self {
         let actor = caller.actor().ok();
         let has = |role| actor.as_ref().is_some_and(|actor| actor.has(role));
-        let organizer = actor
-            .as_ref()
-            .filter(|actor| actor.has(Role::Organizer))
-            .map(|actor| actor.principal());
-        Self {
-            all: has(Role::Admin) || has(Role::Support),
-            organizer,
-        }
+        let organizer = actor.as_ref().filter(|actor| actor.has(Role::Organizer)).map(|actor| actor.principal());
+        Self { all: has(Role::Admin) || has(Role::Support), organizer }
     }
 
     /// Adds the condition on `s`, the view `shows`.
@@ -135,10 +129,7 @@ impl App {
         let mut query = QueryBuilder::new(SELECT);
         query.push("s.show_id = ").push_bind(show.0).push(" and ");
         Eyes::of(caller).push(&mut query);
-        let found: Option<Row> = self
-            .database
-            .ask(query.build_query_as().fetch_optional(self.database.pool()))
-            .await?;
+        let found: Option<Row> = self.database.ask(query.build_query_as().fetch_optional(self.database.pool())).await?;
         found.ok_or_else(|| Problem::new(Kind::ShowNotFound))
     }
 }
@@ -165,41 +156,21 @@ async fn list(
         query.push(" and s.status = ").push_bind(status);
     }
     if let Some(words) = words {
-        query
-            .push(" and s.search_vector @@ to_tsquery('simple', ")
-            .push_bind(words)
-            .push(")");
+        query.push(" and s.search_vector @@ to_tsquery('simple', ").push_bind(words).push(")");
     }
     if let Some(starts_us) = starts_us {
         query.push(" and s.starts_at_us >= ").push_bind(starts_us);
     }
     if let Some(Place { us, id, .. }) = after {
-        query
-            .push(" and (s.starts_at_us, s.show_id) > (")
-            .push_bind(us)
-            .push(", ")
-            .push_bind(id)
-            .push(")");
+        query.push(" and (s.starts_at_us, s.show_id) > (").push_bind(us).push(", ").push_bind(id).push(")");
     }
-    query
-        .push(" order by s.starts_at_us, s.show_id limit ")
-        .push_bind(i64::from(limit) + 1);
-    let rows: Vec<Row> = app
-        .database
-        .ask(query.build_query_as().fetch_all(app.database.pool()))
-        .await?;
+    query.push(" order by s.starts_at_us, s.show_id limit ").push_bind(i64::from(limit) + 1);
+    let rows: Vec<Row> = app.database.ask(query.build_query_as().fetch_all(app.database.pool())).await?;
 
-    let place = |row: &Row| Place {
-        us: row.starts_at_us,
-        id: row.show_id,
-        within: Uuid::nil(),
-    };
+    let place = |row: &Row| Place { us: row.starts_at_us, id: row.show_id, within: Uuid::nil() };
     let (rows, next) = page(rows, limit, place);
     let next_cursor = next.map(|place| cursor::write(&app.keys, &which, place));
-    Ok(axum::Json(Page {
-        items: rows.into_iter().map(view).collect(),
-        next_cursor,
-    }))
+    Ok(axum::Json(Page { items: rows.into_iter().map(view).collect(), next_cursor }))
 }
 
 #[utoipa::path(get, path = "/v1/shows/{show}", tag = "shows", params(("show" = Uuid, Path)), security((), ("bearer" = [])),
@@ -224,13 +195,7 @@ pub(super) fn page<R>(mut rows: Vec<R>, limit: u32, place: impl Fn(&R) -> Place)
 }
 
 fn known_status(asked: &str) -> Result<&'static str, Problem> {
-    let all = [
-        Status::Draft,
-        Status::Configured,
-        Status::Approved,
-        Status::Published,
-        Status::Cancelled,
-    ];
+    let all = [Status::Draft, Status::Configured, Status::Approved, Status::Published, Status::Cancelled];
     let found = all.into_iter().map(status_word).find(|word| *word == asked);
     let expected = "must be draft, configured, approved, published or cancelled";
     found.ok_or_else(|| Problem::new(Kind::BadParameter).error("/status", expected))
@@ -255,9 +220,7 @@ fn search(typed: &str) -> Result<Option<String>, Problem> {
     if typed.trim().is_empty() {
         return Ok(None);
     }
-    let words = typed
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty());
+    let words = typed.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let words: Vec<String> = words.map(|word| format!("'{}':*", word.to_lowercase())).collect();
     Ok(Some(words.join(" & ")))
 }
@@ -290,10 +253,7 @@ fn view(row: Row) -> views::Show {
         starts_at: at(row.starts_at_us),
         ends_at: row.ends_at_us.map(at),
         time_zone: row.time_zone,
-        venue: Venue {
-            name: row.venue_name,
-            city: row.venue_city,
-        },
+        venue: Venue { name: row.venue_name, city: row.venue_city },
         currency: row.currency,
         categories: row.categories.0,
         status: row.status,
@@ -308,10 +268,7 @@ mod tests {
 
     #[test]
     fn a_search_cannot_break_out_of_its_quotes() {
-        assert_eq!(
-            search("Rock' | b\\ -c").unwrap().as_deref(),
-            Some("'rock':* & 'b':* & 'c':*")
-        );
+        assert_eq!(search("Rock' | b\\ -c").unwrap().as_deref(), Some("'rock':* & 'b':* & 'c':*"));
         assert_eq!(search("  ").unwrap(), None);
         assert_eq!(search("!?").unwrap().as_deref(), Some(""));
         assert!(search(&"x".repeat(201)).is_err());
@@ -319,11 +276,7 @@ mod tests {
 
     #[test]
     fn a_page_knows_whether_there_are_more() {
-        let place = |us: &i64| Place {
-            us: *us,
-            id: Uuid::nil(),
-            within: Uuid::nil(),
-        };
+        let place = |us: &i64| Place { us: *us, id: Uuid::nil(), within: Uuid::nil() };
         let (rows, next) = page(vec![1, 2, 3], 2, place);
         assert_eq!((rows, next.map(|it| it.us)), (vec![1, 2], Some(2)));
         assert_eq!(page(vec![1, 2], 2, place).1, None);

@@ -35,9 +35,6 @@ impl FromRequestParts<App> for Since {
         let token = <Token as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         let wait: Result<Wait, Infallible> = Wait::from_request_parts(parts, app).await;
         let Ok(Wait(wait)) = wait;
-        Ok(Self {
-            token,
-            deadline: Instant::now() + wait,
-        })
+        Ok(Self { token, deadline: Instant::now() + wait })
     }
 }

@@ -46,17 +46,10 @@ async fn list(
     since: Since,
     Query(which): Query<Which>,
 ) -> Result<axum::Json<Page<Ticket>>, Problem> {
-    let wish = Wish {
-        order,
-        show: which.show.map(ShowId),
-        actor: caller.actor()?,
-    };
+    let wish = Wish { order, show: which.show.map(ShowId), actor: caller.actor()? };
     since.seen(&app, &VIEWS).await?;
     let whole = app.order(&wish).await?;
-    Ok(axum::Json(Page {
-        items: app.tickets_view(&whole).await?,
-        next_cursor: None,
-    }))
+    Ok(axum::Json(Page { items: app.tickets_view(&whole).await?, next_cursor: None }))
 }
 
 #[utoipa::path(get, path = "/v1/orders/{order}/tickets/{ticket}/qr.svg", tag = "tickets",
@@ -68,30 +61,18 @@ async fn qr(
     caller: Caller,
     since: Since,
 ) -> Result<Response, Problem> {
-    let wish = Wish {
-        order,
-        show: None,
-        actor: caller.actor()?,
-    };
+    let wish = Wish { order, show: None, actor: caller.actor()? };
     since.seen(&app, &VIEWS).await?;
     let orders = app.orders(&wish).await?;
-    let found = orders.iter().find(|whole| {
-        whole
-            .tickets
-            .0
-            .iter()
-            .any(|it| it.id == ticket.0 && it.status != "revoked")
-    });
+    let found =
+        orders.iter().find(|whole| whole.tickets.0.iter().any(|it| it.id == ticket.0 && it.status != "revoked"));
     let whole = found.ok_or_else(|| Problem::new(Kind::NotFound))?;
     let picture = picture(&app.ticket_code(whole, ticket)?)?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         // Opened by itself it is a document; it needs nothing from anywhere.
-        (
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
-        ),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
     ];
     Ok((headers, picture).into_response())
 }

@@ -52,15 +52,7 @@ impl World {
         let expires = clock::now().plus_s(600);
         let roles = BTreeSet::from_iter(roles.iter().copied());
         let key = self.config.secrets.signing_key().unwrap();
-        As::Token(mint_bearer(
-            &key,
-            &NewToken {
-                subject,
-                roles,
-                expires,
-                rules: self.config.secrets.rules(),
-            },
-        ))
+        As::Token(mint_bearer(&key, &NewToken { subject, roles, expires, rules: self.config.secrets.rules() }))
     }
 
     pub fn holder(&self, order: OrderId, show: ShowId) -> As {
@@ -76,37 +68,18 @@ impl World {
     }
 
     pub async fn send(&self, method: Method, who: &As, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let response = self
-            .router
-            .clone()
-            .oneshot(request(method, who, path, headers))
-            .await
-            .unwrap();
+        let response = self.router.clone().oneshot(request(method, who, path, headers)).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = tokio::time::timeout(Duration::from_secs(40), to_bytes(body, 10_000_000)).await;
         let text = String::from_utf8(body.expect("the answer ends").unwrap().to_vec()).unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text,
-        }
+        Answer { status: parts.status, headers: parts.headers, text }
     }
 
     /// An event stream.
     pub async fn open(&self, who: &As, path: &str, headers: &[(&str, &str)]) -> Feed {
-        let response = self
-            .router
-            .clone()
-            .oneshot(request(Method::GET, who, path, headers))
-            .await
-            .unwrap();
+        let response = self.router.clone().oneshot(request(Method::GET, who, path, headers)).await.unwrap();
         let (parts, body) = response.into_parts();
-        Feed {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.into_data_stream(),
-            held: String::new(),
-        }
+        Feed { status: parts.status, headers: parts.headers, body: body.into_data_stream(), held: String::new() }
     }
 }
 
@@ -163,8 +136,5 @@ fn parse(event: &str) -> Option<Told> {
     let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let order = serde_json::from_str(field("data:")?).unwrap();
     assert_eq!(field("event:"), Some("order"));
-    Some(Told {
-        id: field("id:").unwrap().to_owned(),
-        order,
-    })
+    Some(Told { id: field("id:").unwrap().to_owned(), order })
 }

@@ -6,12 +6,7 @@ use crate::story::{BUYER, ORGANIZER, id};
 use crate::world::World;
 
 fn ids(page: &Value) -> Vec<String> {
-    page["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it["id"].as_str().unwrap().to_owned())
-        .collect()
+    page["items"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,15 +34,9 @@ async fn an_account_lists_its_own_orders_the_newest_first() {
     }
     let newest_first: Vec<String> = (1..=5).rev().map(|n| id("order", n).to_string()).collect();
     assert_eq!(listed, newest_first);
-    let held = world
-        .get(&world.holder(others.order, stage.show), "/v1/me/orders")
-        .await
-        .ok();
+    let held = world.get(&world.holder(others.order, stage.show), "/v1/me/orders").await.ok();
     assert_eq!(ids(&held), [others.order.to_string()]);
-    assert_eq!(
-        world.get(&world.account("none", &[]), "/v1/me/orders").await.ok()["items"],
-        json!([])
-    );
+    assert_eq!(world.get(&world.account("none", &[]), "/v1/me/orders").await.ok()["items"], json!([]));
     world.get(&As::Nobody, "/v1/me/orders").await.is(401, "unauthorized");
     world.end().await;
 }
@@ -95,12 +84,8 @@ async fn a_shows_orders_are_found_by_status_mail_address_and_code() {
     let cancelled = world.reserve(stage, 4, "guest:4").await;
     world.cancel(&cancelled).await;
     let who = world.account("help", &[Role::Support]);
-    let found = async |query: &str| {
-        ids(&world
-            .get(&who, &format!("/v1/shows/{}/orders?{query}", stage.show))
-            .await
-            .ok())
-    };
+    let found =
+        async |query: &str| ids(&world.get(&who, &format!("/v1/shows/{}/orders?{query}", stage.show)).await.ok());
     let of = |status: &str| format!("status={status}");
     assert_eq!(found(&of("reserved")).await, [reserved.order.to_string()]);
     assert_eq!(found(&of("awaiting_payment")).await, [awaiting.order.to_string()]);
@@ -111,22 +96,12 @@ async fn a_shows_orders_are_found_by_status_mail_address_and_code() {
     assert!(found("email=other@example.org").await.is_empty());
     let typed = format!("{}-{}", &awaiting.code[..5].to_lowercase(), &awaiting.code[5..]);
     assert_eq!(found(&format!("code={typed}")).await, [awaiting.order.to_string()]);
-    assert!(
-        found(&format!("code={}&status=completed", awaiting.code))
-            .await
-            .is_empty()
-    );
+    assert!(found(&format!("code={}&status=completed", awaiting.code)).await.is_empty());
     for bad in ["status=paid", "code=short", "limit=0", "cursor=x", "name=Binh"] {
         let answer = world.get(&who, &format!("/v1/shows/{}/orders?{bad}", stage.show)).await;
         answer.is(400, "bad-parameter");
     }
-    let entry = &world
-        .get(&who, &format!("/v1/shows/{}/orders?status=completed", stage.show))
-        .await
-        .ok()["items"][0];
-    assert_eq!(
-        (&entry["ticket_count"], &entry["payments"][0]["status"]),
-        (&json!(2), &json!("completed"))
-    );
+    let entry = &world.get(&who, &format!("/v1/shows/{}/orders?status=completed", stage.show)).await.ok()["items"][0];
+    assert_eq!((&entry["ticket_count"], &entry["payments"][0]["status"]), (&json!(2), &json!("completed")));
     world.end().await;
 }

@@ -26,13 +26,7 @@ async fn it_is_ready_when_every_read_model_is_there() {
     until("readiness", || health.is_ready()).await;
     let schema = world.names.tables(&projectors::LAYOUTS[0]);
     world.execute(format!("drop schema {schema} cascade")).await;
-    until("the loss", || {
-        health
-            .not_ready()
-            .get("read-models")
-            .is_some_and(|why| why.contains("_shows_v1"))
-    })
-    .await;
+    until("the loss", || health.not_ready().get("read-models").is_some_and(|why| why.contains("_shows_v1"))).await;
     // What is missing may be on its way: a client comes again.
     let answer = world.get(&As::Nobody, "/v1/shows").await;
     answer.is(503, "not-ready");
@@ -60,19 +54,11 @@ async fn a_silent_database_is_503_in_time() {
     answer.is(503, "not-ready");
     assert!(answer.headers.contains_key("retry-after"));
     let token = Token::at(Context::Catalog, 0, 1, LOG).to_string();
-    let waited = world
-        .get_with(
-            &As::Nobody,
-            "/v1/shows",
-            &[("consistency-token", &token), ("prefer", "wait=0")],
-        )
-        .await;
+    let waited = world.get_with(&As::Nobody, "/v1/shows", &[("consistency-token", &token), ("prefer", "wait=0")]).await;
     waited.is(503, "not-ready");
     assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
     assert_eq!(health.not_ready()["read-models"], "Postgres does not answer");
-    tokio::time::timeout(Duration::from_secs(10), service.stop())
-        .await
-        .expect("it stops all the same");
+    tokio::time::timeout(Duration::from_secs(10), service.stop()).await.expect("it stops all the same");
     world.router = answering;
     world.end().await;
 }
@@ -90,11 +76,7 @@ async fn notifications_come_again_after_the_connections_were_cut() {
     );
     let listening = async || -> i64 {
         let count = "select count(*) from pg_stat_activity where application_name = 'query-api' and query like $1";
-        sqlx::query_scalar(count)
-            .bind(format!("%{channel}%"))
-            .fetch_one(&world.pool)
-            .await
-            .unwrap()
+        sqlx::query_scalar(count).bind(format!("%{channel}%")).fetch_one(&world.pool).await.unwrap()
     };
     assert_eq!(listening().await, 1, "one connection listens for everybody");
     world.execute(cut).await;
@@ -109,15 +91,7 @@ async fn notifications_come_again_after_the_connections_were_cut() {
     }
     world.cancel(&it).await;
     let started = monotonic();
-    while feed
-        .next()
-        .await
-        .is_some_and(|told| told.order["status"] != "cancelled")
-    {}
-    assert!(
-        started.elapsed() < Duration::from_secs(12),
-        "woken, not found by looking: {:?}",
-        started.elapsed()
-    );
+    while feed.next().await.is_some_and(|told| told.order["status"] != "cancelled") {}
+    assert!(started.elapsed() < Duration::from_secs(12), "woken, not found by looking: {:?}", started.elapsed());
     world.end().await;
 }

@@ -35,9 +35,7 @@ async fn it_serves_as_a_process_behind_everything_all_requests_go_through() {
     // A request has 200 ms; a stream lives longer.
     let world = World::with([("BOXOFFICE_REQUEST_TIMEOUT_MS", "200")]).await;
     let it = world.reserve(world.on_sale(1).await, 1, "guest:1").await;
-    let As::Token(token) = world.holder(it.order, it.stage.show) else {
-        unreachable!()
-    };
+    let As::Token(token) = world.holder(it.order, it.stage.show) else { unreachable!() };
     let operations = Operations {
         health: world.health.clone(),
         metrics: Metrics::install("query-api", "test").unwrap(),
@@ -52,23 +50,14 @@ async fn it_serves_as_a_process_behind_everything_all_requests_go_through() {
 
     let path = format!("/v1/orders/{}", it.order);
     let (_, order) = ask(&address, &path, &token, "created_at").await;
-    assert!(
-        order.starts_with("HTTP/1.1 200 OK") && order.contains("cache-control: no-store"),
-        "{order}"
-    );
+    assert!(order.starts_with("HTTP/1.1 200 OK") && order.contains("cache-control: no-store"), "{order}");
     let (_, problem) = ask(&address, "/v1/shows/x", &token, "}").await;
-    assert!(
-        problem.contains("\"instance\":\"/v1/shows/x\"") && problem.contains("problem+json"),
-        "{problem}"
-    );
+    assert!(problem.contains("\"instance\":\"/v1/shows/x\"") && problem.contains("problem+json"), "{problem}");
     let (_, document) = ask(&address, "/openapi.json", &token, "payment-methods").await;
     assert!(document.starts_with("HTTP/1.1 200 OK"));
 
     let (mut stream, mut told) = ask(&address, &format!("{path}/events"), &token, "\"reserved\"").await;
-    assert!(
-        told.contains("content-type: text/event-stream") && told.contains("x-accel-buffering: no"),
-        "{told}"
-    );
+    assert!(told.contains("content-type: text/event-stream") && told.contains("x-accel-buffering: no"), "{told}");
     tokio::time::sleep(Duration::from_millis(600)).await;
     world.await_payment(&it).await;
     read_until(&mut stream, &mut told, "\"awaiting_payment\"").await;
@@ -76,9 +65,6 @@ async fn it_serves_as_a_process_behind_everything_all_requests_go_through() {
     let started = clock::monotonic();
     world.shutdown.cancel();
     server.await.unwrap().unwrap();
-    assert!(
-        started.elapsed() < Duration::from_secs(12),
-        "streams end by themselves, nothing is cut"
-    );
+    assert!(started.elapsed() < Duration::from_secs(12), "streams end by themselves, nothing is cut");
     world.end().await;
 }

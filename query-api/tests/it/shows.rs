@@ -22,14 +22,9 @@ async fn a_show_is_answered_with_its_classes() {
             "capacity": 10, "sale_starts_at": null, "sale_ends_at": null, "max_per_order": 4}],
     });
     assert_eq!(show, expected);
-    let head = world
-        .send(Method::HEAD, &As::Nobody, &format!("/v1/shows/{}", it.show), &[])
-        .await;
+    let head = world.send(Method::HEAD, &As::Nobody, &format!("/v1/shows/{}", it.show), &[]).await;
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
-    world
-        .get(&As::Nobody, &format!("/v1/shows/{}", stage(9).show))
-        .await
-        .is(404, "show-not-found");
+    world.get(&As::Nobody, &format!("/v1/shows/{}", stage(9).show)).await.is(404, "show-not-found");
     world.get(&As::Nobody, "/v1/shows/x").await.is(400, "bad-parameter");
     world.end().await;
 }
@@ -51,27 +46,13 @@ async fn a_draft_is_seen_by_who_runs_it_admins_and_support() {
     for (n, (who, seen)) in sees.iter().enumerate() {
         for route in ["", "/availability", "/payment-methods"] {
             let answer = world.get(who, &format!("/v1/shows/{}{route}", it.show)).await;
-            assert_eq!(
-                answer.status.as_u16(),
-                if *seen { 200 } else { 404 },
-                "{n} {route}: {}",
-                answer.text
-            );
+            assert_eq!(answer.status.as_u16(), if *seen { 200 } else { 404 }, "{n} {route}: {}", answer.text);
         }
-        let listed = world.get(who, "/v1/shows").await.ok()["items"]
-            .as_array()
-            .unwrap()
-            .len();
+        let listed = world.get(who, "/v1/shows").await.ok()["items"].as_array().unwrap().len();
         assert_eq!(listed, usize::from(*seen), "{n}");
-        let drafts = world.get(who, "/v1/shows?status=draft").await.ok()["items"]
-            .as_array()
-            .unwrap()
-            .len();
+        let drafts = world.get(who, "/v1/shows?status=draft").await.ok()["items"].as_array().unwrap().len();
         assert_eq!(drafts, usize::from(*seen), "{n}");
-        assert_eq!(
-            world.get(who, "/v1/shows?status=published").await.ok()["items"],
-            json!([])
-        );
+        assert_eq!(world.get(who, "/v1/shows?status=published").await.ok()["items"], json!([]));
     }
     world.end().await;
 }
@@ -82,33 +63,17 @@ async fn a_cancelled_show_stays_visible_if_it_was_on_sale() {
     let sold = world.on_sale(1).await;
     let never = world.draft(2, ORGANIZER, details("Never")).await;
     for (it, published) in [(sold, true), (never, false)] {
-        let cancelled = show::ShowCancelled {
-            show: it.show,
-            published,
-        };
-        world
-            .tell(T0 + 1, Event::Show(show::Event::ShowCancelled(cancelled)))
-            .await;
+        let cancelled = show::ShowCancelled { show: it.show, published };
+        world.tell(T0 + 1, Event::Show(show::Event::ShowCancelled(cancelled))).await;
     }
     let reason = CloseReason::ShowCancelled;
-    let closed = inventory::SalesClosed {
-        show: sold.show,
-        reason,
-    };
-    world
-        .tell(T0 + 2, Event::Inventory(inventory::Event::SalesClosed(closed)))
-        .await;
+    let closed = inventory::SalesClosed { show: sold.show, reason };
+    world.tell(T0 + 2, Event::Inventory(inventory::Event::SalesClosed(closed))).await;
     let show = world.get(&As::Nobody, &format!("/v1/shows/{}", sold.show)).await.ok();
     assert_eq!(show["status"], "cancelled");
-    let left = world
-        .get(&As::Nobody, &format!("/v1/shows/{}/availability", sold.show))
-        .await
-        .ok();
+    let left = world.get(&As::Nobody, &format!("/v1/shows/{}/availability", sold.show)).await.ok();
     assert_eq!(left["classes"][0]["status"], "closed");
-    world
-        .get(&As::Nobody, &format!("/v1/shows/{}", never.show))
-        .await
-        .is(404, "show-not-found");
+    world.get(&As::Nobody, &format!("/v1/shows/{}", never.show)).await.is(404, "show-not-found");
     world.end().await;
 }
 
@@ -120,12 +85,7 @@ async fn shows_are_found_by_beginnings_of_words_and_paged() {
     }
     let get = async |path: &str| world.get(&As::Nobody, path).await.ok();
     let names = |page: &serde_json::Value| -> Vec<String> {
-        page["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|it| it["name"].as_str().unwrap().to_owned())
-            .collect()
+        page["items"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&get("/v1/shows?q=CONC%203").await), ["Concert 3"]);
     assert_eq!(names(&get("/v1/shows?q=h%C3%A0%20jaz%20op").await).len(), 7);
@@ -144,32 +104,15 @@ async fn shows_are_found_by_beginnings_of_words_and_paged() {
         };
         path = format!("/v1/shows?limit=3&cursor={cursor}");
         // A cursor is of the list with these very filters.
-        world
-            .get(&As::Nobody, &format!("{path}&q=concert"))
-            .await
-            .is(400, "bad-parameter");
+        world.get(&As::Nobody, &format!("{path}&q=concert")).await.is(400, "bad-parameter");
     }
     let distinct: std::collections::BTreeSet<_> = all.iter().cloned().collect();
     assert_eq!((pages, all.len(), distinct.len()), (3, 7, 7), "{all:?}");
-    for bad in [
-        "limit=0",
-        "limit=201",
-        "limit=x",
-        "cursor=AAAA",
-        "status=over",
-        "unknown=1",
-        "starts_after=now",
-    ] {
-        world
-            .get(&As::Nobody, &format!("/v1/shows?{bad}"))
-            .await
-            .is(400, "bad-parameter");
+    for bad in ["limit=0", "limit=201", "limit=x", "cursor=AAAA", "status=over", "unknown=1", "starts_after=now"] {
+        world.get(&As::Nobody, &format!("/v1/shows?{bad}")).await.is(400, "bad-parameter");
     }
     assert!(names(&get("/v1/shows?starts_after=2031-01-01T00:00:00Z").await).is_empty());
-    assert_eq!(
-        names(&get("/v1/shows?starts_after=2030-03-17T17:46:40Z").await).len(),
-        7
-    );
+    assert_eq!(names(&get("/v1/shows?starts_after=2030-03-17T17:46:40Z").await).len(), 7);
     world.end().await;
 }
 
@@ -181,21 +124,9 @@ async fn availability_counts_what_is_held_and_sold() {
     let sold = world.reserve(it, 2, "guest:2").await;
     world.await_payment(&sold).await;
     world.complete(&sold).await;
-    let changed = inventory::PriceChanged {
-        show: it.show,
-        ticket_class: it.class,
-        price: 200_000,
-    };
-    world
-        .tell(
-            T0 + 9_000_000,
-            Event::Inventory(inventory::Event::PriceChanged(changed)),
-        )
-        .await;
-    let left = world
-        .get(&As::Nobody, &format!("/v1/shows/{}/availability", it.show))
-        .await
-        .ok();
+    let changed = inventory::PriceChanged { show: it.show, ticket_class: it.class, price: 200_000 };
+    world.tell(T0 + 9_000_000, Event::Inventory(inventory::Event::PriceChanged(changed))).await;
+    let left = world.get(&As::Nobody, &format!("/v1/shows/{}/availability", it.show)).await.ok();
     let expected = json!({"show": it.show, "as_of": "2023-11-14T22:13:29Z", "classes": [{
         "id": it.class, "name": "Stalls", "price": {"amount": 200_000, "currency": "VND"}, "capacity": 10,
         "reserved": 2, "sold": 2, "available": 6, "status": "on_sale"}]});
@@ -203,25 +134,10 @@ async fn availability_counts_what_is_held_and_sold() {
     // The show tells the same price.
     let show = world.get(&As::Nobody, &format!("/v1/shows/{}", it.show)).await.ok();
     assert_eq!(show["ticket_classes"][0]["price"]["amount"], 200_000);
-    let changed = inventory::CapacityChanged {
-        show: it.show,
-        ticket_class: it.class,
-        capacity: 4,
-    };
-    world
-        .tell(
-            T0 + 10_000_000,
-            Event::Inventory(inventory::Event::CapacityChanged(changed)),
-        )
-        .await;
-    let left = world
-        .get(&As::Nobody, &format!("/v1/shows/{}/availability", it.show))
-        .await
-        .ok();
-    assert_eq!(
-        (&left["classes"][0]["available"], &left["classes"][0]["status"]),
-        (&json!(0), &json!("sold_out"))
-    );
+    let changed = inventory::CapacityChanged { show: it.show, ticket_class: it.class, capacity: 4 };
+    world.tell(T0 + 10_000_000, Event::Inventory(inventory::Event::CapacityChanged(changed))).await;
+    let left = world.get(&As::Nobody, &format!("/v1/shows/{}/availability", it.show)).await.ok();
+    assert_eq!((&left["classes"][0]["available"], &left["classes"][0]["status"]), (&json!(0), &json!("sold_out")));
     world.end().await;
 }
 
@@ -232,26 +148,12 @@ async fn a_class_waits_for_its_window_and_for_sales_to_open() {
     world.publish(it).await;
     let path = format!("/v1/shows/{}/availability", it.show);
     let left = world.get(&As::Nobody, &path).await.ok();
-    assert_eq!(
-        (&left["classes"][0]["status"], &left["classes"][0]["available"]),
-        (&json!("not_yet"), &json!(10))
-    );
-    let later = domain::show::ClassTerms {
-        sale_starts_at: Some(Timestamp(STARTS)),
-        ..terms(it.class)
-    };
-    let edited = show::TicketClassEdited {
-        show: it.show,
-        terms: later.clone(),
-    };
-    world
-        .tell(T0 + 1, Event::Show(show::Event::TicketClassEdited(edited)))
-        .await;
+    assert_eq!((&left["classes"][0]["status"], &left["classes"][0]["available"]), (&json!("not_yet"), &json!(10)));
+    let later = domain::show::ClassTerms { sale_starts_at: Some(Timestamp(STARTS)), ..terms(it.class) };
+    let edited = show::TicketClassEdited { show: it.show, terms: later.clone() };
+    world.tell(T0 + 1, Event::Show(show::Event::TicketClassEdited(edited))).await;
     world.open_sales(it, vec![later]).await;
-    assert_eq!(
-        world.get(&As::Nobody, &path).await.ok()["classes"][0]["status"],
-        "not_yet"
-    );
+    assert_eq!(world.get(&As::Nobody, &path).await.ok()["classes"][0]["status"], "not_yet");
     world.end().await;
 }
 
@@ -263,12 +165,7 @@ async fn payment_methods_are_those_that_collect_the_shows_currency() {
     dollars.currency = "USD".parse().unwrap();
     let dollars = world.draft(2, ORGANIZER, dollars).await;
     world.publish(dollars).await;
-    let methods = async |show| {
-        world
-            .get(&As::Nobody, &format!("/v1/shows/{show}/payment-methods"))
-            .await
-            .ok()
-    };
+    let methods = async |show| world.get(&As::Nobody, &format!("/v1/shows/{show}/payment-methods")).await.ok();
     let payos = json!({"items": [{"provider": "payos", "currencies": [vnd().to_string()]}], "next_cursor": null});
     assert_eq!(methods(dong.show).await, payos);
     assert_eq!(methods(dollars.show).await["items"], json!([]));
@@ -293,16 +190,10 @@ async fn the_document_has_every_route() {
     ];
     assert_eq!(paths.len(), expected.len());
     for path in expected {
-        let get = world.openapi.paths.paths[path]
-            .get
-            .as_ref()
-            .unwrap_or_else(|| panic!("{path}"));
+        let get = world.openapi.paths.paths[path].get.as_ref().unwrap_or_else(|| panic!("{path}"));
         let parameters = serde_json::to_value(get.parameters.as_ref().unwrap()).unwrap();
         for header in ["consistency-token", "prefer"] {
-            assert!(
-                parameters.as_array().unwrap().iter().any(|it| it["name"] == header),
-                "{path} {header}"
-            );
+            assert!(parameters.as_array().unwrap().iter().any(|it| it["name"] == header), "{path} {header}");
         }
         for name in path.split(['{', '}']).skip(1).step_by(2) {
             let named = parameters.as_array().unwrap().iter().find(|it| it["name"] == name);

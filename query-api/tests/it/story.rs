@@ -45,10 +45,7 @@ pub fn vnd() -> Currency {
 }
 
 pub fn stage(n: u128) -> Stage {
-    Stage {
-        show: ShowId(id("show", n)),
-        class: TicketClassId(id("class", n)),
-    }
+    Stage { show: ShowId(id("show", n)), class: TicketClassId(id("class", n)) }
 }
 
 pub fn id(kind: &str, n: u128) -> Uuid {
@@ -88,21 +85,11 @@ impl World {
         let (show, fingerprint, organizer) = (stage.show, Fingerprint::default(), format!("account:{organizer}"));
         self.tell(
             T0,
-            Event::Show(show::Event::ShowCreated(show::ShowCreated {
-                show,
-                organizer,
-                details,
-                fingerprint,
-            })),
+            Event::Show(show::Event::ShowCreated(show::ShowCreated { show, organizer, details, fingerprint })),
         )
         .await;
-        let defined = show::TicketClassDefined {
-            show,
-            terms: terms(stage.class),
-            fingerprint,
-        };
-        self.tell(T0, Event::Show(show::Event::TicketClassDefined(defined)))
-            .await;
+        let defined = show::TicketClassDefined { show, terms: terms(stage.class), fingerprint };
+        self.tell(T0, Event::Show(show::Event::TicketClassDefined(defined))).await;
         stage
     }
 
@@ -117,27 +104,14 @@ impl World {
     pub async fn publish(&self, stage: Stage) {
         let (show, organizer) = (stage.show, format!("account:{ORGANIZER}"));
         let classes = vec![terms(stage.class)];
-        let published = show::ShowPublished {
-            show,
-            organizer,
-            currency: vnd(),
-            pay_within_s: 900,
-            classes,
-        };
+        let published = show::ShowPublished { show, organizer, currency: vnd(), pay_within_s: 900, classes };
         self.tell(T0, Event::Show(show::Event::ShowPublished(published))).await;
     }
 
     pub async fn open_sales(&self, stage: Stage, classes: Vec<ClassTerms>) {
         let (show, organizer) = (stage.show, format!("account:{ORGANIZER}"));
-        let opened = inventory::SalesOpened {
-            show,
-            organizer,
-            currency: vnd(),
-            pay_within_s: 900,
-            classes,
-        };
-        self.tell(T0, Event::Inventory(inventory::Event::SalesOpened(opened)))
-            .await;
+        let opened = inventory::SalesOpened { show, organizer, currency: vnd(), pay_within_s: 900, classes };
+        self.tell(T0, Event::Inventory(inventory::Event::SalesOpened(opened))).await;
     }
 
     /// Two tickets are held for the account or guest of this principal.
@@ -157,24 +131,14 @@ impl World {
             at_us,
         };
         let reserved = self.reserved(&purchase, principal);
-        self.tell(at_us, Event::Inventory(inventory::Event::TicketsReserved(reserved)))
-            .await;
+        self.tell(at_us, Event::Inventory(inventory::Event::TicketsReserved(reserved))).await;
         purchase
     }
 
     fn reserved(&self, it: &Purchase, principal: &str) -> inventory::TicketsReserved {
-        let buyer = Buyer {
-            name: "Bình".to_owned(),
-            email: EMAIL.to_owned(),
-            phone: None,
-        };
+        let buyer = Buyer { name: "Bình".to_owned(), email: EMAIL.to_owned(), phone: None };
         let random = ring::rand::SystemRandom::new();
-        let email_hash = self
-            .keys()
-            .email(EMAIL)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let email_hash = self.keys().email(EMAIL).iter().map(|byte| format!("{byte:02x}")).collect();
         let payment = PaymentChoice {
             payment: it.payment,
             provider: Provider::Payos,
@@ -196,11 +160,7 @@ impl World {
             order: it.order,
             attempt: 1,
             organizer: format!("account:{ORGANIZER}"),
-            lines: vec![PricedLine {
-                ticket_class: it.stage.class,
-                quantity: 2,
-                unit_price: PRICE,
-            }],
+            lines: vec![PricedLine { ticket_class: it.stage.class, quantity: 2, unit_price: PRICE }],
             currency: vnd(),
             total: 2 * PRICE,
             pay_by: Timestamp(it.at_us).plus_s(900),
@@ -225,54 +185,27 @@ impl World {
             cancel_url: None,
             pay_by: Timestamp(it.at_us).plus_s(900),
         };
-        self.tell(
-            it.at_us + 1,
-            Event::Payment(payment::Event::PaymentRequested(requested)),
-        )
-        .await;
+        self.tell(it.at_us + 1, Event::Payment(payment::Event::PaymentRequested(requested))).await;
         let (reference, url) = ("link".to_owned(), "https://pay.test/link".to_owned());
-        let created = payment::PaymentIntentCreated {
-            payment,
-            order,
-            show,
-            reference,
-            url,
-        };
-        self.tell(
-            it.at_us + 2,
-            Event::Payment(payment::Event::PaymentIntentCreated(created)),
-        )
-        .await;
+        let created = payment::PaymentIntentCreated { payment, order, show, reference, url };
+        self.tell(it.at_us + 2, Event::Payment(payment::Event::PaymentIntentCreated(created))).await;
     }
 
     /// The tickets are issued.
     pub async fn issue(&self, it: &Purchase) -> [TicketId; 2] {
         let (order, show) = (it.order, it.stage.show);
         let tickets = [0, 1].map(|n| TicketId(id("ticket", n + it.order.0.as_u128() % 1000)));
-        let issued = tickets.map(|ticket| IssuedTicket {
-            ticket,
-            ticket_class: it.stage.class,
-        });
-        let issued = ticket::TicketsIssued {
-            order,
-            show,
-            tickets: issued.to_vec(),
-        };
-        self.tell(it.at_us + 4, Event::Ticket(ticket::Event::TicketsIssued(issued)))
-            .await;
+        let issued = tickets.map(|ticket| IssuedTicket { ticket, ticket_class: it.stage.class });
+        let issued = ticket::TicketsIssued { order, show, tickets: issued.to_vec() };
+        self.tell(it.at_us + 4, Event::Ticket(ticket::Event::TicketsIssued(issued))).await;
         tickets
     }
 
     /// The order is completed.
     pub async fn mark_completed(&self, it: &Purchase) {
         let (order, show) = (it.order, it.stage.show);
-        let completed = order::OrderCompleted {
-            order,
-            show,
-            ticket_count: 2,
-        };
-        self.tell(it.at_us + 6, Event::Order(order::Event::OrderCompleted(completed)))
-            .await;
+        let completed = order::OrderCompleted { order, show, ticket_count: 2 };
+        self.tell(it.at_us + 6, Event::Order(order::Event::OrderCompleted(completed))).await;
     }
 
     /// The money is there, the tickets are issued, the order is completed; in the order of no particular topic.
@@ -280,36 +213,12 @@ impl World {
         let (payment, order, show) = (it.payment, it.order, it.stage.show);
         let (amount, currency, received) = (2 * PRICE, vnd(), 2 * PRICE);
         let reference = "FT1".to_owned();
-        let completed = payment::PaymentCompleted {
-            payment,
-            order,
-            show,
-            reference,
-            amount,
-            currency,
-            received,
-        };
-        self.tell(
-            it.at_us + 3,
-            Event::Payment(payment::Event::PaymentCompleted(completed)),
-        )
-        .await;
+        let completed = payment::PaymentCompleted { payment, order, show, reference, amount, currency, received };
+        self.tell(it.at_us + 3, Event::Payment(payment::Event::PaymentCompleted(completed))).await;
         let tickets = self.issue(it).await;
-        let lines = vec![Line {
-            ticket_class: it.stage.class,
-            quantity: 2,
-        }];
-        let confirmed = inventory::ReservationConfirmed {
-            show,
-            order,
-            attempt: 1,
-            lines,
-        };
-        self.tell(
-            it.at_us + 5,
-            Event::Inventory(inventory::Event::ReservationConfirmed(confirmed)),
-        )
-        .await;
+        let lines = vec![Line { ticket_class: it.stage.class, quantity: 2 }];
+        let confirmed = inventory::ReservationConfirmed { show, order, attempt: 1, lines };
+        self.tell(it.at_us + 5, Event::Inventory(inventory::Event::ReservationConfirmed(confirmed))).await;
         self.mark_completed(it).await;
         tickets
     }
@@ -324,7 +233,6 @@ impl World {
             refund_why: None,
             issued: false,
         };
-        self.tell(it.at_us + 7, Event::Order(order::Event::OrderCancelled(cancelled)))
-            .await;
+        self.tell(it.at_us + 7, Event::Order(order::Event::OrderCancelled(cancelled))).await;
     }
 }

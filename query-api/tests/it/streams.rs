@@ -16,10 +16,7 @@ async fn a_stream_tells_every_change_and_ends_with_the_order() {
     assert_eq!(feed.status.as_u16(), 200);
     assert_eq!(feed.headers["content-type"], "text/event-stream");
     let first = feed.next().await.unwrap();
-    assert_eq!(
-        first.order,
-        world.get(&who, &format!("/v1/orders/{}", it.order)).await.ok()
-    );
+    assert_eq!(first.order, world.get(&who, &format!("/v1/orders/{}", it.order)).await.ok());
     assert_eq!(first.order["status"], "reserved");
     world.await_payment(&it).await;
     let mut statuses = Vec::new();
@@ -35,10 +32,7 @@ async fn a_stream_tells_every_change_and_ends_with_the_order() {
         last = Some(told);
     }
     statuses.dedup();
-    assert_eq!(
-        statuses[statuses.len() - 2..],
-        [json!("awaiting_payment"), json!("completed")]
-    );
+    assert_eq!(statuses[statuses.len() - 2..], [json!("awaiting_payment"), json!("completed")]);
     let last = last.unwrap();
     assert_eq!(last.order["tickets"].as_array().unwrap().len(), 2);
     // A browser comes again after the end, and is told not to.
@@ -54,9 +48,7 @@ async fn a_stream_tells_every_change_and_ends_with_the_order() {
 async fn what_was_seen_is_not_told_again() {
     let world = World::new().await;
     let it = world.reserve(world.on_sale(1).await, 1, "guest:1").await;
-    let As::Token(token) = world.holder(it.order, it.stage.show) else {
-        unreachable!()
-    };
+    let As::Token(token) = world.holder(it.order, it.stage.show) else { unreachable!() };
     // Where no header can be sent, the order's own token may be in the address.
     let path = format!("/v1/orders/{}/events?access_token={token}", it.order);
     let seen = world.open(&As::Nobody, &path, &[]).await.next().await.unwrap();
@@ -64,9 +56,7 @@ async fn what_was_seen_is_not_told_again() {
     world.await_payment(&it).await;
     assert_ne!(feed.next().await.unwrap().id, seen.id);
     // An account's may not.
-    let As::Token(account) = world.account("binh", &[]) else {
-        unreachable!()
-    };
+    let As::Token(account) = world.account("binh", &[]) else { unreachable!() };
     let path = format!("/v1/orders/{}/events?access_token={account}", it.order);
     world.get(&As::Nobody, &path).await.is(401, "unauthorized");
     // Nor is it taken elsewhere.
@@ -92,10 +82,7 @@ async fn streams_are_bounded_in_number_and_life() {
     assert!(one.next().await.is_some());
     assert!(one.next().await.is_none());
     let took = started.elapsed();
-    assert!(
-        took >= Duration::from_secs(2) && took < Duration::from_secs(12),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(12), "{took:?}");
     world.end().await;
 }
 
@@ -103,13 +90,8 @@ async fn streams_are_bounded_in_number_and_life() {
 async fn streams_end_with_the_process() {
     let world = World::new().await;
     let it = world.reserve(world.on_sale(1).await, 1, "guest:1").await;
-    let mut feed = world
-        .open(
-            &world.holder(it.order, it.stage.show),
-            &format!("/v1/orders/{}/events", it.order),
-            &[],
-        )
-        .await;
+    let mut feed =
+        world.open(&world.holder(it.order, it.stage.show), &format!("/v1/orders/{}/events", it.order), &[]).await;
     assert!(feed.next().await.is_some());
     world.shutdown.cancel();
     assert!(feed.next().await.is_none());

@@ -17,10 +17,7 @@ async fn a_read_waits_until_the_order_has_come_so_far() {
     let until = |status: &str| format!("/v1/orders/{}?until={status}", it.order);
     let wait = [("prefer", "wait=20")];
     // Reached already.
-    assert_eq!(
-        world.get_with(&who, &until("reserved"), &wait).await.ok()["status"],
-        "reserved"
-    );
+    assert_eq!(world.get_with(&who, &until("reserved"), &wait).await.ok()["status"], "reserved");
     let (path, started) = (until("awaiting_payment"), monotonic());
     let later = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -29,10 +26,7 @@ async fn a_read_waits_until_the_order_has_come_so_far() {
     let (answer, ()) = tokio::join!(world.get_with(&who, &path, &wait), later);
     assert_eq!(answer.ok()["status"], "awaiting_payment");
     let took = started.elapsed();
-    assert!(
-        took >= Duration::from_millis(300) && took < Duration::from_secs(12),
-        "woken by the change: {took:?}"
-    );
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(12), "woken by the change: {took:?}");
     // Any end is an end.
     let path = until("completed");
     let later = async {
@@ -52,25 +46,14 @@ async fn a_wait_ends_at_its_time_or_with_the_process() {
     let path = format!("/v1/orders/{}?until=completed", it.order);
     let timed = async |wait: &str| {
         let started = monotonic();
-        assert_eq!(
-            world.get_with(&who, &path, &[("prefer", wait)]).await.ok()["status"],
-            "reserved"
-        );
+        assert_eq!(world.get_with(&who, &path, &[("prefer", wait)]).await.ok()["status"], "reserved");
         started.elapsed()
     };
     let took = timed("wait=1").await;
-    assert!(
-        took >= Duration::from_secs(1) && took < Duration::from_secs(12),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(12), "{took:?}");
     assert!(timed("wait=0").await < Duration::from_secs(12));
-    world
-        .get(&who, &format!("/v1/orders/{}?until=paid", it.order))
-        .await
-        .is(400, "bad-parameter");
-    let unknown = world
-        .get_with(&world.account("x", &[]), &path, &[("prefer", "wait=20")])
-        .await;
+    world.get(&who, &format!("/v1/orders/{}?until=paid", it.order)).await.is(400, "bad-parameter");
+    let unknown = world.get_with(&world.account("x", &[]), &path, &[("prefer", "wait=20")]).await;
     unknown.is(404, "not-found");
     let stop = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -103,10 +86,7 @@ async fn a_read_waits_until_it_sees_what_was_written() {
     let (answer, ()) = tokio::join!(world.get_with(&who, &path, &headers), later);
     assert_eq!(answer.ok()["status"], "reserved");
     let took = started.elapsed();
-    assert!(
-        took >= Duration::from_millis(400) && took < Duration::from_secs(12),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(12), "{took:?}");
     // Seen once, it is seen at once.
     let started = monotonic();
     world.get_with(&who, &path, &headers).await.ok();
@@ -136,9 +116,7 @@ async fn what_is_not_seen_in_time_is_not_caught_up() {
     get(&show, &catalog, "wait=5").await.ok();
     get("/v1/shows", &catalog, "wait=5").await.ok();
     // The same offset in another partition is another write.
-    get(&show, &Token::at(Context::Catalog, 2, 5, LOG), "wait=0")
-        .await
-        .is(504, "not-caught-up");
+    get(&show, &Token::at(Context::Catalog, 2, 5, LOG), "wait=0").await.is(504, "not-caught-up");
     // What a view does not show is not waited for.
     get(&show, &Token::at(Context::Ticket, 1, 5, LOG), "wait=0").await.ok();
     // Every read model behind a view counts: classes have their price from the stock.
@@ -146,9 +124,7 @@ async fn what_is_not_seen_in_time_is_not_caught_up() {
     for path in [show.clone(), format!("{show}/availability"), "/v1/shows".to_owned()] {
         get(&path, &stock, "wait=0").await.is(504, "not-caught-up");
     }
-    let bad = world
-        .get_with(&As::Nobody, &show, &[("consistency-token", "AAAA")])
-        .await;
+    let bad = world.get_with(&As::Nobody, &show, &[("consistency-token", "AAAA")]).await;
     bad.is(400, "consistency-token-invalid");
     world.end().await;
 }

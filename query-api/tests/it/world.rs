@@ -55,17 +55,7 @@ impl World {
         let service = Service::start(&config, &health, shutdown.clone()).unwrap();
         let (router, openapi) = service.routes().split_for_parts();
         let masters = MasterKeys::new(MasterKey::new(*config.master_key.expose()), []);
-        Self {
-            pool,
-            names,
-            config,
-            health,
-            shutdown,
-            router,
-            openapi,
-            service,
-            masters,
-        }
+        Self { pool, names, config, health, shutdown, router, openapi, service, masters }
     }
 
     pub fn auth(&self) -> Auth {
@@ -94,10 +84,7 @@ impl World {
         let set = sqlx::query("select set_config('search_path', $1, true)").bind(schema);
         set.execute(&mut *tx).await.unwrap();
         M::write(&changes, &mut tx).await.unwrap();
-        let touched = M::touched(&changes)
-            .orders
-            .into_iter()
-            .map(|id| id.0.simple().to_string());
+        let touched = M::touched(&changes).orders.into_iter().map(|id| id.0.simple().to_string());
         let touched: Vec<String> = touched.collect();
         if !touched.is_empty() {
             notify(&mut tx, &self.names.orders_channel(), &touched.join(",")).await;
@@ -115,11 +102,7 @@ impl World {
             self.names.tables(layout)
         );
         let mut tx = self.pool.begin().await.unwrap();
-        let moved = sqlx::query(AssertSqlSafe(sql))
-            .bind(context_name(context))
-            .bind(partition)
-            .bind(next)
-            .bind(log);
+        let moved = sqlx::query(AssertSqlSafe(sql)).bind(context_name(context)).bind(partition).bind(next).bind(log);
         moved.execute(&mut *tx).await.unwrap();
         notify(&mut tx, &self.names.checkpoints_channel(), model).await;
         tx.commit().await.unwrap();
@@ -129,19 +112,12 @@ impl World {
     pub async fn person_key(&self) -> DataKey {
         let random = ring::rand::SystemRandom::new();
         let key = DataKey::generate(random::opaque_id(), &random).unwrap();
-        let PersonKey {
-            key_id,
-            master_key_id,
-            wrapped,
-        } = self.masters.wrap(&key, &random).unwrap();
+        let PersonKey { key_id, master_key_id, wrapped } = self.masters.wrap(&key, &random).unwrap();
         let sql = format!(
             "insert into {}.person_keys (key_id, master_key_id, wrapped, at_offset, touched) values ($1, $2, $3, 0, 0)",
             self.names.tables(&projectors::person_keys::LAYOUT)
         );
-        let kept = sqlx::query(AssertSqlSafe(sql))
-            .bind(key_id)
-            .bind(master_key_id)
-            .bind(wrapped);
+        let kept = sqlx::query(AssertSqlSafe(sql)).bind(key_id).bind(master_key_id).bind(wrapped);
         kept.execute(&self.pool).await.unwrap();
         key
     }
@@ -150,11 +126,7 @@ impl World {
     pub async fn forget(&self, key: Uuid) {
         let schema = self.names.tables(&projectors::person_keys::LAYOUT);
         let sql = format!("update {schema}.person_keys set wrapped = null, master_key_id = null where key_id = $1");
-        sqlx::query(AssertSqlSafe(sql))
-            .bind(key)
-            .execute(&self.pool)
-            .await
-            .unwrap();
+        sqlx::query(AssertSqlSafe(sql)).bind(key).execute(&self.pool).await.unwrap();
     }
 
     pub async fn execute(&self, sql: String) {
@@ -163,9 +135,7 @@ impl World {
 
     /// Stops, and drops what the test made.
     pub async fn end(self) {
-        tokio::time::timeout(Duration::from_secs(10), self.service.stop())
-            .await
-            .expect("the service stops");
+        tokio::time::timeout(Duration::from_secs(10), self.service.stop()).await.expect("the service stops");
         let mut drops = format!("drop schema if exists {} cascade;", self.names.views());
         for layout in &LAYOUTS {
             drops.push_str(&format!("drop schema if exists {} cascade;", self.names.tables(layout)));
@@ -211,10 +181,5 @@ fn envelope(at_us: i64, event: Event) -> Envelope {
         causation_id: id,
         actor: "system".to_owned(),
     };
-    Envelope {
-        meta,
-        event,
-        partition: 0,
-        offset: 0,
-    }
+    Envelope { meta, event, partition: 0, offset: 0 }
 }

@@ -21,10 +21,7 @@ fn secret(byte: u8) -> Secret32 {
 
 fn settings() -> Settings {
     Settings {
-        accounts: vec![
-            SigningKey::new(&secret(1)).public().clone(),
-            SigningKey::new(&secret(2)).public().clone(),
-        ],
+        accounts: vec![SigningKey::new(&secret(1)).public().clone(), SigningKey::new(&secret(2)).public().clone()],
         rules: Rules::default(),
         access: secret(10),
         access_previous: Some(secret(11)),
@@ -39,21 +36,12 @@ fn auth() -> (Auth, Arc<ManualClock>) {
 fn bearer(seed: u8, expires_in_s: i64) -> String {
     let roles = BTreeSet::from([Role::Organizer]);
     let rules = Rules::default();
-    let token = NewToken {
-        subject: "an",
-        roles,
-        expires: NOW.plus_s(expires_in_s),
-        rules: &rules,
-    };
+    let token = NewToken { subject: "an", roles, expires: NOW.plus_s(expires_in_s), rules: &rules };
     mint_bearer(&SigningKey::new(&secret(seed)), &token)
 }
 
 fn with_claims(claims: &Value) -> String {
-    let der = [
-        &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..],
-        &[1; 32],
-    ]
-    .concat();
+    let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[1; 32]].concat();
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some(SigningKey::new(&secret(1)).public().kid.clone());
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(&der)).unwrap()
@@ -62,10 +50,7 @@ fn with_claims(claims: &Value) -> String {
 #[test]
 fn either_of_two_keys_verifies_an_account() {
     let (auth, _) = auth();
-    let an = Account {
-        principal: "account:an".to_owned(),
-        roles: BTreeSet::from([Role::Organizer]),
-    };
+    let an = Account { principal: "account:an".to_owned(), roles: BTreeSet::from([Role::Organizer]) };
     assert_eq!(auth.identify(&bearer(1, 60)), Ok(Identity::Account(an.clone())));
     assert_eq!(auth.identify(&bearer(2, 60)), Ok(Identity::Account(an)));
     assert_eq!(auth.identify(&bearer(3, 60)), Err(Refused::Invalid));
@@ -91,11 +76,7 @@ fn any_altered_byte_is_refused() {
         for at in (0..token.len()).step_by(7) {
             let mut altered = token.clone().into_bytes();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(
-                auth.identify(&String::from_utf8(altered).unwrap()),
-                Err(Refused::Invalid),
-                "{at}"
-            );
+            assert_eq!(auth.identify(&String::from_utf8(altered).unwrap()), Err(Refused::Invalid), "{at}");
         }
     }
     for bad in ["", ".", "..", "a.b.c", &"x".repeat(10_000)] {
@@ -117,18 +98,11 @@ fn the_header_cannot_choose_the_algorithm() {
         assert_eq!(auth.identify(&forged), Err(Refused::Invalid));
     }
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    let none = format!(
-        "{}.{}.",
-        part(&json!({"alg": "none", "kid": public.kid})),
-        part(&claims)
-    );
+    let none = format!("{}.{}.", part(&json!({"alg": "none", "kid": public.kid})), part(&claims));
     assert_eq!(auth.identify(&none), Err(Refused::Invalid));
     let good = bearer(1, 60);
     let (_, rest) = good.split_once('.').unwrap();
-    let access_kid = jsonwebtoken::decode_header(auth.mint_access(ORDER, SHOW, None))
-        .unwrap()
-        .kid
-        .unwrap();
+    let access_kid = jsonwebtoken::decode_header(auth.mint_access(ORDER, SHOW, None)).unwrap().kid.unwrap();
     for kid in [Value::Null, json!("other"), json!(access_kid)] {
         let swapped = format!("{}.{rest}", part(&json!({"alg": "EdDSA", "kid": kid})));
         assert_eq!(auth.identify(&swapped), Err(Refused::Invalid), "{kid}");
@@ -138,11 +112,7 @@ fn the_header_cannot_choose_the_algorithm() {
 #[test]
 fn critical_extensions_are_refused() {
     let (auth, _) = auth();
-    let der = [
-        &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..],
-        &[1; 32],
-    ]
-    .concat();
+    let der = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[1; 32]].concat();
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some(SigningKey::new(&secret(1)).public().kid.clone());
     header.crit = Some(vec!["b64".to_owned()]);
@@ -155,12 +125,7 @@ fn critical_extensions_are_refused() {
 fn claims_are_checked() {
     let (auth, _) = auth();
     let exp = NOW.0 / 1_000_000 + 60;
-    assert!(
-        auth.identify(&with_claims(
-            &json!({"sub": "an", "exp": exp, "roles": ["staff", "unheard-of"]})
-        ))
-        .is_ok()
-    );
+    assert!(auth.identify(&with_claims(&json!({"sub": "an", "exp": exp, "roles": ["staff", "unheard-of"]}))).is_ok());
     let bad = [
         json!({"exp": exp}),
         json!({"sub": "an"}),
@@ -177,38 +142,18 @@ fn claims_are_checked() {
 
 #[test]
 fn issuer_and_audience_are_asked_for_when_set() {
-    let rules = Rules {
-        issuer: Some("idp".to_owned()),
-        audience: Some("boxoffice".to_owned()),
-    };
-    let strict = Settings {
-        rules: rules.clone(),
-        ..settings()
-    };
+    let rules = Rules { issuer: Some("idp".to_owned()), audience: Some("boxoffice".to_owned()) };
+    let strict = Settings { rules: rules.clone(), ..settings() };
     let auth = Auth::with_clock(&strict, Arc::new(ManualClock::new(NOW)));
-    let token = NewToken {
-        subject: "an",
-        roles: BTreeSet::new(),
-        expires: NOW.plus_s(60),
-        rules: &rules,
-    };
-    assert!(
-        auth.identify(&mint_bearer(&SigningKey::new(&secret(1)), &token))
-            .is_ok()
-    );
+    let token = NewToken { subject: "an", roles: BTreeSet::new(), expires: NOW.plus_s(60), rules: &rules };
+    assert!(auth.identify(&mint_bearer(&SigningKey::new(&secret(1)), &token)).is_ok());
     let exp = NOW.0 / 1_000_000 + 60;
     assert!(
-        auth.identify(&with_claims(
-            &json!({"sub": "a", "exp": exp, "iss": "idp", "aud": ["x", "boxoffice"]})
-        ))
-        .is_ok()
+        auth.identify(&with_claims(&json!({"sub": "a", "exp": exp, "iss": "idp", "aud": ["x", "boxoffice"]}))).is_ok()
     );
-    for claims in [
-        json!({}),
-        json!({"iss": "idp"}),
-        json!({"iss": "no", "aud": "boxoffice"}),
-        json!({"iss": "idp", "aud": "x"}),
-    ] {
+    for claims in
+        [json!({}), json!({"iss": "idp"}), json!({"iss": "no", "aud": "boxoffice"}), json!({"iss": "idp", "aud": "x"})]
+    {
         let mut claims = claims;
         claims["sub"] = json!("a");
         claims["exp"] = json!(exp);
@@ -219,26 +164,12 @@ fn issuer_and_audience_are_asked_for_when_set() {
 #[test]
 fn an_access_token_names_its_order_and_survives_one_rotation() {
     let (auth, clock) = auth();
-    let holder = Identity::OrderHolder {
-        order: ORDER,
-        show: SHOW,
-    };
+    let holder = Identity::OrderHolder { order: ORDER, show: SHOW };
     assert_eq!(auth.identify(&auth.mint_access(ORDER, SHOW, None)), Ok(holder.clone()));
-    let before = Auth::new(&Settings {
-        access: secret(11),
-        access_previous: None,
-        ..settings()
-    });
+    let before = Auth::new(&Settings { access: secret(11), access_previous: None, ..settings() });
     assert_eq!(auth.identify(&before.mint_access(ORDER, SHOW, None)), Ok(holder));
-    let long_before = Auth::new(&Settings {
-        access: secret(12),
-        access_previous: None,
-        ..settings()
-    });
-    assert_eq!(
-        auth.identify(&long_before.mint_access(ORDER, SHOW, None)),
-        Err(Refused::Invalid)
-    );
+    let long_before = Auth::new(&Settings { access: secret(12), access_previous: None, ..settings() });
+    assert_eq!(auth.identify(&long_before.mint_access(ORDER, SHOW, None)), Err(Refused::Invalid));
     let short = auth.mint_access(ORDER, SHOW, Some(NOW.plus_s(5)));
     assert!(auth.identify(&short).is_ok());
     clock.advance_s(5);

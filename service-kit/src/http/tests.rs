@@ -39,22 +39,12 @@ struct App {
 
 fn auth() -> Auth {
     let accounts = vec![SigningKey::new(&Secret32::new([1; 32])).public().clone()];
-    Auth::new(&Settings {
-        accounts,
-        rules: Rules::default(),
-        access: Secret32::new([2; 32]),
-        access_previous: None,
-    })
+    Auth::new(&Settings { accounts, rules: Rules::default(), access: Secret32::new([2; 32]), access_previous: None })
 }
 
 fn bearer(roles: &[Role], expires: Timestamp) -> String {
     let rules = Rules::default();
-    let token = NewToken {
-        subject: "an",
-        roles: BTreeSet::from_iter(roles.iter().copied()),
-        expires,
-        rules: &rules,
-    };
+    let token = NewToken { subject: "an", roles: BTreeSet::from_iter(roles.iter().copied()), expires, rules: &rules };
     mint_bearer(&SigningKey::new(&Secret32::new([1; 32])), &token)
 }
 
@@ -77,14 +67,8 @@ fn routes() -> Router {
         Ok::<_, Problem>(format!("{} {} {}", principal(&actor), target.method, target.path))
     };
     Router::new()
-        .route(
-            "/v1/orders/{order}",
-            get(|Path(order): Path<OrderId>| async move { order.to_string() }),
-        )
-        .route(
-            "/v1/orders/{order}",
-            axum::routing::put(|_: Path<OrderId>, _: Json<Empty>| async { "ok" }),
-        )
+        .route("/v1/orders/{order}", get(|Path(order): Path<OrderId>| async move { order.to_string() }))
+        .route("/v1/orders/{order}", axum::routing::put(|_: Path<OrderId>, _: Json<Empty>| async { "ok" }))
         .route(
             "/v1/list",
             get(|Query(it): Query<Filter>| async move { crate::extract::limit(it.limit).map(|n| n.to_string()) }),
@@ -94,18 +78,9 @@ fn routes() -> Router {
         .route("/v1/approve", post(approve))
         .route("/v1/join", post(join))
         .route("/v1/pay", post(|_: IdempotencyKey| async { "ok" }))
-        .route(
-            "/v1/seen",
-            get(|token: Option<Token>| async move { token.unwrap_or_default().to_string() }),
-        )
-        .route(
-            "/v1/notify",
-            post(|| async { (StatusCode::BAD_REQUEST, axum::Json(json!({"code": "20"}))) }),
-        )
-        .route(
-            "/v1/raw",
-            post(|body: Body| async { read(body).await.map(|it| it.len().to_string()) }),
-        )
+        .route("/v1/seen", get(|token: Option<Token>| async move { token.unwrap_or_default().to_string() }))
+        .route("/v1/notify", post(|| async { (StatusCode::BAD_REQUEST, axum::Json(json!({"code": "20"}))) }))
+        .route("/v1/raw", post(|body: Body| async { read(body).await.map(|it| it.len().to_string()) }))
         .route("/v1/plain", get(|| async { (StatusCode::SERVICE_UNAVAILABLE, "no") }))
         .route("/v1/panic", get(panics))
         .route("/v1/slow", get(slow).post(slow))
@@ -121,11 +96,7 @@ async fn slow() {
 }
 
 fn service_with(limits: &Http, health: Health) -> Router {
-    let operations = Operations {
-        health,
-        metrics: Metrics::detached(),
-        auth: Some(auth()),
-    };
+    let operations = Operations { health, metrics: Metrics::detached(), auth: Some(auth()) };
     router(operations, limits, routes(), utoipa::openapi::OpenApi::default())
 }
 
@@ -165,10 +136,7 @@ async fn problem(builder: http::request::Builder, body: impl Into<Body>) -> Valu
 }
 
 async fn kind(builder: http::request::Builder, body: impl Into<Body>) -> String {
-    problem(builder, body).await["type"]
-        .as_str()
-        .unwrap()
-        .replace("/problems/", "")
+    problem(builder, body).await["type"].as_str().unwrap().replace("/problems/", "")
 }
 
 #[tokio::test]
@@ -263,18 +231,12 @@ async fn bad_bodies_are_problems() {
       "type": "/problems/unknown-field"
     }
     "#);
-    assert_eq!(
-        kind(json().header(CONTENT_LENGTH, MAX_BODY + 1), "{}").await,
-        "too-large"
-    );
+    assert_eq!(kind(json().header(CONTENT_LENGTH, MAX_BODY + 1), "{}").await, "too-large");
     assert_eq!(kind(json(), format!("{{{}}}", " ".repeat(MAX_BODY))).await, "too-large");
     assert_eq!(send(json(), format!("{{{}}}", " ".repeat(MAX_BODY - 2))).await.0, 200);
     // A body whose length nobody announced.
     let endless = futures::stream::iter([vec![b' '; 40_000], vec![b' '; 40_000]].map(Ok::<_, std::io::Error>));
-    assert_eq!(
-        kind(request("POST", "/v1/raw"), Body::from_stream(endless)).await,
-        "too-large"
-    );
+    assert_eq!(kind(request("POST", "/v1/raw"), Body::from_stream(endless)).await, "too-large");
 }
 
 #[tokio::test]
@@ -283,10 +245,7 @@ async fn tokens_name_the_caller() {
     let with = |token: &str| request("GET", "/v1/me").header(AUTHORIZATION, format!("Bearer {token}"));
     assert_eq!(send(with(&bearer(&[], soon)), "").await.2, "account:an");
     let access = auth().mint_access(OrderId(Uuid::from_u128(1)), ShowId(Uuid::from_u128(2)), None);
-    assert_eq!(
-        send(with(&access), "").await.2,
-        "order:00000000-0000-0000-0000-000000000001"
-    );
+    assert_eq!(send(with(&access), "").await.2, "order:00000000-0000-0000-0000-000000000001");
     insta::assert_json_snapshot!(problem(request("GET", "/v1/me"), "").await, @r#"
     {
       "detail": "A valid token is needed: Authorization: Bearer, not expired.",
@@ -298,17 +257,9 @@ async fn tokens_name_the_caller() {
     "#);
     let (_, headers, body) = send(with(&bearer(&[], clock::now().plus_s(-1))), "").await;
     assert!(body.contains("The token has expired."), "{body}");
-    assert!(
-        headers[WWW_AUTHENTICATE]
-            .to_str()
-            .unwrap()
-            .contains("error=\"invalid_token\"")
-    );
+    assert!(headers[WWW_AUTHENTICATE].to_str().unwrap().contains("error=\"invalid_token\""));
     assert_eq!(kind(with("x.y.z"), "").await, "unauthorized");
-    assert_eq!(
-        kind(request("GET", "/v1/me").header(AUTHORIZATION, "Basic eA=="), "").await,
-        "unauthorized"
-    );
+    assert_eq!(kind(request("GET", "/v1/me").header(AUTHORIZATION, "Basic eA=="), "").await, "unauthorized");
     let twice = with(&access).header(AUTHORIZATION, format!("Bearer {access}"));
     assert_eq!(kind(twice, "").await, "unauthorized");
 }
@@ -329,15 +280,9 @@ async fn only_streams_take_an_access_token_in_the_query_and_only_that() {
     let access = auth().mint_access(OrderId(Uuid::from_u128(1)), ShowId(Uuid::from_u128(2)), None);
     let (status, ..) = send(request("GET", &format!("/v1/stream?x=1&access_token={access}")), "").await;
     assert_eq!(status, 200);
-    assert_eq!(
-        kind(request("GET", &format!("/v1/me?access_token={access}")), "").await,
-        "unauthorized"
-    );
+    assert_eq!(kind(request("GET", &format!("/v1/me?access_token={access}")), "").await, "unauthorized");
     let account = bearer(&[], clock::now().plus_s(60));
-    assert_eq!(
-        kind(request("GET", &format!("/v1/stream?access_token={account}")), "").await,
-        "unauthorized"
-    );
+    assert_eq!(kind(request("GET", &format!("/v1/stream?access_token={account}")), "").await, "unauthorized");
     let header = request("GET", "/v1/stream").header(AUTHORIZATION, format!("Bearer {account}"));
     assert_eq!(send(header, "").await.2, "account:an");
 }
@@ -357,10 +302,7 @@ async fn keys_are_read_and_stand_for_guests() {
     "#);
     assert_eq!(kind(pay(&"k".repeat(256)), "").await, "idempotency-key-invalid");
     assert_eq!(kind(pay("a b"), "").await, "idempotency-key-invalid");
-    assert_eq!(
-        kind(pay("a").header("Idempotency-Key", "b"), "").await,
-        "idempotency-key-invalid"
-    );
+    assert_eq!(kind(pay("a").header("Idempotency-Key", "b"), "").await, "idempotency-key-invalid");
     let join = |key: &str| request("POST", "/v1/join").header("Idempotency-Key", key);
     assert_eq!(send(join(ID), "").await.2, format!("guest:{ID} POST /v1/join"));
     assert_eq!(kind(join("k-1"), "").await, "idempotency-key-invalid");
@@ -370,12 +312,7 @@ async fn keys_are_read_and_stand_for_guests() {
 #[tokio::test]
 async fn consistency_tokens_are_checked() {
     let token = Token::at(domain::root::Context::Order, 1, 2, Uuid::from_u128(3)).to_string();
-    assert_eq!(
-        send(request("GET", "/v1/seen").header("Consistency-Token", &token), "")
-            .await
-            .2,
-        token
-    );
+    assert_eq!(send(request("GET", "/v1/seen").header("Consistency-Token", &token), "").await.2, token);
     assert_eq!(
         kind(request("GET", "/v1/seen").header("Consistency-Token", "x"), "").await,
         "consistency-token-invalid"
@@ -402,10 +339,7 @@ async fn a_panic_is_a_500_that_tells_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_read_times_out_and_a_slow_write_is_in_doubt() {
     let started = tokio::time::Instant::now();
-    assert_eq!(
-        kind(request("GET", "/v1/slow").header("Prefer", "wait=5"), "").await,
-        "timed-out"
-    );
+    assert_eq!(kind(request("GET", "/v1/slow").header("Prefer", "wait=5"), "").await, "timed-out");
     assert_eq!(started.elapsed().as_secs(), 15);
     let (status, headers, body) = send(request("POST", "/v1/slow"), "").await;
     assert_eq!((status.as_u16(), &headers[RETRY_AFTER]), (503, &"1".parse().unwrap()));
@@ -414,13 +348,7 @@ async fn a_slow_read_times_out_and_a_slow_write_is_in_doubt() {
 
 #[tokio::test(start_paused = true)]
 async fn too_much_at_once_is_refused_but_health_is_not() {
-    let service = service_with(
-        &Http {
-            max_in_flight: 1,
-            ..Http::default()
-        },
-        Health::default(),
-    );
+    let service = service_with(&Http { max_in_flight: 1, ..Http::default() }, Health::default());
     let slow = tokio::spawn(answer(service.clone(), request("GET", "/v1/slow"), ""));
     tokio::task::yield_now().await;
     let (status, headers, body) = answer(service.clone(), request("GET", "/v1/list"), "").await;
@@ -516,10 +444,7 @@ async fn every_problem_is_explained_to_programs_and_people() {
     for item in list["items"].as_array().unwrap() {
         let path = item["type"].as_str().unwrap();
         let (status, _, one) = send(request("GET", path), "").await;
-        assert_eq!(
-            (status.as_u16(), &serde_json::from_str::<Value>(&one).unwrap()),
-            (200, item)
-        );
+        assert_eq!((status.as_u16(), &serde_json::from_str::<Value>(&one).unwrap()), (200, item));
         let (_, headers, page) = send(request("GET", path).header("Accept", "text/html,*/*"), "").await;
         assert!(headers[CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
         assert!(page.contains(item["title"].as_str().unwrap()));
@@ -537,9 +462,7 @@ async fn the_log_has_one_line_a_request_and_no_query_token_or_key() {
     let path = format!("/v1/stream?access_token={access}");
     let bearer = bearer(&[], clock::now().plus_s(60));
     let headers = |it: http::request::Builder| {
-        it.header(AUTHORIZATION, format!("Bearer {bearer}"))
-            .header("Idempotency-Key", ID)
-            .header("X-Request-Id", "r-1")
+        it.header(AUTHORIZATION, format!("Bearer {bearer}")).header("Idempotency-Key", ID).header("X-Request-Id", "r-1")
     };
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let asked = async {
@@ -554,33 +477,18 @@ async fn the_log_has_one_line_a_request_and_no_query_token_or_key() {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     let lines = captured.lines();
-    let routes: Vec<_> = lines
-        .iter()
-        .map(|line| (line["span"]["route"].as_str().unwrap(), line["status"].as_u64()))
-        .collect();
-    assert_eq!(
-        routes,
-        [
-            ("/v1/stream", Some(200)),
-            ("/v1/join", Some(200)),
-            ("unmatched", Some(404))
-        ]
-    );
+    let routes: Vec<_> =
+        lines.iter().map(|line| (line["span"]["route"].as_str().unwrap(), line["status"].as_u64())).collect();
+    assert_eq!(routes, [("/v1/stream", Some(200)), ("/v1/join", Some(200)), ("unmatched", Some(404))]);
     assert_eq!(lines[0]["span"]["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert_eq!(
-        (&lines[1]["span"]["request.id"], &lines[1]["span"]["method"]),
-        (&"r-1".into(), &"POST".into())
-    );
+    assert_eq!((&lines[1]["span"]["request.id"], &lines[1]["span"]["method"]), (&"r-1".into(), &"POST".into()));
     assert!(lines[1]["latency_ms"].is_u64());
 }
 
 /// Counts what is recorded on this thread while it lives.
 fn rendered(ask: impl Future<Output = ()>) -> String {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     metrics::with_local_recorder(&recorder, || runtime.block_on(ask));
     recorder.handle().render()
 }
@@ -593,16 +501,10 @@ fn requests_are_counted_by_route_and_not_by_path() {
         send(request("BREW", "/v1/me"), "").await;
     });
     let counted = |labels: &str| text.contains(&format!("http_requests_total{{{labels}}} 1"));
-    assert!(
-        counted(r#"method="GET",route="/v1/orders/{order}",status="200""#),
-        "{text}"
-    );
+    assert!(counted(r#"method="GET",route="/v1/orders/{order}",status="200""#), "{text}");
     assert!(counted(r#"method="GET",route="unmatched",status="404""#), "{text}");
     assert!(counted(r#"method="other",route="/v1/me",status="405""#), "{text}");
-    assert!(
-        text.contains("http_request_duration_seconds") && !text.contains(ID),
-        "{text}"
-    );
+    assert!(text.contains("http_request_duration_seconds") && !text.contains(ID), "{text}");
 }
 
 #[test]
@@ -636,9 +538,7 @@ async fn connect(running: &Running, text: &str) -> TcpStream {
 
 async fn whole(mut stream: TcpStream) -> String {
     let mut text = String::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut text))
-        .await
-        .unwrap();
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut text)).await.unwrap();
     text
 }
 
@@ -646,13 +546,7 @@ async fn whole(mut stream: TcpStream) -> String {
 async fn a_connection_is_kept_alive_and_heads_are_bounded() {
     let running = run(Http::default(), service()).await;
     let two = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    assert_eq!(
-        whole(connect(&running, two).await)
-            .await
-            .matches("HTTP/1.1 200 OK")
-            .count(),
-        2
-    );
+    assert_eq!(whole(connect(&running, two).await).await.matches("HTTP/1.1 200 OK").count(), 2);
     let long = format!("GET /livez HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(17 * 1024));
     assert!(whole(connect(&running, &long).await).await.starts_with("HTTP/1.1 431"));
     let many = format!("GET /livez HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(70));
@@ -663,17 +557,11 @@ async fn a_connection_is_kept_alive_and_heads_are_bounded() {
 
 #[tokio::test]
 async fn a_head_that_never_ends_closes_the_connection() {
-    let limits = Http {
-        header_timeout: Duration::from_millis(50),
-        ..Http::default()
-    };
+    let limits = Http { header_timeout: Duration::from_millis(50), ..Http::default() };
     let running = run(limits, service()).await;
     let started = clock::monotonic();
     let text = whole(connect(&running, "GET /livez HTTP/1.1\r\nHost:").await).await;
-    assert!(
-        !text.contains("200") && started.elapsed() < Duration::from_secs(5),
-        "{text}"
-    );
+    assert!(!text.contains("200") && started.elapsed() < Duration::from_secs(5), "{text}");
 }
 
 #[tokio::test]
@@ -689,10 +577,7 @@ async fn stopping_answers_what_is_under_way_and_cuts_what_never_ends() {
         "done"
     });
     let endless = get(|| async { Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>()) });
-    let limits = Http {
-        drain: Duration::from_millis(400),
-        ..Http::default()
-    };
+    let limits = Http { drain: Duration::from_millis(400), ..Http::default() };
     let running = run(limits, Router::new().route("/half", half).route("/endless", endless)).await;
     let answered = connect(&running, "GET /half HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let mut cut = connect(&running, "GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -45,7 +45,9 @@ fn without_a_good_token() {
         asked.push((Method::POST, format!("/v1/orders/{order}/cancel"), json!({})));
         let payment = json!({"provider": "payos", "return_url": "https://shop.test/back"});
         asked.push((Method::POST, format!("/v1/orders/{order}/payments"), payment));
-        for path in [format!("/v1/orders/{order}"), format!("/v1/orders/{order}/tickets"), format!("/v1/orders/{order}/events")] {
+        for path in
+            [format!("/v1/orders/{order}"), format!("/v1/orders/{order}/tickets"), format!("/v1/orders/{order}/events")]
+        {
             asked.push((Method::GET, path, Value::Null));
         }
         asked.push((Method::GET, "/v1/me/orders".to_owned(), Value::Null));
@@ -68,7 +70,10 @@ fn without_a_good_token() {
             let request = (Method::PUT, format!("/v1/orders/{}", id()), sale.order(1));
             quiet.of(send(&bearer, &request)).await.is_problem(401, "unauthorized");
         }
-        quiet.of(client.get(&format!("/v1/orders/{order}/events?access_token={cut}"))).await.is_problem(401, "unauthorized");
+        quiet
+            .of(client.get(&format!("/v1/orders/{order}/events?access_token={cut}")))
+            .await
+            .is_problem(401, "unauthorized");
         // Accounts' tokens do not travel in addresses.
         let path = format!("/v1/orders/{order}/events?access_token={good}");
         quiet.of(client.get(&path)).await.is_problem(401, "unauthorized");
@@ -110,7 +115,10 @@ fn without_the_role() {
         // The token of an order is good for that order only.
         let other = (Method::PUT, format!("/v1/orders/{}", id()), sale.order(1));
         quiet.of(send(&holder, &other)).await.is_problem(403, "forbidden");
-        quiet.of(send(&holder, &(Method::PUT, format!("/v1/shows/{}", id()), show_body()))).await.is_problem(403, "forbidden");
+        quiet
+            .of(send(&holder, &(Method::PUT, format!("/v1/shows/{}", id()), show_body())))
+            .await
+            .is_problem(403, "forbidden");
         quiet.world.stop().await;
     });
 }
@@ -153,7 +161,8 @@ fn strangers_are_told_of_nothing() {
         }
         for of in ["", "/availability", "/payment-methods", "/orders"] {
             let known = quiet.of(rival.get(&format!("/v1/shows/{hidden}{of}"))).await.is_problem(404, "show-not-found");
-            let unknown = quiet.of(rival.get(&format!("/v1/shows/{}{of}", id()))).await.is_problem(404, "show-not-found");
+            let unknown =
+                quiet.of(rival.get(&format!("/v1/shows/{}{of}", id()))).await.is_problem(404, "show-not-found");
             assert_eq!(known.apart(), unknown.apart());
         }
         // Whoever cannot see a show's orders learns nothing by asking for them.

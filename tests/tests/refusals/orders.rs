@@ -28,7 +28,10 @@ impl Shop {
         let classes: [NewClass; 4] = [
             (ga, class(150_000, json!({"max_per_order": 4}))),
             (later, class(1000, json!({"sale_starts_at": "2027-01-01T00:00:00Z"}))),
-            (over, class(1000, json!({"sale_starts_at": "2020-01-01T00:00:00Z", "sale_ends_at": "2021-01-01T00:00:00Z"}))),
+            (
+                over,
+                class(1000, json!({"sale_starts_at": "2020-01-01T00:00:00Z", "sale_ends_at": "2021-01-01T00:00:00Z"})),
+            ),
             (free, class(0, json!({}))),
         ];
         let show = quiet.world.on_sale_with(show_body(), &classes, 600).await;
@@ -110,7 +113,9 @@ fn what_is_about_to_be_for_sale() {
             let nothing = json!({});
             let (published, early) = tokio::join!(organizer.post(&path, &nothing), early);
             published.is(200);
-            seen = early.into_iter().find(|(_, answer)| answer.status == 409 && answer.body["type"] != "/problems/sold-out");
+            seen = early
+                .into_iter()
+                .find(|(_, answer)| answer.status == 409 && answer.body["type"] != "/problems/sold-out");
             if seen.is_some() {
                 break;
             }
@@ -192,7 +197,8 @@ fn what_breaks_rules() {
         let line = shop.sale.order(1)["lines"][0].clone();
         let long = "x".repeat(201);
         let dollars = json!({"amount": 1, "currency": "USD"});
-        let two_currencies = [line.clone(), json!({"ticket_class": shop.sale.class, "quantity": 1, "unit_price": dollars})];
+        let two_currencies =
+            [line.clone(), json!({"ticket_class": shop.sale.class, "quantity": 1, "unit_price": dollars})];
         let rules: &[(&str, Value, &str)] = &[
             ("/lines", json!([]), "/lines"),
             ("/lines", json!(vec![line; 21]), "/lines"),
@@ -231,7 +237,9 @@ fn what_breaks_rules() {
             assert_eq!(answer.status, 422, "{at} = {value}: {answer:#?}");
             answer.is_problem(422, "validation").points_at(pointer);
         }
-        for (parent, name) in [("", "show"), ("", "lines"), ("", "buyer"), ("/lines/0", "unit_price"), ("/payment", "return_url")] {
+        for (parent, name) in
+            [("", "show"), ("", "lines"), ("", "buyer"), ("/lines/0", "unit_price"), ("/payment", "return_url")]
+        {
             let mut body = whole.clone();
             body.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
             shop.ask(&body).await.is_problem(422, "validation").points_at(&format!("{parent}/{name}"));

@@ -9,7 +9,10 @@ use super::Quiet;
 
 async fn refuse_all(quiet: &mut Quiet, order: Uuid, holder: &Client, name: &str) {
     let before = holder.get(&format!("/v1/orders/{order}")).await.is(200).body;
-    quiet.of(holder.post_with(&format!("/v1/orders/{order}/payments"), &key(), &by_payos())).await.is_problem(409, name);
+    quiet
+        .of(holder.post_with(&format!("/v1/orders/{order}/payments"), &key(), &by_payos()))
+        .await
+        .is_problem(409, name);
     quiet.of(holder.post(&format!("/v1/orders/{order}/cancel"), &json!({}))).await.is_problem(409, name);
     assert_eq!(holder.get(&format!("/v1/orders/{order}")).await.body, before);
 }
@@ -71,11 +74,13 @@ fn an_order_takes_five_attempts() {
             let answer = holder.post_with(&path, &key(), &by_payos()).await.is(201);
             assert_eq!(answer.body["payments"].as_array().map_or(0, Vec::len), attempt, "{answer:#?}");
         }
-        quiet.world.order_when(order, &holder, "five pages", |order| {
-            let payments: Vec<&Value> = order["payments"].as_array().into_iter().flatten().collect();
-            payments.len() == 5 && payments.iter().all(|payment| payment["status"] == "open")
-        })
-        .await;
+        quiet
+            .world
+            .order_when(order, &holder, "five pages", |order| {
+                let payments: Vec<&Value> = order["payments"].as_array().into_iter().flatten().collect();
+                payments.len() == 5 && payments.iter().all(|payment| payment["status"] == "open")
+            })
+            .await;
         quiet.settle().await;
         quiet.of(holder.post_with(&path, &key(), &by_payos())).await.is_problem(409, "too-many-payments");
 

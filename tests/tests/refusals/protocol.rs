@@ -36,7 +36,9 @@ fn bodies_that_are_none() {
         // A byte more than 64 KiB, said at once or only found out.
         let long = format!("{}{whole}", " ".repeat(64 * 1024 + 1 - whole.len()));
         quiet.of(send("application/json", long.clone())).await.is_problem(413, "too-large");
-        let chunks = futures::stream::iter(long.into_bytes().chunks(1024).map(|it| Ok::<_, std::io::Error>(it.to_vec())).collect::<Vec<_>>());
+        let chunks = futures::stream::iter(
+            long.into_bytes().chunks(1024).map(|it| Ok::<_, std::io::Error>(it.to_vec())).collect::<Vec<_>>(),
+        );
         let request = client.request(Method::PUT, &path).header("idempotency-key", key());
         let request = request.header("content-type", "application/json").body(reqwest::Body::wrap_stream(chunks));
         quiet.of(client.send(request)).await.is_problem(413, "too-large");

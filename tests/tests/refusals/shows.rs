@@ -92,7 +92,11 @@ fn shows_and_classes_that_break_rules() {
             body[field] = value.clone();
             let put = quiet.of(organizer.put(&format!("/v1/shows/{}", id()), &body)).await;
             put.is_problem(422, "validation").points_at(pointer);
-            quiet.of(organizer.patch(&path, &json!({*field: value}))).await.is_problem(422, "validation").points_at(pointer);
+            quiet
+                .of(organizer.patch(&path, &json!({*field: value})))
+                .await
+                .is_problem(422, "validation")
+                .points_at(pointer);
         }
         let of_class: &[(&str, Value, &str)] = &[
             ("name", json!(""), "/name"),
@@ -110,7 +114,11 @@ fn shows_and_classes_that_break_rules() {
             body[field] = value.clone();
             let put = quiet.of(organizer.put(&format!("{path}/ticket-classes/{}", id()), &body)).await;
             put.is_problem(422, "validation").points_at(pointer);
-            quiet.of(organizer.patch(&own, &json!({*field: value}))).await.is_problem(422, "validation").points_at(pointer);
+            quiet
+                .of(organizer.patch(&own, &json!({*field: value})))
+                .await
+                .is_problem(422, "validation")
+                .points_at(pointer);
         }
         let backwards = json!({"sale_starts_at": "2027-01-02T00:00:00Z", "sale_ends_at": "2027-01-01T00:00:00Z"});
         quiet.of(organizer.patch(&own, &backwards)).await.is_problem(422, "validation").points_at("/sale_ends_at");
@@ -128,8 +136,14 @@ fn shows_and_classes_that_break_rules() {
             body["colour"] = json!("red");
             quiet.of(organizer.put(path, &body)).await.is_problem(400, "unknown-field").points_at("/colour");
         }
-        quiet.of(organizer.post(&format!("{path}/publish"), &json!({"now": true}))).await.is_problem(400, "unknown-field");
-        quiet.of(organizer.patch(&format!("{path}/ticket-classes/{}", id()), &json!({}))).await.is_problem(404, "ticket-class-not-found");
+        quiet
+            .of(organizer.post(&format!("{path}/publish"), &json!({"now": true})))
+            .await
+            .is_problem(400, "unknown-field");
+        quiet
+            .of(organizer.patch(&format!("{path}/ticket-classes/{}", id()), &json!({})))
+            .await
+            .is_problem(404, "ticket-class-not-found");
         quiet.world.stop().await;
     });
 }

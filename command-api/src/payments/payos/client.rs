@@ -69,10 +69,7 @@ pub enum ClientError {
 
 impl Client {
     pub(super) fn new(settings: PayosSettings) -> Result<Self, ClientError> {
-        let base: Url = settings
-            .url
-            .parse()
-            .map_err(|error| ClientError::Url(Box::new(error)))?;
+        let base: Url = settings.url.parse().map_err(|error| ClientError::Url(Box::new(error)))?;
         // An Err only says that the process has installed one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -87,12 +84,7 @@ impl Client {
             .build()
             .map_err(ClientError::Http)?;
         let breaker = Breaker::new(Provider::Payos, settings.breaker);
-        Ok(Self {
-            http,
-            base,
-            settings,
-            breaker,
-        })
+        Ok(Self { http, base, settings, breaker })
     }
 
     /// Makes a call and gives back its verified `data`.
@@ -118,10 +110,7 @@ impl Client {
     async fn attempt(&self, call: &Call) -> Result<Map<String, Value>, Failure> {
         let started = clock::monotonic();
         let result = match self.breaker.admit(started) {
-            Err(left) => Err(Failure::Unsent {
-                retry_after: Some(left),
-                cause: Box::new(Trouble::Paused),
-            }),
+            Err(left) => Err(Failure::Unsent { retry_after: Some(left), cause: Box::new(Trouble::Paused) }),
             Ok(permit) => {
                 let result = self.exchange(call).await;
                 match &result {
@@ -135,12 +124,7 @@ impl Client {
         let labels = [("provider", "payos"), ("call", call.name), ("outcome", outcome)];
         metrics::histogram!("boxoffice_provider_call_seconds", &labels).record(started.elapsed().as_secs_f64());
         if let Err(failure) = &result {
-            tracing::warn!(
-                call = call.name,
-                outcome,
-                failure = failure.to_text(),
-                "a call to PayOS failed"
-            );
+            tracing::warn!(call = call.name, outcome, failure = failure.to_text(), "a call to PayOS failed");
         }
         result
     }
@@ -156,10 +140,9 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let retry_after = wait::asked_for(&headers, clock::now());
         match status {
-            StatusCode::TOO_MANY_REQUESTS => Err(Failure::Unsent {
-                retry_after,
-                cause: Box::new(Trouble::Status(status)),
-            }),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(Failure::Unsent { retry_after, cause: Box::new(Trouble::Status(status)) })
+            }
             StatusCode::REQUEST_TIMEOUT => Err(Failure::lost(retry_after, Trouble::Status(status))),
             _ if status.is_server_error() || status.is_redirection() => {
                 Err(Failure::lost(retry_after, Trouble::Status(status)))
@@ -177,29 +160,15 @@ impl Client {
             Err(error) => return Err(Failure::lost(None, Trouble::Unreadable(error))),
         };
         if !status.is_success() || envelope.code != DONE {
-            let code = if envelope.code == DONE {
-                status.as_str()
-            } else {
-                &envelope.code
-            };
+            let code = if envelope.code == DONE { status.as_str() } else { &envelope.code };
             let desc = envelope.desc.unwrap_or_default();
-            tracing::info!(
-                http.status = status.as_u16(),
-                code,
-                desc = short(&desc, 200),
-                "PayOS refuses"
-            );
+            tracing::info!(http.status = status.as_u16(), code, desc = short(&desc, 200), "PayOS refuses");
             return Err(Failure::refused(status, code));
         }
         let (Some(data), Some(given)) = (envelope.data, envelope.signature) else {
             return Err(Failure::lost(None, Trouble::Signature));
         };
-        if !self
-            .settings
-            .keys
-            .checksum_key
-            .verify(&signature::data_text(&data), &given)
-        {
+        if !self.settings.keys.checksum_key.verify(&signature::data_text(&data), &given) {
             return Err(Failure::lost(None, Trouble::Signature));
         }
         Ok(data)
@@ -208,10 +177,7 @@ impl Client {
     /// How long to wait before the next attempt: half of it fixed, half drawn, so that callers spread. None if that is
     /// longer than anyone should be kept waiting.
     fn pause(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
-        let doubled = self
-            .settings
-            .first_pause
-            .saturating_mul(1 << attempt.saturating_sub(1).min(16));
+        let doubled = self.settings.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(16));
         let half = doubled.min(LONGEST_PAUSE) / 2;
         let drawn = Duration::from_millis(random::below(u64::try_from(half.as_millis()).unwrap_or(u64::MAX) + 1));
         let pause = (half + drawn).max(asked.unwrap_or_default());

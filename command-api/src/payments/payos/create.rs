@@ -23,10 +23,7 @@ impl Payos {
             },
             Err(Failure::Unsent { retry_after, cause }) => Err(CreateError::Unavailable { retry_after, cause }),
             Err(Failure::Lost { cause, .. }) => self.find(payment, cause).await,
-            Err(Failure::Refused {
-                status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
-                code,
-            }) => {
+            Err(Failure::Refused { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, code }) => {
                 tracing::error!(code, "PayOS does not accept our keys: no payment can be opened");
                 Err(CreateError::Refused { code })
             }
@@ -45,13 +42,7 @@ impl Payos {
             return refuse("serial-out-of-range");
         }
         let description: String = payment.code.chars().take(self.settings.description_limit).collect();
-        let text = signature::create_text(
-            payment.amount,
-            &back.cancelled,
-            &description,
-            payment.serial,
-            &back.paid,
-        );
+        let text = signature::create_text(payment.amount, &back.cancelled, &description, payment.serial, &back.paid);
         let create = Create {
             order_code: payment.serial,
             amount: payment.amount,
@@ -96,9 +87,7 @@ impl Payos {
     fn adopt(&self, payment: &CreatePayment, link: Link) -> Result<Intent, CreateError> {
         if link.amount != payment.amount {
             tracing::error!(payment.id = %payment.payment, serial = payment.serial, "PayOS has another payment under our order code: does another service use this channel?");
-            return Err(CreateError::Refused {
-                code: "serial-taken".to_owned(),
-            });
+            return Err(CreateError::Refused { code: "serial-taken".to_owned() });
         }
         let ended = match link.status {
             Status::Cancelled => Some("cancelled"),
@@ -108,10 +97,7 @@ impl Payos {
         };
         match (ended, self.page(&link.id)) {
             (Some(code), _) if link.amount_paid == 0 => Err(CreateError::Refused { code: code.to_owned() }),
-            (None, Some(url)) => Ok(Intent {
-                reference: link.id,
-                url,
-            }),
+            (None, Some(url)) => Ok(Intent { reference: link.id, url }),
             (Some(_), _) | (None, None) => Err(CreateError::PageLost { reference: link.id }),
         }
     }
@@ -122,12 +108,7 @@ fn opened(payment: &CreatePayment, created: Created) -> Result<Intent, CreateErr
         return Err(CreateError::Ambiguous(Box::new(Trouble::AnotherPayment)));
     }
     if !is_web_url(&created.checkout_url) {
-        return Err(CreateError::PageLost {
-            reference: created.payment_link_id,
-        });
+        return Err(CreateError::PageLost { reference: created.payment_link_id });
     }
-    Ok(Intent {
-        reference: created.payment_link_id,
-        url: created.checkout_url,
-    })
+    Ok(Intent { reference: created.payment_link_id, url: created.checkout_url })
 }

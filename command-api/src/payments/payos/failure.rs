@@ -16,15 +16,9 @@ pub(super) enum Failure {
     /// PayOS says no.
     Refused { status: StatusCode, code: String },
     /// It did not reach PayOS, or PayOS did not look at it.
-    Unsent {
-        retry_after: Option<Duration>,
-        cause: Cause,
-    },
+    Unsent { retry_after: Option<Duration>, cause: Cause },
     /// It may have been done.
-    Lost {
-        retry_after: Option<Duration>,
-        cause: Cause,
-    },
+    Lost { retry_after: Option<Duration>, cause: Cause },
 }
 
 /// What was wrong with an answer, or in its place.
@@ -46,25 +40,13 @@ pub(super) enum Trouble {
 
 impl Failure {
     pub(super) fn lost(retry_after: Option<Duration>, trouble: Trouble) -> Self {
-        Self::Lost {
-            retry_after,
-            cause: Box::new(trouble),
-        }
+        Self::Lost { retry_after, cause: Box::new(trouble) }
     }
 
     pub(super) fn refused(status: StatusCode, code: &str) -> Self {
-        let plain = code
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        let code = if plain && !code.is_empty() {
-            short(code, 32)
-        } else {
-            status.as_str()
-        };
-        Self::Refused {
-            status,
-            code: code.to_owned(),
-        }
+        let plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        let code = if plain && !code.is_empty() { short(code, 32) } else { status.as_str() };
+        Self::Refused { status, code: code.to_owned() }
     }
 
     /// Whether PayOS says that there is no such link.
@@ -86,12 +68,8 @@ impl Failure {
 
     /// Whether PayOS gave no sign of life, or one of failing; asking us to slow down is a sign of life.
     pub(super) fn is_deaf(&self) -> bool {
-        let slow_down = |cause: &Cause| {
-            matches!(
-                cause.downcast_ref(),
-                Some(Trouble::Status(StatusCode::TOO_MANY_REQUESTS))
-            )
-        };
+        let slow_down =
+            |cause: &Cause| matches!(cause.downcast_ref(), Some(Trouble::Status(StatusCode::TOO_MANY_REQUESTS)));
         match self {
             Self::Refused { .. } => false,
             Self::Unsent { cause, .. } => !slow_down(cause),
@@ -131,15 +109,9 @@ impl Failure {
 /// A call that never had a connection was not sent; any other that brought no answer may have been.
 pub(super) fn unanswered(error: reqwest::Error) -> Failure {
     if error.is_connect() || error.is_builder() {
-        return Failure::Unsent {
-            retry_after: None,
-            cause: Box::new(error),
-        };
+        return Failure::Unsent { retry_after: None, cause: Box::new(error) };
     }
-    Failure::Lost {
-        retry_after: None,
-        cause: Box::new(error),
-    }
+    Failure::Lost { retry_after: None, cause: Box::new(error) }
 }
 
 /// The first so many characters.

@@ -50,50 +50,27 @@ impl Payos {
     /// # Errors
     /// The address or a key is unusable, or the system has no certificates.
     pub fn new(settings: PayosSettings) -> Result<Self, ClientError> {
-        Ok(Self {
-            client: Client::new(settings.clone())?,
-            settings,
-        })
+        Ok(Self { client: Client::new(settings.clone())?, settings })
     }
 
     /// The page of a link, where the settings know its address.
     fn page(&self, id: &str) -> Option<String> {
-        let plain = !id.is_empty()
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        self.settings
-            .page
-            .as_ref()
-            .filter(|_| plain)
-            .map(|page| page.replace("{id}", id))
+        let plain =
+            !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        self.settings.page.as_ref().filter(|_| plain).map(|page| page.replace("{id}", id))
     }
 
     async fn link(&self, serial: i64) -> Result<Link, Failure> {
         let path = format!("/v2/payment-requests/{serial}");
-        let call = Call {
-            name: "query",
-            method: Method::GET,
-            path,
-            body: None,
-            repeats: Repeats::Allowed,
-        };
+        let call = Call { name: "query", method: Method::GET, path, body: None, repeats: Repeats::Allowed };
         self.read_link(&call, serial).await
     }
 
     async fn cancelled(&self, serial: i64, reason: &str) -> Result<Link, Failure> {
         let reason: String = reason.chars().take(100).collect();
-        let body = Some(json(&Cancel {
-            cancellation_reason: &reason,
-        }));
+        let body = Some(json(&Cancel { cancellation_reason: &reason }));
         let path = format!("/v2/payment-requests/{serial}/cancel");
-        let call = Call {
-            name: "cancel",
-            method: Method::POST,
-            path,
-            body,
-            repeats: Repeats::Never,
-        };
+        let call = Call { name: "cancel", method: Method::POST, path, body, repeats: Repeats::Never };
         self.read_link(&call, serial).await
     }
 
@@ -121,12 +98,7 @@ impl Payos {
     async fn end(&self, serial: i64, reason: &str) -> Result<Report, GatewayError> {
         let open = match self.cancelled(serial, reason).await {
             Ok(link) => match self.report(link) {
-                Report {
-                    standing: Standing::Open,
-                    ..
-                } => GatewayError::Refused {
-                    code: "still-open".to_owned(),
-                },
+                Report { standing: Standing::Open, .. } => GatewayError::Refused { code: "still-open".to_owned() },
                 report => return Ok(report),
             },
             Err(failure) if failure.is_not_found() => return Ok(Report::never_opened()),
@@ -147,9 +119,8 @@ impl Payos {
         let standing = standing(&link);
         let url = self.page(&link.id);
         let transactions = link.transactions.unwrap_or_default();
-        let (money, odd): (Vec<_>, Vec<_>) = transactions
-            .into_iter()
-            .partition(|it| it.amount > 0 && !it.reference.is_empty());
+        let (money, odd): (Vec<_>, Vec<_>) =
+            transactions.into_iter().partition(|it| it.amount > 0 && !it.reference.is_empty());
         if !odd.is_empty() {
             tracing::error!(
                 serial = link.order_code,
@@ -157,19 +128,10 @@ impl Payos {
                 "PayOS lists transfers without amount or reference"
             );
         }
-        let movement = |it: types::Transaction| Movement {
-            reference: it.reference,
-            amount: it.amount,
-            currency: *CURRENCY,
-        };
+        let movement =
+            |it: types::Transaction| Movement { reference: it.reference, amount: it.amount, currency: *CURRENCY };
         let movements = money.into_iter().map(movement).collect();
-        Report {
-            movements,
-            standing,
-            reference: Some(link.id),
-            url,
-            amount: Some(link.amount),
-        }
+        Report { movements, standing, reference: Some(link.id), url, amount: Some(link.amount) }
     }
 }
 
@@ -208,11 +170,7 @@ impl PaymentGateway for Payos {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
-        Answer {
-            status,
-            headers,
-            body: Bytes::from_static(body.as_bytes()),
-        }
+        Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
     }
 
     fn returned(&self, query: &str) -> Result<Returned, Rejected> {
@@ -221,23 +179,13 @@ impl PaymentGateway for Payos {
         }
         let mut url = Url::parse("http://localhost/").expect("a constant URL");
         url.set_query(Some(query));
-        let value = |name: &str| {
-            url.query_pairs()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.into_owned())
-        };
-        let serial = value("orderCode")
-            .and_then(|text| text.parse().ok())
-            .filter(|serial| *serial > 0);
+        let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let serial = value("orderCode").and_then(|text| text.parse().ok()).filter(|serial| *serial > 0);
         let serial = serial.ok_or(Rejected::Malformed("the query names no orderCode"))?;
         let cancelled = value("cancel").as_deref() == Some("true") || value("status").as_deref() == Some("CANCELLED");
         let reference = value("id").filter(|id| !id.is_empty());
         let reference = reference.ok_or(Rejected::Malformed("the query names no id"))?;
-        Ok(Returned {
-            serial,
-            cancelled,
-            reference,
-        })
+        Ok(Returned { serial, cancelled, reference })
     }
 }
 

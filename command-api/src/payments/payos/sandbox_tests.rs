@@ -41,11 +41,7 @@ impl World {
         settings.first_pause = Duration::from_millis(10);
         change(&mut settings);
         let payos = Payos::new(settings).unwrap();
-        Self {
-            sandbox,
-            payos,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
-        }
+        Self { sandbox, payos, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
     async fn control(&self, method: Method, path: &str, body: Value) -> Value {
@@ -57,25 +53,19 @@ impl World {
     }
 
     async fn script(&self, script: Value) {
-        self.control(Method::PUT, &format!("/payments/{SERIAL}/script"), script)
-            .await;
+        self.control(Method::PUT, &format!("/payments/{SERIAL}/script"), script).await;
     }
 
     async fn happens(&self, what: &str, body: Value) -> Value {
-        self.control(Method::POST, &format!("/payments/{SERIAL}/{what}"), body)
-            .await
+        self.control(Method::POST, &format!("/payments/{SERIAL}/{what}"), body).await
     }
 
     async fn link(&self) -> Value {
-        self.control(Method::GET, &format!("/payments/{SERIAL}"), json!({}))
-            .await
+        self.control(Method::GET, &format!("/payments/{SERIAL}"), json!({})).await
     }
 
     async fn links(&self) -> usize {
-        self.control(Method::GET, "/payments", json!({})).await["payments"]
-            .as_array()
-            .unwrap()
-            .len()
+        self.control(Method::GET, "/payments", json!({})).await["payments"].as_array().unwrap().len()
     }
 
     async fn create(&self) -> Result<Intent, CreateError> {
@@ -130,10 +120,7 @@ async fn creating_opens_a_link_with_our_data() {
         (link["paymentLinkId"].as_str(), link["checkoutUrl"].as_str()),
         (Some(&*intent.reference), Some(&*intent.url))
     );
-    assert_eq!(
-        (&link["amount"], &link["description"]),
-        (&json!(AMOUNT), &json!("K7M2P9Q4TX"))
-    );
+    assert_eq!((&link["amount"], &link["description"]), (&json!(AMOUNT), &json!("K7M2P9Q4TX")));
     assert_eq!(link["expiredAt"], json!(payment.pay_by.0 / 1_000_000));
     let back = json!("https://tickets.test/v1/payments/payos/return");
     assert_eq!((&link["returnUrl"], &link["cancelUrl"]), (&back, &back));
@@ -141,10 +128,7 @@ async fn creating_opens_a_link_with_our_data() {
 
 #[tokio::test]
 async fn a_bank_account_that_is_not_linked_takes_nine_characters() {
-    let sandbox = || Settings {
-        description_limit: 9,
-        ..Settings::default()
-    };
+    let sandbox = || Settings { description_limit: 9, ..Settings::default() };
     let world = World::of(sandbox(), |settings| settings.description_limit = 9).await;
     world.create().await.unwrap();
     let world = World::of(sandbox(), |_| {}).await;
@@ -199,18 +183,13 @@ async fn a_lost_answer_without_a_second_attempt_is_asked_for_too() {
     });
     let world = world.await;
     world.script(json!({ "lose_create_answer": "cut" })).await;
-    assert_eq!(
-        json!(world.create().await.unwrap().reference),
-        world.link().await["paymentLinkId"]
-    );
+    assert_eq!(json!(world.create().await.unwrap().reference), world.link().await["paymentLinkId"]);
 }
 
 #[tokio::test]
 async fn money_that_came_before_the_lost_answer_is_not_lost() {
     let world = World::new().await;
-    world
-        .script(json!({ "webhook_before_create_answer": true, "lose_create_answer": "cut" }))
-        .await;
+    world.script(json!({ "webhook_before_create_answer": true, "lose_create_answer": "cut" })).await;
     assert!(matches!(world.create().await, Err(CreateError::PageLost { .. })));
     let report = world.close().await.unwrap();
     assert_eq!((report.standing, amounts(&report)), (Standing::Paid, vec![AMOUNT]));
@@ -242,9 +221,7 @@ async fn failing_twice_is_forgiven_and_failing_longer_is_in_doubt() {
 #[tokio::test]
 async fn a_silent_provider_leaves_doubt_and_no_conclusion() {
     let world = World::with(|settings| settings.attempts = 2).await;
-    world
-        .script(json!({ "silent": true, "lose_create_answer": "cut" }))
-        .await;
+    world.script(json!({ "silent": true, "lose_create_answer": "cut" })).await;
     assert!(matches!(world.create().await, Err(CreateError::Ambiguous(_))));
     assert!(matches!(world.status().await, Err(GatewayError::Unavailable { .. })));
     assert!(matches!(world.close().await, Err(GatewayError::Ambiguous(_))));
@@ -256,10 +233,7 @@ async fn a_silent_provider_leaves_doubt_and_no_conclusion() {
 async fn another_amount_under_our_serial_is_not_ours() {
     let world = World::with_page().await;
     world.create().await.unwrap();
-    let other = CreatePayment {
-        amount: AMOUNT + 1,
-        ..payment()
-    };
+    let other = CreatePayment { amount: AMOUNT + 1, ..payment() };
     assert_eq!(code(world.payos.create(&other, &urls()).await), "serial-taken");
 }
 
@@ -268,21 +242,9 @@ async fn what_payos_cannot_take_is_refused_without_asking() {
     let world = World::new().await;
     world.sandbox.stop().await;
     for (change, expected) in [
-        (
-            CreatePayment {
-                currency: "EUR".parse().unwrap(),
-                ..payment()
-            },
-            "currency-not-taken",
-        ),
+        (CreatePayment { currency: "EUR".parse().unwrap(), ..payment() }, "currency-not-taken"),
         (CreatePayment { serial: 0, ..payment() }, "serial-out-of-range"),
-        (
-            CreatePayment {
-                serial: 1 << 53,
-                ..payment()
-            },
-            "serial-out-of-range",
-        ),
+        (CreatePayment { serial: 1 << 53, ..payment() }, "serial-out-of-range"),
     ] {
         assert_eq!(code(world.payos.create(&change, &urls()).await), expected);
     }
@@ -291,17 +253,11 @@ async fn what_payos_cannot_take_is_refused_without_asking() {
 #[tokio::test]
 async fn what_payos_refuses_is_final_once_it_is_sure_that_nothing_is_there() {
     let world = World::new().await;
-    let late = CreatePayment {
-        pay_by: clock::now().plus_s(-5),
-        ..payment()
-    };
+    let late = CreatePayment { pay_by: clock::now().plus_s(-5), ..payment() };
     assert_eq!(code(world.payos.create(&late, &urls()).await), "20");
     world.create().await.unwrap();
     let again = world.payos.create(&late, &urls()).await;
-    assert!(
-        matches!(again, Err(CreateError::PageLost { .. })),
-        "an earlier call opened it: {again:?}"
-    );
+    assert!(matches!(again, Err(CreateError::PageLost { .. })), "an earlier call opened it: {again:?}");
 }
 
 #[tokio::test]
@@ -328,20 +284,14 @@ async fn money_in_parts_is_reported_part_by_part() {
     let world = World::with_page().await;
     let intent = world.create().await.unwrap();
     let fresh = world.status().await.unwrap();
-    assert_eq!(
-        (fresh.standing, amounts(&fresh), fresh.amount),
-        (Standing::Open, vec![], Some(AMOUNT))
-    );
+    assert_eq!((fresh.standing, amounts(&fresh), fresh.amount), (Standing::Open, vec![], Some(AMOUNT)));
     assert_eq!((fresh.reference, fresh.url), (Some(intent.reference), Some(intent.url)));
     world.happens("pay", json!({ "parts": [1000, 2000] })).await;
     let part = world.status().await.unwrap();
     assert_eq!((part.standing, amounts(&part)), (Standing::Open, vec![1000, 2000]));
     let last = world.happens("pay", json!({})).await;
     let whole = world.status().await.unwrap();
-    assert_eq!(
-        (whole.standing, amounts(&whole)),
-        (Standing::Paid, vec![1000, 2000, AMOUNT - 3000])
-    );
+    assert_eq!((whole.standing, amounts(&whole)), (Standing::Paid, vec![1000, 2000, AMOUNT - 3000]));
     assert_eq!(json!(whole.movements[2].reference), last["references"][0]);
     assert!(whole.movements.iter().all(|movement| movement.currency == *CURRENCY));
 }
@@ -394,27 +344,14 @@ async fn webhooks_of_the_sandbox_are_read_and_equal_what_a_query_says() {
     let link = world.link().await;
     let headers = HeaderMap::new();
     let read = |body: &str| {
-        let raw = Notification {
-            method: &Method::POST,
-            headers: &headers,
-            query: "",
-            body: body.as_bytes(),
-        };
+        let raw = Notification { method: &Method::POST, headers: &headers, query: "", body: body.as_bytes() };
         world.payos.notify(&raw)
     };
-    let bodies: Vec<_> = link["deliveries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it["body"].as_str().unwrap())
-        .collect();
+    let bodies: Vec<_> = link["deliveries"].as_array().unwrap().iter().map(|it| it["body"].as_str().unwrap()).collect();
     let mut told = Vec::new();
     for body in &bodies {
         let notified = read(body).unwrap();
-        assert_eq!(
-            (notified.serial, notified.report.reference.as_deref()),
-            (SERIAL, link["paymentLinkId"].as_str())
-        );
+        assert_eq!((notified.serial, notified.report.reference.as_deref()), (SERIAL, link["paymentLinkId"].as_str()));
         told.extend(notified.report.movements);
     }
     assert_eq!(told, world.status().await.unwrap().movements);
@@ -428,12 +365,7 @@ async fn a_webhook_signed_by_somebody_else_is_refused() {
     world.create().await.unwrap();
     let link = world.happens("pay", json!({})).await;
     let (headers, body) = (HeaderMap::new(), link["deliveries"][0]["body"].as_str().unwrap());
-    let raw = Notification {
-        method: &Method::POST,
-        headers: &headers,
-        query: "",
-        body: body.as_bytes(),
-    };
+    let raw = Notification { method: &Method::POST, headers: &headers, query: "", body: body.as_bytes() };
     assert_eq!(world.payos.notify(&raw), Err(Rejected::Signature));
 }
 
@@ -441,21 +373,13 @@ async fn a_webhook_signed_by_somebody_else_is_refused() {
 async fn the_way_back_of_the_sandbox_names_the_payment() {
     let world = World::new().await;
     let page = world.create().await.unwrap().url;
-    let browser = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
+    let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let response = browser.post(format!("{page}/cancel")).send().await.unwrap();
     let back: Url = response.headers()["location"].to_str().unwrap().parse().unwrap();
     assert_eq!(back.path(), "/v1/payments/payos/return");
     let returned = world.payos.returned(back.query().unwrap()).unwrap();
     assert_eq!(
         returned,
-        Returned {
-            serial: SERIAL,
-            cancelled: true,
-            reference: page.rsplit('/').next().unwrap().to_owned(),
-        }
+        Returned { serial: SERIAL, cancelled: true, reference: page.rsplit('/').next().unwrap().to_owned() }
     );
 }

@@ -47,11 +47,7 @@ impl PayosKeys {
     /// As PayOS shows them.
     pub fn new(client_id: &str, api_key: &str, checksum_key: &str) -> Self {
         let checksum_key = ChecksumKey::new(checksum_key);
-        Self {
-            client_id: client_id.to_owned(),
-            api_key: api_key.to_owned(),
-            checksum_key,
-        }
+        Self { client_id: client_id.to_owned(), api_key: api_key.to_owned(), checksum_key }
     }
 }
 
@@ -73,10 +69,7 @@ impl PayosSettings {
             first_pause: Duration::from_millis(500),
             page: None,
             description_limit: 25,
-            breaker: BreakerSettings {
-                failures: 10,
-                pause: Duration::from_secs(5),
-            },
+            breaker: BreakerSettings { failures: 10, pause: Duration::from_secs(5) },
         }
     }
 
@@ -135,10 +128,7 @@ impl PayosSettings {
             "How long calls to PayOS pause.",
         );
         let (url, connect, timeout, attempts, pause) = (url?, connect?, timeout?, attempts?, pause?);
-        let breaker = BreakerSettings {
-            failures: failures?,
-            pause: breaker?,
-        };
+        let breaker = BreakerSettings { failures: failures?, pause: breaker? };
         let (page, limit, keys) = (page?, limit?, keys?);
         Ok(keys.map(|keys| Self {
             url,
@@ -162,11 +152,7 @@ fn read_keys(env: &mut Env) -> Result<Option<PayosKeys>, Noted> {
         "The payment channel's x-client-id; PayOS is offered where all three keys are set.",
     );
     let api = env.optional("BOXOFFICE_PAYOS_API_KEY", header(), "The payment channel's x-api-key.");
-    let checksum = env.optional(
-        "BOXOFFICE_PAYOS_CHECKSUM_KEY",
-        text(),
-        "The payment channel's checksum key.",
-    );
+    let checksum = env.optional("BOXOFFICE_PAYOS_CHECKSUM_KEY", text(), "The payment channel's checksum key.");
     match (client?, api?, checksum?) {
         (Some(client), Some(api), Some(checksum)) => Ok(Some(PayosKeys::new(&client, &api, &checksum))),
         (None, None, None) => Ok(None),
@@ -181,10 +167,7 @@ fn read_keys(env: &mut Env) -> Result<Option<PayosKeys>, Noted> {
 /// What fits into an HTTP header.
 fn header() -> Format<String> {
     let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    Format::new("printable ASCII characters", move |text| {
-        printable(text).then(|| text.to_owned())
-    })
-    .secret()
+    Format::new("printable ASCII characters", move |text| printable(text).then(|| text.to_owned())).secret()
 }
 
 fn page() -> Format<String> {
@@ -205,22 +188,13 @@ mod tests {
 
     #[test]
     fn without_keys_there_is_no_channel() {
-        assert!(
-            Env::from_map([("BOXOFFICE_PAYOS_URL", "http://x")])
-                .read(PayosSettings::read)
-                .unwrap()
-                .is_none()
-        );
+        assert!(Env::from_map([("BOXOFFICE_PAYOS_URL", "http://x")]).read(PayosSettings::read).unwrap().is_none());
     }
 
     #[test]
     fn some_keys_without_the_others_are_refused() {
         for left_out in 0..KEYS.len() {
-            let some = KEYS
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| *at != left_out)
-                .map(|(_, key)| *key);
+            let some = KEYS.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, key)| *key);
             let error = Env::from_map(some).read(PayosSettings::read).unwrap_err();
             assert!(error.to_string().contains("is set only in part"), "{error}");
         }
@@ -244,11 +218,9 @@ mod tests {
 
     #[test]
     fn a_page_has_a_place_for_the_id() {
-        for (page, right) in [
-            ("https://pay.payos.vn/web/{id}", true),
-            ("https://pay.payos.vn/web", false),
-            ("{id}", false),
-        ] {
+        for (page, right) in
+            [("https://pay.payos.vn/web/{id}", true), ("https://pay.payos.vn/web", false), ("{id}", false)]
+        {
             let env = Env::from_map(KEYS.into_iter().chain([("BOXOFFICE_PAYOS_PAGE", page)]));
             assert_eq!(env.read(PayosSettings::read).is_ok(), right, "{page}");
         }

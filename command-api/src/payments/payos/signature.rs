@@ -45,10 +45,7 @@ pub fn create_text(amount: i64, cancel_url: &str, description: &str, order_code:
 pub fn data_text(data: &Map<String, Value>) -> String {
     let mut members: Vec<_> = data.iter().collect();
     members.sort_by_key(|(key, _)| key.as_bytes());
-    let pairs: Vec<String> = members
-        .into_iter()
-        .map(|(key, value)| format!("{key}={}", plain(value)))
-        .collect();
+    let pairs: Vec<String> = members.into_iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
     pairs.join("&")
 }
 
@@ -78,10 +75,7 @@ fn lower_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;
     };
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect()
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 fn digit(byte: u8) -> Option<u8> {

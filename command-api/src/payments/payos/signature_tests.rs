@@ -67,10 +67,8 @@ fn what_is_not_that_signature_is_refused() {
 
 #[test]
 fn a_public_create_request_has_its_signature() {
-    let (cancel, back) = (
-        "http://localhost:3000/billing?status=cancelled",
-        "http://localhost:3000/billing?status=success",
-    );
+    let (cancel, back) =
+        ("http://localhost:3000/billing?status=cancelled", "http://localhost:3000/billing?status=success");
     let text = create_text(50_000, cancel, "BEEBUDDY VIP 123456789", 123_456_789, back);
     let signature = "ba045d2380dfb3c7c43d63aaa28555fc6279d700786699baf7bb600735335b37";
     assert_eq!(ChecksumKey::new("test-checksum-key").sign(&text), signature);
@@ -93,12 +91,7 @@ fn a_list_is_signed_as_json_with_sorted_keys() {
         ],
     }));
     let signature = "326751ed35205b7cde74ddb9a31f5ef30bd91f3c9916132eaf1c4d5d8851a970";
-    assert_eq!(
-        ChecksumKey::new(DOCUMENTED).sign(&data_text(&data)),
-        signature,
-        "{}",
-        data_text(&data)
-    );
+    assert_eq!(ChecksumKey::new(DOCUMENTED).sign(&data_text(&data)), signature, "{}", data_text(&data));
 }
 
 #[test]

@@ -28,11 +28,7 @@ impl Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        let stub = Self {
-            url,
-            answers,
-            requests: Arc::default(),
-        };
+        let stub = Self { url, answers, requests: Arc::default() };
         let serving = stub.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -45,16 +41,8 @@ impl Stub {
     async fn serve(&self, mut stream: TcpStream) {
         let mut request = vec![0; 16 * 1024];
         let read = stream.read(&mut request).await.unwrap();
-        self.requests
-            .lock()
-            .unwrap()
-            .push(String::from_utf8_lossy(&request[..read]).into_owned());
-        let answer = self
-            .answers
-            .lock()
-            .unwrap()
-            .pop_front()
-            .unwrap_or_else(|| answer("500 Oh", "", ""));
+        self.requests.lock().unwrap().push(String::from_utf8_lossy(&request[..read]).into_owned());
+        let answer = self.answers.lock().unwrap().pop_front().unwrap_or_else(|| answer("500 Oh", "", ""));
         // A client that had enough closes early.
         let _ = stream.write_all(answer.as_bytes()).await;
     }
@@ -74,10 +62,7 @@ impl Stub {
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
 fn link(changes: Value) -> Value {
@@ -123,15 +108,8 @@ async fn create(payos: &Payos) -> Result<Intent, CreateError> {
 async fn an_answer_is_believed_only_with_its_signature() {
     let good = link(json!({}));
     let right = Stub::new([signed(&good)]).await;
-    assert_eq!(
-        right.payos(|_| {}).status(SERIAL).await.unwrap().standing,
-        Standing::Open
-    );
-    let unsigned = answer(
-        "200 OK",
-        "",
-        &json!({ "code": "00", "desc": "", "data": good }).to_string(),
-    );
+    assert_eq!(right.payos(|_| {}).status(SERIAL).await.unwrap().standing, Standing::Open);
+    let unsigned = answer("200 OK", "", &json!({ "code": "00", "desc": "", "data": good }).to_string());
     for wrong in [
         envelope(&good, "00"),
         unsigned,
@@ -147,10 +125,7 @@ async fn an_answer_is_believed_only_with_its_signature() {
         let stub = Stub::new([wrong.clone()]).await;
         let told = stub.payos(|_| {}).status(SERIAL).await;
         let shown: String = wrong.chars().take(200).collect();
-        assert!(
-            matches!(told, Err(GatewayError::Unavailable { .. })),
-            "{shown}: {told:?}"
-        );
+        assert!(matches!(told, Err(GatewayError::Unavailable { .. })), "{shown}: {told:?}");
         assert_eq!(stub.calls(), 1, "{shown}");
     }
 }
@@ -161,18 +136,9 @@ async fn a_creation_whose_answer_cannot_be_believed_is_in_doubt() {
         json!({ "orderCode": SERIAL, "amount": 1000, "paymentLinkId": "p", "checkoutUrl": "https://x.test/p" });
     let right = Stub::new([signed(&created)]).await;
     assert_eq!(create(&right.payos(|_| {})).await.unwrap().url, "https://x.test/p");
-    let not_found = || {
-        answer(
-            "200 OK",
-            "",
-            &json!({ "code": "101", "desc": "none", "data": null, "signature": null }).to_string(),
-        )
-    };
-    for wrong in [
-        envelope(&created, "00"),
-        signed(&created).replace("1000", "2000"),
-        answer("200 OK", "", ""),
-    ] {
+    let not_found =
+        || answer("200 OK", "", &json!({ "code": "101", "desc": "none", "data": null, "signature": null }).to_string());
+    for wrong in [envelope(&created, "00"), signed(&created).replace("1000", "2000"), answer("200 OK", "", "")] {
         let stub = Stub::new([wrong, not_found()]).await;
         let made = create(&stub.payos(|_| {})).await;
         assert!(matches!(made, Err(CreateError::Ambiguous(_))), "{made:?}");
@@ -182,10 +148,7 @@ async fn a_creation_whose_answer_cannot_be_believed_is_in_doubt() {
         let mut other = created.clone();
         other[field] = value;
         let stub = Stub::new([signed(&other)]).await;
-        assert!(matches!(
-            create(&stub.payos(|_| {})).await,
-            Err(CreateError::Ambiguous(_))
-        ));
+        assert!(matches!(create(&stub.payos(|_| {})).await, Err(CreateError::Ambiguous(_))));
     }
 }
 
@@ -194,10 +157,7 @@ async fn a_page_that_is_no_web_address_is_lost() {
     let created =
         json!({ "orderCode": SERIAL, "amount": 1000, "paymentLinkId": "p", "checkoutUrl": "javascript:alert(1)" });
     let stub = Stub::new([signed(&created)]).await;
-    assert!(matches!(
-        create(&stub.payos(|_| {})).await,
-        Err(CreateError::PageLost { .. })
-    ));
+    assert!(matches!(create(&stub.payos(|_| {})).await, Err(CreateError::PageLost { .. })));
 }
 
 #[tokio::test]
@@ -210,11 +170,7 @@ async fn paid_needs_the_money_and_an_unknown_status_decides_nothing() {
         ("REFUNDED", 1000, Standing::Open),
     ] {
         let stub = Stub::new([signed(&link(json!({ "status": status, "amountPaid": paid })))]).await;
-        assert_eq!(
-            stub.payos(|_| {}).status(SERIAL).await.unwrap().standing,
-            standing,
-            "{status} {paid}"
-        );
+        assert_eq!(stub.payos(|_| {}).status(SERIAL).await.unwrap().standing, standing, "{status} {paid}");
     }
 }
 
@@ -223,24 +179,14 @@ async fn transfers_without_money_or_name_are_no_movements() {
     let transactions = json!([{ "reference": "", "amount": 5 }, { "reference": "R", "amount": -5 }, { "reference": "S", "amount": 5 }]);
     let stub = Stub::new([signed(&link(json!({ "transactions": transactions })))]).await;
     let movements = stub.payos(|_| {}).status(SERIAL).await.unwrap().movements;
-    assert_eq!(
-        movements,
-        [Movement {
-            reference: "S".to_owned(),
-            amount: 5,
-            currency: *CURRENCY
-        }]
-    );
+    assert_eq!(movements, [Movement { reference: "S".to_owned(), amount: 5, currency: *CURRENCY }]);
 }
 
 #[tokio::test]
 async fn a_link_that_stays_open_is_not_closed() {
     let stub = Stub::new([signed(&link(json!({}))), signed(&link(json!({})))]).await;
     let closed = stub.payos(|_| {}).close(SERIAL, "over").await;
-    assert!(
-        matches!(&closed, Err(GatewayError::Refused { code }) if code == "still-open"),
-        "{closed:?}"
-    );
+    assert!(matches!(&closed, Err(GatewayError::Refused { code }) if code == "still-open"), "{closed:?}");
     assert_eq!(stub.calls(), 2);
 }
 
@@ -249,10 +195,7 @@ async fn who_is_asked_to_wait_long_waits_outside() {
     let stub = Stub::new([answer("429 Slow", "retry-after: 60\r\n", "")]).await;
     let made = create(&stub.payos(|settings| settings.attempts = 3)).await;
     let wait = Some(Duration::from_secs(60));
-    assert!(
-        matches!(made, Err(CreateError::Unavailable { retry_after, .. }) if retry_after == wait),
-        "{made:?}"
-    );
+    assert!(matches!(made, Err(CreateError::Unavailable { retry_after, .. }) if retry_after == wait), "{made:?}");
     assert_eq!(stub.calls(), 1);
 }
 
@@ -260,10 +203,7 @@ async fn who_is_asked_to_wait_long_waits_outside() {
 async fn who_is_asked_to_wait_shortly_waits() {
     let stub = Stub::new([answer("429 Slow", "retry-after: 1\r\n", ""), signed(&link(json!({})))]).await;
     let started = clock::monotonic();
-    stub.payos(|settings| settings.attempts = 2)
-        .status(SERIAL)
-        .await
-        .unwrap();
+    stub.payos(|settings| settings.attempts = 2).status(SERIAL).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
 }
 
@@ -302,10 +242,7 @@ async fn the_breaker_opens_and_closes() {
     assert!(payos.status(SERIAL).await.is_err());
     assert!(payos.status(SERIAL).await.is_err());
     assert_eq!(stub.calls(), 4, "one tried, and failed");
-    stub.answers
-        .lock()
-        .unwrap()
-        .extend([signed(&link(json!({}))), failing(), signed(&link(json!({})))]);
+    stub.answers.lock().unwrap().extend([signed(&link(json!({}))), failing(), signed(&link(json!({})))]);
     tokio::time::sleep(pause).await;
     payos.status(SERIAL).await.unwrap();
     assert!(payos.status(SERIAL).await.is_err());
@@ -315,13 +252,8 @@ async fn the_breaker_opens_and_closes() {
 
 #[tokio::test]
 async fn refusals_and_slowing_down_are_signs_of_life() {
-    let refusal = || {
-        answer(
-            "200 OK",
-            "",
-            &json!({ "code": "20", "desc": "no", "data": null, "signature": null }).to_string(),
-        )
-    };
+    let refusal =
+        || answer("200 OK", "", &json!({ "code": "20", "desc": "no", "data": null, "signature": null }).to_string());
     let stub = Stub::new([
         refusal(),
         answer("429 Slow", "", ""),
@@ -330,17 +262,10 @@ async fn refusals_and_slowing_down_are_signs_of_life() {
         signed(&link(json!({}))),
     ])
     .await;
-    let payos = stub.payos(|settings| {
-        settings.breaker = BreakerSettings {
-            failures: 1,
-            pause: Duration::from_secs(60),
-        }
-    });
+    let payos =
+        stub.payos(|settings| settings.breaker = BreakerSettings { failures: 1, pause: Duration::from_secs(60) });
     assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Refused { code }) if code == "20"));
-    assert!(matches!(
-        payos.status(SERIAL).await,
-        Err(GatewayError::Unavailable { .. })
-    ));
+    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Unavailable { .. })));
     assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Refused { .. })));
     assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::NotFound)));
     payos.status(SERIAL).await.unwrap();
@@ -352,10 +277,7 @@ async fn keys_travel_in_their_headers_and_show_nowhere() {
     let payos = stub.payos(|_| {});
     let failed = create(&payos).await.unwrap_err();
     let request = stub.requests.lock().unwrap()[0].clone();
-    assert!(
-        request.contains("x-client-id: client-hunter2") && request.contains("x-api-key: api-hunter2"),
-        "{request}"
-    );
+    assert!(request.contains("x-client-id: client-hunter2") && request.contains("x-api-key: api-hunter2"), "{request}");
     assert!(!request.contains("checksum-hunter2"));
     for shown in [format!("{payos:?}"), format!("{failed:?}")] {
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -365,26 +287,16 @@ async fn keys_travel_in_their_headers_and_show_nowhere() {
 #[test]
 fn answers_to_webhooks_are_in_payos_words() {
     let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
-    for (outcome, status) in [
-        (Outcome::Accepted, 200),
-        (Outcome::Unknown, 200),
-        (Outcome::RetryLater, 503),
-        (Outcome::Rejected, 400),
-    ] {
+    for (outcome, status) in
+        [(Outcome::Accepted, 200), (Outcome::Unknown, 200), (Outcome::RetryLater, 503), (Outcome::Rejected, 400)]
+    {
         let answer = payos.answer(outcome);
         assert_eq!(
             (answer.status.as_u16(), answer.headers[CONTENT_TYPE].to_str().unwrap()),
             (status, "application/json")
         );
         assert_eq!(answer.headers.contains_key(RETRY_AFTER), status == 503);
-        assert_eq!(
-            answer.body,
-            if status == 200 {
-                &b"{\"success\":true}"[..]
-            } else {
-                b"{\"success\":false}"
-            }
-        );
+        assert_eq!(answer.body, if status == 200 { &b"{\"success\":true}"[..] } else { b"{\"success\":false}" });
     }
 }
 
@@ -393,14 +305,7 @@ fn the_way_back_names_a_payment_or_nothing() {
     let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
     let returned = |query: &str| payos.returned(query);
     let paid = "code=00&id=124c&cancel=false&status=PAID&orderCode=123";
-    assert_eq!(
-        returned(paid),
-        Ok(Returned {
-            serial: 123,
-            cancelled: false,
-            reference: "124c".to_owned(),
-        })
-    );
+    assert_eq!(returned(paid), Ok(Returned { serial: 123, cancelled: false, reference: "124c".to_owned() }));
     for gave_up in [
         "cancel=true&status=CANCELLED&orderCode=123&id=124c",
         "id=124c&status=CANCELLED&orderCode=123",
@@ -408,11 +313,7 @@ fn the_way_back_names_a_payment_or_nothing() {
     ] {
         assert_eq!(
             returned(gave_up),
-            Ok(Returned {
-                serial: 123,
-                cancelled: true,
-                reference: "124c".to_owned(),
-            }),
+            Ok(Returned { serial: 123, cancelled: true, reference: "124c".to_owned() }),
             "{gave_up}"
         );
     }

@@ -57,9 +57,7 @@ fn notified(transfer: Transfer) -> Result<Notified, Rejected> {
     }
     let currency = match transfer.currency.as_deref() {
         None | Some("") => *CURRENCY,
-        Some(text) => text
-            .parse()
-            .map_err(|_| Rejected::Malformed("currency is no ISO 4217 code"))?,
+        Some(text) => text.parse().map_err(|_| Rejected::Malformed("currency is no ISO 4217 code"))?,
     };
     let mut report = Report {
         movements: Vec::new(),
@@ -69,10 +67,7 @@ fn notified(transfer: Transfer) -> Result<Notified, Rejected> {
         url: None,
         amount: None,
     };
-    let is_sample = (
-        transfer.reference.as_str(),
-        report.reference.as_deref().unwrap_or_default(),
-    ) == SAMPLE;
+    let is_sample = (transfer.reference.as_str(), report.reference.as_deref().unwrap_or_default()) == SAMPLE;
     if transfer.code == DONE && !is_sample {
         if transfer.amount <= 0 {
             return Err(Rejected::Malformed("amount is not positive"));
@@ -80,16 +75,9 @@ fn notified(transfer: Transfer) -> Result<Notified, Rejected> {
         if transfer.reference.is_empty() || transfer.reference.len() > LONGEST_REFERENCE {
             return Err(Rejected::Malformed("reference is empty or too long"));
         }
-        report.movements.push(Movement {
-            reference: transfer.reference,
-            amount: transfer.amount,
-            currency,
-        });
+        report.movements.push(Movement { reference: transfer.reference, amount: transfer.amount, currency });
     }
-    Ok(Notified {
-        serial: transfer.order_code,
-        report,
-    })
+    Ok(Notified { serial: transfer.order_code, report })
 }
 
 #[cfg(test)]

@@ -35,21 +35,11 @@ fn signed(data: &Value) -> Vec<u8> {
 }
 
 fn read_body(body: &[u8]) -> Result<Notified, Rejected> {
-    read(
-        &key(),
-        &Notification {
-            method: &Method::POST,
-            headers: &HeaderMap::new(),
-            query: "",
-            body,
-        },
-    )
+    read(&key(), &Notification { method: &Method::POST, headers: &HeaderMap::new(), query: "", body })
 }
 
 fn movement(notified: &Notified) -> (&str, i64, &str) {
-    let [movement] = notified.report.movements.as_slice() else {
-        panic!("{notified:?}")
-    };
+    let [movement] = notified.report.movements.as_slice() else { panic!("{notified:?}") };
     (&movement.reference, movement.amount, movement.currency.as_str())
 }
 
@@ -58,10 +48,7 @@ fn a_signed_webhook_is_one_movement_of_an_open_payment() {
     let notified = read_body(&signed(&data())).unwrap();
     assert_eq!((notified.serial, notified.report.standing), (8_190, Standing::Open));
     assert_eq!(movement(&notified), ("FT26325001", 150_000, "VND"));
-    assert_eq!(
-        notified.report.reference.as_deref(),
-        Some("0b1d7e5c3f2a49c8a6e4d2b09f817263")
-    );
+    assert_eq!(notified.report.reference.as_deref(), Some("0b1d7e5c3f2a49c8a6e4d2b09f817263"));
 }
 
 #[test]
@@ -73,31 +60,15 @@ fn the_documented_sample_is_genuine_and_moves_no_money() {
         "paymentLinkId":"124c33293c43417ab7879e14c8d9eb18","code":"00","desc":"Thành công"},
         "signature":"412e915d2871504ed31be63c8f62a149a4410d34c4c42affc9006ef9917eaa03"}"#;
     let key = ChecksumKey::new("1a54716c8f0efb2744fb28b6e38b25da7f67a925d98bc1c18bd8faaecadd7675");
-    let raw = Notification {
-        method: &Method::POST,
-        headers: &HeaderMap::new(),
-        query: "",
-        body: body.as_bytes(),
-    };
+    let raw = Notification { method: &Method::POST, headers: &HeaderMap::new(), query: "", body: body.as_bytes() };
     let notified = read(&key, &raw).unwrap();
-    assert_eq!(
-        (notified.serial, notified.report.movements),
-        (123, vec![]),
-        "order code 123 may be a real payment"
-    );
-    assert_eq!(
-        read_body(body.as_bytes()),
-        Err(Rejected::Signature),
-        "under our own key it is none"
-    );
+    assert_eq!((notified.serial, notified.report.movements), (123, vec![]), "order code 123 may be a real payment");
+    assert_eq!(read_body(body.as_bytes()), Err(Rejected::Signature), "under our own key it is none");
 }
 
 #[test]
 fn a_real_transfer_of_order_code_123_counts() {
-    let notified = read_body(&signed(&with(
-        json!({ "orderCode": 123, "reference": "TF230204212323" }),
-    )))
-    .unwrap();
+    let notified = read_body(&signed(&with(json!({ "orderCode": 123, "reference": "TF230204212323" })))).unwrap();
     assert_eq!((notified.serial, movement(&notified).1), (123, 150_000));
 }
 
@@ -106,10 +77,7 @@ fn what_is_outside_data_decides_nothing() {
     let body = String::from_utf8(signed(&data())).unwrap();
     let mut envelope: Value = serde_json::from_str(&body).unwrap();
     (envelope["code"], envelope["success"]) = (json!("99"), json!(false));
-    assert_eq!(
-        movement(&read_body(envelope.to_string().as_bytes()).unwrap()).1,
-        150_000
-    );
+    assert_eq!(movement(&read_body(envelope.to_string().as_bytes()).unwrap()).1, 150_000);
 }
 
 #[test]
@@ -121,15 +89,9 @@ fn a_transfer_that_failed_moves_no_money() {
 
 #[test]
 fn another_currency_is_told_and_none_is_vnd() {
-    assert_eq!(
-        movement(&read_body(&signed(&with(json!({ "currency": "USD" })))).unwrap()).2,
-        "USD"
-    );
+    assert_eq!(movement(&read_body(&signed(&with(json!({ "currency": "USD" })))).unwrap()).2, "USD");
     for none in [json!(null), json!("")] {
-        assert_eq!(
-            movement(&read_body(&signed(&with(json!({ "currency": none })))).unwrap()).2,
-            "VND"
-        );
+        assert_eq!(movement(&read_body(&signed(&with(json!({ "currency": none })))).unwrap()).2, "VND");
     }
 }
 
@@ -162,30 +124,18 @@ fn what_makes_no_sense_is_refused_although_signed() {
 fn what_is_not_signed_is_refused() {
     let body = String::from_utf8(signed(&data())).unwrap();
     let envelope: Value = serde_json::from_str(&body).unwrap();
-    for (name, value) in [
-        ("signature", json!(null)),
-        ("signature", json!(1)),
-        ("data", json!(null)),
-        ("data", json!([])),
-    ] {
+    for (name, value) in
+        [("signature", json!(null)), ("signature", json!(1)), ("data", json!(null)), ("data", json!([]))]
+    {
         let mut envelope = envelope.clone();
         envelope[name] = value;
-        assert_eq!(
-            read_body(envelope.to_string().as_bytes()),
-            Err(Rejected::Signature),
-            "{name}"
-        );
+        assert_eq!(read_body(envelope.to_string().as_bytes()), Err(Rejected::Signature), "{name}");
     }
     let twice = body.replacen("{", "{\"signature\":\"\",", 1);
     for unreadable in [&b""[..], b"[]", b"{", b"\xff", twice.as_bytes(), &[b' '; LONGEST + 1]] {
         assert!(matches!(read_body(unreadable), Err(Rejected::Malformed(_))));
     }
-    let raw = Notification {
-        method: &Method::GET,
-        headers: &HeaderMap::new(),
-        query: "",
-        body: body.as_bytes(),
-    };
+    let raw = Notification { method: &Method::GET, headers: &HeaderMap::new(), query: "", body: body.as_bytes() };
     assert_eq!(read(&key(), &raw), Err(Rejected::Method));
 }
 

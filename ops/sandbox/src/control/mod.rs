@@ -71,9 +71,5 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 /// The number of a payment, by order code or link id.
 fn number_of(app: &App, id: &str) -> Result<u64, Problem> {
-    app.books()
-        .payments()
-        .find(id)
-        .map(|payment| payment.number)
-        .ok_or_else(|| Problem::no_payment(id))
+    app.books().payments().find(id).map(|payment| payment.number).ok_or_else(|| Problem::no_payment(id))
 }

@@ -51,19 +51,12 @@ pub async fn list(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Json
     let now = app.clock.now();
     let books = app.books();
     let wanted = |status| page.status.is_none_or(|only| only == status);
-    let mut found: Vec<_> = books
-        .payments()
-        .after(page.cursor)
-        .filter(|payment| wanted(payment.status(now)))
-        .take(limit + 1)
-        .collect();
+    let mut found: Vec<_> =
+        books.payments().after(page.cursor).filter(|payment| wanted(payment.status(now))).take(limit + 1).collect();
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|payment| payment.number);
-    let payments: Vec<_> = found
-        .into_iter()
-        .map(|payment| views::payment(&app, payment, now))
-        .collect();
+    let payments: Vec<_> = found.into_iter().map(|payment| views::payment(&app, payment, now)).collect();
     Json(json!({ "payments": payments, "next_cursor": next_cursor }))
 }
 
@@ -112,8 +105,7 @@ pub async fn expire(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
     let number = number_of(&app, &id)?;
     must_be_open(&app, number)?;
     let now_s = app.clock.now().as_second();
-    app.books()
-        .change_payment(number, |payment| payment.expired_at = Some(now_s));
+    app.books().change_payment(number, |payment| payment.expired_at = Some(now_s));
     Ok(Json(views::with_deliveries(&app, number)))
 }
 
@@ -129,15 +121,9 @@ fn money(pay: Pay) -> Result<Money, Problem> {
             || parts.len() > MOST_PARTS
             || parts.iter().any(|part| !(1..=9_999_999_999_999).contains(part)))
     {
-        return Err(Problem::wrong(format!(
-            "give 1 to {MOST_PARTS} parts, each a positive amount of VND"
-        )));
+        return Err(Problem::wrong(format!("give 1 to {MOST_PARTS} parts, each a positive amount of VND")));
     }
-    Ok(Money {
-        sum,
-        force: pay.force,
-        keep_status: pay.keep_status,
-    })
+    Ok(Money { sum, force: pay.force, keep_status: pay.keep_status })
 }
 
 fn must_be_open(app: &App, number: u64) -> Result<(), Problem> {
@@ -150,8 +136,5 @@ fn must_be_open(app: &App, number: u64) -> Result<(), Problem> {
 }
 
 fn not_open(status: Status) -> Problem {
-    Problem::conflict(format!(
-        "the payment is {}; late money needs \"force\": true",
-        status.name()
-    ))
+    Problem::conflict(format!("the payment is {}; late money needs \"force\": true", status.name()))
 }

@@ -75,11 +75,7 @@ fn checked(script: Script) -> Result<Script, Problem> {
     if script.wrong_amount.is_some_and(|amount| amount <= 0) {
         return Err(Problem::wrong("wrong_amount must be positive"));
     }
-    if script
-        .currency
-        .as_deref()
-        .is_some_and(|currency| !is_currency(currency))
-    {
+    if script.currency.as_deref().is_some_and(|currency| !is_currency(currency)) {
         return Err(Problem::wrong("currency must be three capital letters"));
     }
     Ok(script)

@@ -73,15 +73,11 @@ pub struct Page {
 pub async fn transfer(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Transfer>, Problem> {
     let stray: Stray = read(&body)?;
     if app.books().payments().has_order(stray.order_code) {
-        return Err(Problem::conflict(
-            "a payment has this order code: let it be paid instead",
-        ));
+        return Err(Problem::conflict("a payment has this order code: let it be paid instead"));
     }
     let currency = stray.currency.unwrap_or_else(|| CURRENCY.to_owned());
     if stray.amount <= 0 || !is_currency(&currency) {
-        return Err(Problem::wrong(
-            "amount must be positive, currency three capital letters",
-        ));
+        return Err(Problem::wrong("amount must be positive, currency three capital letters"));
     }
     let transfer = Transfer {
         reference: stray.reference.unwrap_or_else(ids::bank_reference),
@@ -102,11 +98,7 @@ pub async fn statement(State(app): State<Arc<App>>, Query(query): Query<Statemen
     let books = app.books();
     match query.format.as_deref() {
         None | Some("json") => Ok(Json(json!({ "transfers": books.ledger().all() })).into_response()),
-        Some("csv") => Ok((
-            [(header::CONTENT_TYPE, "text/csv; charset=utf-8")],
-            books.ledger().csv(),
-        )
-            .into_response()),
+        Some("csv") => Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], books.ledger().csv()).into_response()),
         Some(_) => Err(Problem::wrong("format must be json or csv")),
     }
 }
@@ -116,12 +108,8 @@ pub async fn deliveries(State(app): State<Arc<App>>, Query(page): Query<Page>) -
     let limit = page.limit.unwrap_or(100).clamp(1, MOST_LISTED);
     let books = app.books();
     let wanted = |state| page.state.is_none_or(|only| only == state);
-    let mut found: Vec<_> = books
-        .deliveries()
-        .after(page.cursor)
-        .filter(|delivery| wanted(delivery.state))
-        .take(limit + 1)
-        .collect();
+    let mut found: Vec<_> =
+        books.deliveries().after(page.cursor).filter(|delivery| wanted(delivery.state)).take(limit + 1).collect();
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|delivery| delivery.id);
@@ -154,10 +142,7 @@ pub async fn clock(State(app): State<Arc<App>>) -> Json<Value> {
 pub async fn set_clock(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, Problem> {
     let NewClock { offset_s } = read(&body)?;
     if offset_s.unsigned_abs() > Clock::MAX_OFFSET_S.unsigned_abs() {
-        return Err(Problem::wrong(format!(
-            "offset_s must be within ±{}",
-            Clock::MAX_OFFSET_S
-        )));
+        return Err(Problem::wrong(format!("offset_s must be within ±{}", Clock::MAX_OFFSET_S)));
     }
     app.clock.set_offset_s(offset_s);
     Ok(Json(clock_view(&app.clock)))
@@ -169,11 +154,7 @@ pub async fn summary(State(app): State<Arc<App>>) -> Json<Value> {
     let books = app.books();
     let statuses = books.payments().iter().map(|payment| (payment.status(now), 1));
     let states = books.deliveries().iter().map(|delivery| (delivery.state.name(), 1));
-    let sums = books
-        .ledger()
-        .all()
-        .iter()
-        .map(|transfer| (transfer.currency.as_str(), transfer.amount));
+    let sums = books.ledger().all().iter().map(|transfer| (transfer.currency.as_str(), transfer.amount));
     Json(json!({
         "payments": books.payments().iter().count(),
         "by_status": tally(statuses.map(|(status, count)| (status.name(), count))),

@@ -52,35 +52,21 @@ pub struct Arrived {
 pub fn pay(app: &Arc<App>, number: u64, money: &Money) -> Result<Arrived, NotOpen> {
     let now = app.clock.now();
     let mut books = app.books();
-    let payment = books
-        .payments()
-        .get(number)
-        .expect("payments are never removed")
-        .clone();
+    let payment = books.payments().get(number).expect("payments are never removed").clone();
     let status = payment.status(now);
     if !status.is_open() && !money.force {
         return Err(NotOpen(status));
     }
-    let transfers: Vec<Transfer> = amounts(&payment, &money.sum)
-        .into_iter()
-        .map(|amount| matched(app, &payment, amount))
-        .collect();
+    let transfers: Vec<Transfer> =
+        amounts(&payment, &money.sum).into_iter().map(|amount| matched(app, &payment, amount)).collect();
     books.change_payment(number, |payment| {
         payment.processing = false;
         payment.status_stays |= money.keep_status;
         // PayOS knows no other currency: such money reaches the account, not the link.
-        payment.transfers.extend(
-            transfers
-                .iter()
-                .filter(|transfer| transfer.currency == CURRENCY)
-                .cloned(),
-        );
+        payment.transfers.extend(transfers.iter().filter(|transfer| transfer.currency == CURRENCY).cloned());
     });
     let first_tries = book(app, books, &transfers, &payment.script, payment.expired_at);
-    Ok(Arrived {
-        references: transfers.into_iter().map(|transfer| transfer.reference).collect(),
-        first_tries,
-    })
+    Ok(Arrived { references: transfers.into_iter().map(|transfer| transfer.reference).collect(), first_tries })
 }
 
 /// Lets a transfer arrive that no link of ours asked for.
@@ -95,10 +81,7 @@ fn amounts(payment: &Payment, sum: &Sum) -> Vec<i64> {
         Sum::Half => vec![(payment.amount / 2).max(1)],
         Sum::Parts(parts) => parts.clone(),
     };
-    asked
-        .into_iter()
-        .map(|amount| payment.script.wrong_amount.unwrap_or(amount))
-        .collect()
+    asked.into_iter().map(|amount| payment.script.wrong_amount.unwrap_or(amount)).collect()
 }
 
 fn matched(app: &App, payment: &Payment, amount: i64) -> Transfer {
@@ -125,11 +108,7 @@ fn book(
     let mut started = Vec::new();
     for (transfer, parts_after) in transfers.iter().zip((0..transfers.len() as u64).rev()) {
         books.add_transfer(transfer.clone());
-        let notice = Notice {
-            transfer,
-            parts_after,
-            expired_at,
-        };
+        let notice = Notice { transfer, parts_after, expired_at };
         for delivery in webhook::deliveries(&app.settings.checksum_key, script, &notice, app.clock.now()) {
             let waiting = delivery.state == delivery::State::Waiting;
             let id = books.add_delivery(delivery);

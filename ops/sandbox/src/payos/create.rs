@@ -40,11 +40,7 @@ fn open(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Payment, Refusal>
     }
     let script = books.scripts.take(request.order_code);
     let number = books.payments().next_number();
-    let payment = Payment {
-        number,
-        script,
-        ..new_payment(app, request)
-    };
+    let payment = Payment { number, script, ..new_payment(app, request) };
     books.add_payment(payment.clone());
     Ok(payment)
 }

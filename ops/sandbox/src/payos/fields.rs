@@ -11,14 +11,8 @@ use crate::signature;
 const MAX_ORDER_CODE: i64 = 9_007_199_254_740_991;
 /// What fits into the 13 characters of an EMV amount.
 const MAX_AMOUNT: i64 = 9_999_999_999_999;
-const OPTIONAL_TEXTS: [&str; 6] = [
-    "buyerName",
-    "buyerCompanyName",
-    "buyerTaxCode",
-    "buyerAddress",
-    "buyerEmail",
-    "buyerPhone",
-];
+const OPTIONAL_TEXTS: [&str; 6] =
+    ["buyerName", "buyerCompanyName", "buyerTaxCode", "buyerAddress", "buyerEmail", "buyerPhone"];
 const TAX_PERCENTAGES: [i64; 5] = [-2, -1, 0, 5, 10];
 
 /// A create request that is in order.
@@ -55,20 +49,9 @@ pub fn parse(settings: &Settings, now_s: i64, headers: &HeaderMap, body: &[u8]) 
 }
 
 fn check_signature(settings: &Settings, request: &CreateRequest, given: &str) -> Result<(), Refusal> {
-    let CreateRequest {
-        order_code,
-        amount,
-        description,
-        cancel_url,
-        return_url,
-        ..
-    } = request;
+    let CreateRequest { order_code, amount, description, cancel_url, return_url, .. } = request;
     let signed = signing::create_text(*amount, cancel_url, description, *order_code, return_url);
-    if signature::verify(&settings.checksum_key, &signed, given) {
-        Ok(())
-    } else {
-        Err(Refusal::WrongSignature)
-    }
+    if signature::verify(&settings.checksum_key, &signed, given) { Ok(()) } else { Err(Refusal::WrongSignature) }
 }
 
 fn description(fields: &Map<String, Value>, limit: usize) -> Result<String, Refusal> {
@@ -82,11 +65,7 @@ fn description(fields: &Map<String, Value>, limit: usize) -> Result<String, Refu
 /// Our choice: only http and https, because the browser is sent there.
 fn url(fields: &Map<String, Value>, name: &str) -> Result<String, Refusal> {
     let value = text(fields, name)?;
-    if is_http_url(value) {
-        Ok(value.to_owned())
-    } else {
-        Err(wrong(name, "must be an http or https URL"))
-    }
+    if is_http_url(value) { Ok(value.to_owned()) } else { Err(wrong(name, "must be an http or https URL")) }
 }
 
 /// Whether a text is an absolute http or https URL.

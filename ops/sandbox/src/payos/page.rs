@@ -52,10 +52,7 @@ pub async fn act(State(app): State<Arc<App>>, Path((link_id, action)): Path<(Str
 pub fn decline(app: &App, number: u64) -> Result<(), Status> {
     let now = app.clock.now();
     let mut books = app.books();
-    let status = books
-        .payments()
-        .get(number)
-        .map_or(Status::Failed, |payment| payment.status(now));
+    let status = books.payments().get(number).map_or(Status::Failed, |payment| payment.status(now));
     if !status.is_open() {
         return Err(status);
     }
@@ -64,11 +61,7 @@ pub fn decline(app: &App, number: u64) -> Result<(), Status> {
 }
 
 fn find(app: &App, link_id: &str) -> Option<Payment> {
-    app.books()
-        .payments()
-        .find(link_id)
-        .filter(|payment| payment.link_id == link_id)
-        .cloned()
+    app.books().payments().find(link_id).filter(|payment| payment.link_id == link_id).cloned()
 }
 
 fn parse(action: &str) -> Option<Action> {
@@ -83,19 +76,12 @@ fn parse(action: &str) -> Option<Action> {
 
 /// Another tab may have been faster; the page that follows shows the outcome either way.
 fn carry_out(app: &Arc<App>, payment: &Payment, action: &Action) {
-    let money = |sum| Money {
-        sum,
-        ..Money::default()
-    };
+    let money = |sum| Money { sum, ..Money::default() };
     match action {
         Action::Pay => drop(bank::pay(app, payment.number, &money(Sum::Rest))),
         Action::Half => drop(bank::pay(app, payment.number, &money(Sum::Half))),
         Action::Decline => drop(decline(app, payment.number)),
-        Action::Cancel => drop(requests::end(
-            app,
-            payment.number,
-            Some("Cancelled by the payer".to_owned()),
-        )),
+        Action::Cancel => drop(requests::end(app, payment.number, Some("Cancelled by the payer".to_owned()))),
     }
 }
 
@@ -123,13 +109,7 @@ fn page(app: &App, payment: &Payment, code: StatusCode) -> Response {
     let status = payment.status(now);
     let nonce = ids::hex32();
     let left_s = payment.expired_at.map(|expiry| (expiry - now.as_second()).max(0));
-    let view = page_html::View {
-        payment,
-        status,
-        left_s,
-        back_url: &back_url(payment, status),
-        nonce: &nonce,
-    };
+    let view = page_html::View { payment, status, left_s, back_url: &back_url(payment, status), nonce: &nonce };
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
     );

@@ -66,11 +66,9 @@ fn heading(view: &View<'_>) -> String {
 
 fn explanation(view: &View<'_>) -> String {
     match view.status {
-        Status::Underpaid => format!(
-            " – {} received, {} missing",
-            money(view.payment.paid()),
-            money(view.payment.rest())
-        ),
+        Status::Underpaid => {
+            format!(" – {} received, {} missing", money(view.payment.paid()), money(view.payment.rest()))
+        }
         Status::Pending => " – waiting for your transfer".to_owned(),
         Status::Processing => " – your bank is working on it".to_owned(),
         Status::Paid => " – thank you".to_owned(),
@@ -84,23 +82,11 @@ fn facts(view: &View<'_>) -> String {
         ("Description", escape(&payment.description)),
         ("Order", payment.order_code.to_string()),
         ("Bank (BIN)", BIN.to_owned()),
-        (
-            "Account",
-            format!("{} – {}", escape(ACCOUNT_NUMBER), escape(ACCOUNT_NAME)),
-        ),
+        ("Account", format!("{} – {}", escape(ACCOUNT_NUMBER), escape(ACCOUNT_NAME))),
         ("Expires", expiry(view)),
-        (
-            "QR text",
-            format!(
-                "<code>{}</code>",
-                escape(&qr::text(payment.amount, &payment.description))
-            ),
-        ),
+        ("QR text", format!("<code>{}</code>", escape(&qr::text(payment.amount, &payment.description)))),
     ];
-    let rows: String = rows
-        .iter()
-        .map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>\n"))
-        .collect();
+    let rows: String = rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{value}</dd>\n")).collect();
     format!("<dl>\n{rows}</dl>\n")
 }
 
@@ -155,16 +141,15 @@ fn money(amount: i64) -> String {
 
 /// Makes a text safe as HTML content and inside a quoted attribute.
 fn escape(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut safe, letter| {
-            match letter {
-                '&' => safe.push_str("&amp;"),
-                '<' => safe.push_str("&lt;"),
-                '>' => safe.push_str("&gt;"),
-                '"' => safe.push_str("&quot;"),
-                '\'' => safe.push_str("&#39;"),
-                other => safe.push(other),
-            }
-            safe
-        })
+    text.chars().fold(String::with_capacity(text.len()), |mut safe, letter| {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+        safe
+    })
 }

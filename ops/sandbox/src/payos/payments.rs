@@ -32,11 +32,7 @@ impl Payments {
 
     /// The payment with this link id or order code.
     pub fn find(&self, id: &str) -> Option<&Payment> {
-        let by_order = || {
-            id.parse()
-                .ok()
-                .and_then(|order_code: i64| self.by_order.get(&order_code))
-        };
+        let by_order = || id.parse().ok().and_then(|order_code: i64| self.by_order.get(&order_code));
         self.get(*self.by_link.get(id).or_else(by_order)?)
     }
 
@@ -57,8 +53,6 @@ impl Payments {
 
     /// Those with a number above `after`, oldest first.
     pub fn after(&self, after: u64) -> impl Iterator<Item = &Payment> {
-        self.by_number
-            .range(after.saturating_add(1)..)
-            .map(|(_, payment)| payment)
+        self.by_number.range(after.saturating_add(1)..).map(|(_, payment)| payment)
     }
 }

@@ -22,17 +22,11 @@ pub fn text(amount: i64, memo: &str) -> String {
 
 /// CRC-16/CCITT-FALSE: polynomial 1021, start FFFF, not reflected.
 pub fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0xFFFF, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| shift(crc))
-    })
+    bytes.iter().fold(0xFFFF, |crc, byte| (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| shift(crc)))
 }
 
 fn shift(crc: u16) -> u16 {
-    if crc & 0x8000 == 0 {
-        crc << 1
-    } else {
-        (crc << 1) ^ 0x1021
-    }
+    if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
 }
 
 fn tlv(tag: &str, value: &str) -> String {
@@ -42,13 +36,7 @@ fn tlv(tag: &str, value: &str) -> String {
 /// Banks carry ASCII only, so Vietnamese letters lose their marks and other ones become spaces.
 fn ascii(memo: &str) -> String {
     memo.chars()
-        .map(|letter| {
-            if letter.is_ascii() && !letter.is_ascii_control() {
-                letter
-            } else {
-                bare(letter)
-            }
-        })
+        .map(|letter| if letter.is_ascii() && !letter.is_ascii_control() { letter } else { bare(letter) })
         .collect()
 }
 
@@ -66,9 +54,5 @@ fn bare(letter: char) -> char {
     let Some((plain, _)) = MARKED.iter().find(|(_, marked)| marked.contains(lower)) else {
         return ' ';
     };
-    if letter.is_uppercase() {
-        plain.to_ascii_uppercase()
-    } else {
-        *plain
-    }
+    if letter.is_uppercase() { plain.to_ascii_uppercase() } else { *plain }
 }

@@ -41,16 +41,8 @@ impl Refusal {
     fn parts(&self) -> (StatusCode, &'static str, String) {
         let ok = StatusCode::OK;
         match self {
-            Self::WrongKeys => (
-                StatusCode::UNAUTHORIZED,
-                "401",
-                "x-client-id or x-api-key is wrong".to_owned(),
-            ),
-            Self::NotJson => (
-                StatusCode::BAD_REQUEST,
-                "20",
-                "Thông tin truyền lên không đúng.".to_owned(),
-            ),
+            Self::WrongKeys => (StatusCode::UNAUTHORIZED, "401", "x-client-id or x-api-key is wrong".to_owned()),
+            Self::NotJson => (StatusCode::BAD_REQUEST, "20", "Thông tin truyền lên không đúng.".to_owned()),
             Self::WrongField(problem) => (ok, "20", problem.clone()),
             Self::WrongSignature => (ok, "201", "Mã kiểm tra(signature) không hợp lệ".to_owned()),
             Self::DuplicateOrderCode => (ok, "231", "Đơn thanh toán đã tồn tại".to_owned()),
@@ -59,11 +51,7 @@ impl Refusal {
             Self::WrongWebhookUrl(problem) => {
                 (StatusCode::BAD_REQUEST, "20", format!("Webhook url invalid: {problem}"))
             }
-            Self::Failing => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "500",
-                "Internal server error".to_owned(),
-            ),
+            Self::Failing => (StatusCode::INTERNAL_SERVER_ERROR, "500", "Internal server error".to_owned()),
             Self::Silent => (StatusCode::GATEWAY_TIMEOUT, "504", "Gateway timeout".to_owned()),
         }
     }
@@ -72,11 +60,7 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code, desc) = self.parts();
-        (
-            status,
-            Json(json!({ "code": code, "desc": desc, "data": null, "signature": null })),
-        )
-            .into_response()
+        (status, Json(json!({ "code": code, "desc": desc, "data": null, "signature": null }))).into_response()
     }
 }
 
@@ -88,11 +72,7 @@ pub fn success(checksum_key: &str, data: Map<String, Value>) -> Response {
 
 /// Refuses a request without the right `x-client-id` and `x-api-key`.
 pub fn check_keys(settings: &Settings, headers: &HeaderMap) -> Result<(), Refusal> {
-    let is = |name: &str, wanted: &str| {
-        headers
-            .get(name)
-            .is_some_and(|value| value.as_bytes() == wanted.as_bytes())
-    };
+    let is = |name: &str, wanted: &str| headers.get(name).is_some_and(|value| value.as_bytes() == wanted.as_bytes());
     if is("x-client-id", &settings.client_id) && is("x-api-key", &settings.api_key) {
         return Ok(());
     }
@@ -101,10 +81,7 @@ pub fn check_keys(settings: &Settings, headers: &HeaderMap) -> Result<(), Refusa
 
 /// Reads a JSON object, as `Content-Type: application/json` and nothing else.
 pub fn read_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let media = headers
-        .get("content-type")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let media = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::NotJson);

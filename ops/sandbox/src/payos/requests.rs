@@ -23,9 +23,7 @@ pub async fn query(State(app): State<Arc<App>>, Path(id): Path<String>, headers:
 /// Ends an open payment. One that ended unpaid is answered as it is (our choice), a paid one refused.
 pub async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     let result = match find(&app, &headers, &id).await {
-        Ok(number) => reason(&headers, &body)
-            .and_then(|reason| end(&app, number, reason))
-            .map(|()| number),
+        Ok(number) => reason(&headers, &body).and_then(|reason| end(&app, number, reason)).map(|()| number),
         Err(refusal) => Err(refusal),
     };
     match result {
@@ -83,13 +81,6 @@ fn reason(headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Refusal> {
 }
 
 fn state(app: &App, number: u64) -> Response {
-    let data = app
-        .books()
-        .payments()
-        .get(number)
-        .map(|payment| payment.state(app.clock.now()));
-    data.map_or_else(
-        || Refusal::NotFound.into_response(),
-        |data| success(&app.settings.checksum_key, data),
-    )
+    let data = app.books().payments().get(number).map(|payment| payment.state(app.clock.now()));
+    data.map_or_else(|| Refusal::NotFound.into_response(), |data| success(&app.settings.checksum_key, data))
 }

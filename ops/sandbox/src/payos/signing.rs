@@ -11,10 +11,7 @@ pub fn create_text(amount: i64, cancel_url: &str, description: &str, order_code:
 
 /// The text of a `data` object: all keys in byte order, `key=value` joined with `&`, without URL-encoding.
 pub fn data_text(data: &Map<String, Value>) -> String {
-    let pairs: Vec<String> = sorted(data)
-        .into_iter()
-        .map(|(key, value)| format!("{key}={}", plain(value)))
-        .collect();
+    let pairs: Vec<String> = sorted(data).into_iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
     pairs.join("&")
 }
 
@@ -35,10 +32,7 @@ fn compact(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(compact).collect::<Vec<_>>().join(",")),
         Value::Object(fields) => {
             let member = |(key, value): (&String, &Value)| format!("{}:{}", Value::from(key.as_str()), compact(value));
-            format!(
-                "{{{}}}",
-                sorted(fields).into_iter().map(member).collect::<Vec<_>>().join(",")
-            )
+            format!("{{{}}}", sorted(fields).into_iter().map(member).collect::<Vec<_>>().join(","))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }

@@ -42,15 +42,11 @@ pub fn deliveries(checksum_key: &str, script: &Script, notice: &Notice<'_>, now:
             (vec![after(step_ms.saturating_mul(notice.parts_after))], State::Waiting)
         }
     };
-    dues.into_iter()
-        .map(|due| delivery(notice.transfer, &body, due, state))
-        .collect()
+    dues.into_iter().map(|due| delivery(notice.transfer, &body, due, state)).collect()
 }
 
 fn late(script: &Script, notice: &Notice<'_>, now: Timestamp) -> Timestamp {
-    let expiry = notice
-        .expired_at
-        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let expiry = notice.expired_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
     match (script.delay_ms, expiry) {
         (Some(delay_ms), _) => later_ms(now, delay_ms),
         (None, Some(expiry)) => now.max(expiry.saturating_add(SignedDuration::from_secs(1)).unwrap_or(expiry)),
@@ -89,11 +85,7 @@ fn body(checksum_key: &str, transfer: &Transfer, signed: bool) -> String {
         "virtualAccountName": null,
         "virtualAccountNumber": "",
     }));
-    let right_key = if signed {
-        checksum_key.to_owned()
-    } else {
-        format!("not {checksum_key}")
-    };
+    let right_key = if signed { checksum_key.to_owned() } else { format!("not {checksum_key}") };
     envelope(&right_key, data)
 }
 

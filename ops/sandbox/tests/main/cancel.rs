@@ -8,12 +8,7 @@ use crate::kit::{Kit, verified};
 async fn cancel(kit: &Kit, order_code: i64, reason: Option<&str>) -> serde_json::Value {
     let body = reason.map(|reason| json!({ "cancellationReason": reason }));
     let path = format!("/v2/payment-requests/{order_code}/cancel");
-    kit.call(Method::POST, &path, body.as_ref())
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap()
+    kit.call(Method::POST, &path, body.as_ref()).await.unwrap().json().await.unwrap()
 }
 
 #[tokio::test]
@@ -35,10 +30,7 @@ async fn a_cancel_keeps_partial_money_in_sight() {
     kit.open(51).await;
     kit.post("/payments/51/pay", json!({ "amount": 3_000 })).await;
     let data = verified(cancel(&kit, 51, None).await);
-    assert_eq!(
-        (data["status"].as_str(), data["amountPaid"].as_i64()),
-        (Some("CANCELLED"), Some(3_000))
-    );
+    assert_eq!((data["status"].as_str(), data["amountPaid"].as_i64()), (Some("CANCELLED"), Some(3_000)));
 }
 
 #[tokio::test]
@@ -73,10 +65,7 @@ async fn processing_until_the_money_comes() {
 #[tokio::test]
 async fn an_unknown_one_is_101() {
     let kit = Kit::new().await;
-    for (method, path) in [
-        (Method::GET, "/v2/payment-requests/99"),
-        (Method::POST, "/v2/payment-requests/zz/cancel"),
-    ] {
+    for (method, path) in [(Method::GET, "/v2/payment-requests/99"), (Method::POST, "/v2/payment-requests/zz/cancel")] {
         let response = kit.call(method, path, None).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.json::<serde_json::Value>().await.unwrap()["code"], "101");

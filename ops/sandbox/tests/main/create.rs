@@ -30,10 +30,7 @@ async fn a_taken_order_code_is_231() {
     let kit = Kit::new().await;
     kit.open(6).await;
     let answer = kit.create(&signed(6)).await;
-    assert_eq!(
-        answer,
-        json!({ "code": "231", "desc": "Đơn thanh toán đã tồn tại", "data": null, "signature": null })
-    );
+    assert_eq!(answer, json!({ "code": "231", "desc": "Đơn thanh toán đã tồn tại", "data": null, "signature": null }));
     assert_eq!(kit.get("/summary").await["payments"], 1);
 }
 
@@ -54,11 +51,7 @@ async fn a_wrong_signature_is_201() {
     zeros["signature"] = "0".repeat(64).into();
     for wrong in [other_amount, upper, url_encoded, zeros] {
         let answer = kit.create(&wrong).await;
-        assert_eq!(
-            (answer["code"].as_str(), &answer["data"]),
-            (Some("201"), &Value::Null),
-            "{wrong}"
-        );
+        assert_eq!((answer["code"].as_str(), &answer["data"]), (Some("201"), &Value::Null), "{wrong}");
     }
     assert_eq!(kit.get("/summary").await["payments"], 0);
 }
@@ -94,10 +87,7 @@ async fn wrong_fields_are_20() {
         ("buyerName", json!(1)),
         ("items", json!({})),
         ("items", json!([{ "name": "A", "quantity": "1", "price": 1 }])),
-        (
-            "items",
-            json!([{ "name": "A", "quantity": 1, "price": 1, "taxPercentage": 7 }]),
-        ),
+        ("items", json!([{ "name": "A", "quantity": 1, "price": 1, "taxPercentage": 7 }])),
         ("invoice", json!("x")),
     ];
     for (name, value) in cases {
@@ -105,10 +95,7 @@ async fn wrong_fields_are_20() {
         body[name] = value;
         let answer = kit.create(&sign(body.clone())).await;
         assert_eq!(answer["code"], "20", "{body}: {answer}");
-        assert!(
-            answer["desc"].as_str().unwrap().contains(name) || name == "items",
-            "{answer}"
-        );
+        assert!(answer["desc"].as_str().unwrap().contains(name) || name == "items", "{answer}");
     }
     let mut unsigned = request(8);
     unsigned["signature"] = Value::Null;
@@ -136,11 +123,7 @@ async fn the_bounds_themselves_are_fine() {
 
 #[tokio::test]
 async fn an_unlinked_account_takes_nine_characters_and_prefixes_the_memo() {
-    let kit = Kit::with(Settings {
-        description_limit: 9,
-        ..Settings::default()
-    })
-    .await;
+    let kit = Kit::with(Settings { description_limit: 9, ..Settings::default() }).await;
     let mut body = request(10);
     body["description"] = "1234567890".into();
     assert_eq!(kit.create(&sign(body.clone())).await["code"], "20");
@@ -162,10 +145,7 @@ async fn wrong_keys_are_401_everywhere() {
     ];
     for (method, path) in paths {
         for keys in [vec![], vec![("x-client-id", "sandbox-client")], wrong_keys()] {
-            let mut call = kit
-                .http
-                .request(method.clone(), format!("{}{path}", kit.base))
-                .json(&signed(12));
+            let mut call = kit.http.request(method.clone(), format!("{}{path}", kit.base)).json(&signed(12));
             for (name, value) in keys {
                 call = call.header(name, value);
             }
@@ -182,17 +162,11 @@ fn wrong_keys() -> Vec<(&'static str, &'static str)> {
 #[tokio::test]
 async fn only_json_is_read() {
     let kit = Kit::new().await;
-    let bodies = [
-        ("application/json", "{"),
-        ("application/json", "[]"),
-        ("text/plain", "{}"),
-        ("application/json", ""),
-    ];
+    let bodies =
+        [("application/json", "{"), ("application/json", "[]"), ("text/plain", "{}"), ("application/json", "")];
     for (media, body) in bodies {
         let call = kit.http.post(format!("{}/v2/payment-requests", kit.base));
-        let call = call
-            .header("x-client-id", "sandbox-client")
-            .header("x-api-key", "sandbox-api-key");
+        let call = call.header("x-client-id", "sandbox-client").header("x-api-key", "sandbox-api-key");
         let response = call.header("content-type", media).body(body).send().await.unwrap();
         assert_eq!(response.status(), 400, "{media} {body}");
     }

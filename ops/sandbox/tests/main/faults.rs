@@ -13,11 +13,7 @@ use crate::kit::{Kit, signed, verified};
 async fn a_lost_answer_leaves_a_link_that_the_query_finds() {
     let kit = Kit::new().await;
     kit.script_default(json!({ "lose_create_answer": true })).await;
-    assert!(
-        kit.call(Method::POST, "/v2/payment-requests", Some(&signed(80)))
-            .await
-            .is_err()
-    );
+    assert!(kit.call(Method::POST, "/v2/payment-requests", Some(&signed(80))).await.is_err());
     assert_eq!(kit.status(80).await, "PENDING");
     assert_eq!(kit.create(&signed(80)).await["code"], "231");
 }
@@ -35,10 +31,7 @@ async fn a_cut_sends_no_byte() {
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
     assert_eq!(String::from_utf8_lossy(&answer), "");
     assert_eq!(kit.status(81).await, "PENDING");
 }
@@ -46,12 +39,8 @@ async fn a_cut_sends_no_byte() {
 #[tokio::test]
 async fn a_lost_answer_may_be_a_504() {
     let kit = Kit::new().await;
-    kit.post("/next", json!({ "script": { "lose_create_answer": "504" } }))
-        .await;
-    let response = kit
-        .call(Method::POST, "/v2/payment-requests", Some(&signed(82)))
-        .await
-        .unwrap();
+    kit.post("/next", json!({ "script": { "lose_create_answer": "504" } })).await;
+    let response = kit.call(Method::POST, "/v2/payment-requests", Some(&signed(82))).await.unwrap();
     assert_eq!(response.status(), 504);
     assert_eq!(kit.status(82).await, "PENDING");
     kit.open(83).await;
@@ -63,11 +52,7 @@ async fn a_slow_create_has_made_the_link_already() {
     kit.script_default(json!({ "slow_create_ms": 60_000 })).await;
     let create = signed(84);
     let impatient = kit.call(Method::POST, "/v2/payment-requests", Some(&create));
-    assert!(
-        tokio::time::timeout(Duration::from_millis(300), impatient)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(300), impatient).await.is_err());
     assert_eq!(kit.status(84).await, "PENDING");
 }
 
@@ -75,8 +60,7 @@ async fn a_slow_create_has_made_the_link_already() {
 async fn a_silent_one_holds_query_and_cancel_without_effect() {
     let kit = Kit::new().await;
     kit.open(85).await;
-    kit.control(Method::PUT, "/payments/85/script", json!({ "silent": true }))
-        .await;
+    kit.control(Method::PUT, "/payments/85/script", json!({ "silent": true })).await;
     for (method, path) in [(Method::GET, ""), (Method::POST, "/cancel")] {
         let path = format!("/v2/payment-requests/85{path}");
         let held = kit.call(method, &path, None);
@@ -92,19 +76,12 @@ async fn http_500_so_many_times() {
     let kit = Kit::new().await;
     kit.script_default(json!({ "http_500_times": 2 })).await;
     for _ in 0..2 {
-        let response = kit
-            .call(Method::POST, "/v2/payment-requests", Some(&signed(86)))
-            .await
-            .unwrap();
+        let response = kit.call(Method::POST, "/v2/payment-requests", Some(&signed(86))).await.unwrap();
         assert_eq!(response.status(), 500);
     }
     kit.open(86).await;
-    kit.control(Method::PUT, "/payments/86/script", json!({ "http_500_times": 1 }))
-        .await;
-    let response = kit
-        .call(Method::POST, "/v2/payment-requests/86/cancel", None)
-        .await
-        .unwrap();
+    kit.control(Method::PUT, "/payments/86/script", json!({ "http_500_times": 1 })).await;
+    let response = kit.call(Method::POST, "/v2/payment-requests/86/cancel", None).await.unwrap();
     assert_eq!(response.status(), 500);
     assert_eq!(kit.status(86).await, "PENDING");
 }
@@ -112,11 +89,8 @@ async fn http_500_so_many_times() {
 #[tokio::test]
 async fn the_webhook_comes_before_the_create_answer() {
     let kit = Kit::new().await;
-    kit.script_default(json!({ "webhook_before_create_answer": true, "lose_create_answer": "504" }))
-        .await;
-    kit.call(Method::POST, "/v2/payment-requests", Some(&signed(87)))
-        .await
-        .unwrap();
+    kit.script_default(json!({ "webhook_before_create_answer": true, "lose_create_answer": "504" })).await;
+    kit.call(Method::POST, "/v2/payment-requests", Some(&signed(87))).await.unwrap();
     assert_eq!(verified(kit.receiver.bodies().remove(0))["orderCode"], 87);
     assert_eq!(kit.status(87).await, "PAID");
 }
@@ -158,9 +132,7 @@ async fn a_thousand_payments_take_seconds() {
             }
         }
     });
-    tokio::time::timeout(Duration::from_secs(30), futures::future::join_all(work))
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(30), futures::future::join_all(work)).await.unwrap();
     assert_eq!(kit.receiver.wait_for(1_000).await.len(), 1_000);
     assert_eq!(kit.get("/summary").await["by_status"], json!({ "PAID": 1_000 }));
 }

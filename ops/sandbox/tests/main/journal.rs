@@ -20,10 +20,7 @@ impl Scratch {
     }
 
     fn settings(&self) -> Settings {
-        Settings {
-            state: Some(self.0.clone()),
-            ..Settings::default()
-        }
+        Settings { state: Some(self.0.clone()), ..Settings::default() }
     }
 }
 
@@ -45,19 +42,11 @@ async fn books_and_waiting_webhooks_outlive_the_process() {
     let statement = first.get("/statement").await;
     first.sandbox.stop().await;
     // What a killed process leaves: half a line.
-    fs::OpenOptions::new()
-        .append(true)
-        .open(&scratch.0)
-        .unwrap()
-        .write_all(b"{\"payment\":{\"numb")
-        .unwrap();
+    fs::OpenOptions::new().append(true).open(&scratch.0).unwrap().write_all(b"{\"payment\":{\"numb").unwrap();
 
     let second = Kit::with(scratch.settings()).await;
     assert_eq!(second.get("/statement").await, statement);
-    assert_eq!(
-        (second.status(100).await, second.status(101).await),
-        ("UNDERPAID".to_owned(), "CANCELLED".to_owned())
-    );
+    assert_eq!((second.status(100).await, second.status(101).await), ("UNDERPAID".to_owned(), "CANCELLED".to_owned()));
     assert_eq!(second.query(100).await["id"], link);
     second.receiver.wait_for(1).await;
     second.open(102).await;

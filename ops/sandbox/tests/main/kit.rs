@@ -51,11 +51,7 @@ impl Receiver {
 }
 
 async fn receive(State(receiver): State<Receiver>, body: Bytes) -> StatusCode {
-    receiver
-        .bodies
-        .lock()
-        .unwrap()
-        .push(serde_json::from_slice(&body).unwrap());
+    receiver.bodies.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
     let status = receiver.answers.lock().unwrap().pop_front().unwrap_or(200);
     StatusCode::from_u16(status).unwrap()
 }
@@ -75,40 +71,20 @@ impl Kit {
 
     pub async fn with(settings: Settings) -> Self {
         let receiver = Receiver::default();
-        let router = Router::new()
-            .route("/webhook", post(receive))
-            .with_state(receiver.clone());
+        let router = Router::new().route("/webhook", post(receive)).with_state(receiver.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let webhook_url = format!("http://{}/webhook", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let sandbox = start(Settings {
-            webhook_url: Some(webhook_url.clone()),
-            ..settings
-        })
-        .await
-        .unwrap();
+        let sandbox = start(Settings { webhook_url: Some(webhook_url.clone()), ..settings }).await.unwrap();
         let policy = reqwest::redirect::Policy::none();
-        let http = Client::builder()
-            .no_proxy()
-            .redirect(policy)
-            .timeout(Duration::from_secs(10))
-            .build()
-            .unwrap();
-        Self {
-            base: sandbox.base_url(),
-            http,
-            receiver,
-            webhook_url,
-            sandbox,
-        }
+        let http = Client::builder().no_proxy().redirect(policy).timeout(Duration::from_secs(10)).build().unwrap();
+        Self { base: sandbox.base_url(), http, receiver, webhook_url, sandbox }
     }
 
     /// A call with the right keys.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
-        request = request
-            .header("x-client-id", "sandbox-client")
-            .header("x-api-key", "sandbox-api-key");
+        request = request.header("x-client-id", "sandbox-client").header("x-api-key", "sandbox-api-key");
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -116,10 +92,7 @@ impl Kit {
     }
 
     pub async fn create(&self, body: &Value) -> Value {
-        let response = self
-            .call(Method::POST, "/v2/payment-requests", Some(body))
-            .await
-            .unwrap();
+        let response = self.call(Method::POST, "/v2/payment-requests", Some(body)).await.unwrap();
         assert_eq!(response.status(), 200);
         response.json().await.unwrap()
     }

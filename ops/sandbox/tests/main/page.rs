@@ -6,11 +6,7 @@ use serde_json::json;
 use crate::kit::{Kit, request, sign, verified};
 
 async fn press(kit: &Kit, link: &str, action: &str) -> Response {
-    kit.http
-        .post(format!("{}/pay/{link}/{action}", kit.base))
-        .send()
-        .await
-        .unwrap()
+    kit.http.post(format!("{}/pay/{link}/{action}", kit.base)).send().await.unwrap()
 }
 
 fn goal(response: &Response) -> String {
@@ -30,24 +26,13 @@ async fn it_shows_the_payment_and_escapes_what_the_shop_wrote() {
     body["returnUrl"] = "https://shop.test/r?a=\"><script>alert(1)</script>".into();
     body["amount"] = 1_250_000.into();
     let data = verified(kit.create(&sign(body)).await);
-    let response = kit
-        .http
-        .get(data["checkoutUrl"].as_str().unwrap())
-        .send()
-        .await
-        .unwrap();
+    let response = kit.http.get(data["checkoutUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.status(), 200);
-    let policy = response.headers()["content-security-policy"]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'; "), "{policy}");
     let html = response.text().await.unwrap();
     assert!(html.contains("1.250.000 VND") && html.contains("BOXOFFICE SANDBOX") && html.contains("PENDING"));
-    assert!(
-        html.contains("&lt;b&gt;&quot;Tom&quot; &amp; &#39;x&#39;&lt;/b&gt;"),
-        "{html}"
-    );
+    assert!(html.contains("&lt;b&gt;&quot;Tom&quot; &amp; &#39;x&#39;&lt;/b&gt;"), "{html}");
     assert!(!html.contains("<b>") && !html.contains("<script>alert"), "{html}");
     assert!(html.contains("<html lang=\"en\">") && html.contains("<h1>"));
     assert!(!html.contains("src=") && !html.contains("@import"));
@@ -77,19 +62,8 @@ async fn half_stays_on_the_page_until_the_rest_is_paid() {
     let link = link(&kit, 92).await;
     assert_eq!(goal(&press(&kit, &link, "half").await), format!("/pay/{link}"));
     assert_eq!(kit.status(92).await, "UNDERPAID");
-    let html = kit
-        .http
-        .get(format!("{}/pay/{link}", kit.base))
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    assert!(
-        html.contains("5.000 VND received, 5.000 VND missing") && html.contains("status=PENDING"),
-        "{html}"
-    );
+    let html = kit.http.get(format!("{}/pay/{link}", kit.base)).send().await.unwrap().text().await.unwrap();
+    assert!(html.contains("5.000 VND received, 5.000 VND missing") && html.contains("status=PENDING"), "{html}");
     assert!(goal(&press(&kit, &link, "pay").await).contains("status=PAID"));
 }
 

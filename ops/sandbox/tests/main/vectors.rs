@@ -37,15 +37,7 @@ fn webhook_of_the_documentation() {
 fn what_is_not_the_signature_is_refused() {
     let schema_page = format!("8d8640d8{}", &WEBHOOK_SIGNATURE[8..]);
     let upper = WEBHOOK_SIGNATURE.to_uppercase();
-    for wrong in [
-        schema_page.as_str(),
-        "8d8640d8",
-        upper.as_str(),
-        &WEBHOOK_SIGNATURE[..62],
-        "",
-        "zz",
-        "0",
-    ] {
+    for wrong in [schema_page.as_str(), "8d8640d8", upper.as_str(), &WEBHOOK_SIGNATURE[..62], "", "zz", "0"] {
         assert!(!signature::verify(DOCUMENTATION_KEY, WEBHOOK_TEXT, wrong), "{wrong}");
     }
     assert!(!signature::verify("another key", WEBHOOK_TEXT, WEBHOOK_SIGNATURE));
@@ -61,20 +53,14 @@ fn create_of_a_public_test() {
         "http://localhost:3000/billing?status=success",
     );
     let signature = signature::sign("test-checksum-key", &text);
-    assert_eq!(
-        signature,
-        "ba045d2380dfb3c7c43d63aaa28555fc6279d700786699baf7bb600735335b37"
-    );
+    assert_eq!(signature, "ba045d2380dfb3c7c43d63aaa28555fc6279d700786699baf7bb600735335b37");
 }
 
 #[test]
 fn create_of_the_node_sdk() {
     let text = signing::create_text(2_000, "https://shop.test/c", "Vé số 1", 123, "https://shop.test/r?x=1");
     let signature = signature::sign(DOCUMENTATION_KEY, &text);
-    assert_eq!(
-        signature,
-        "3967f02f497e4d28066554e10893f85e093beefb8bc4dc44cc8f61411d94942b"
-    );
+    assert_eq!(signature, "3967f02f497e4d28066554e10893f85e093beefb8bc4dc44cc8f61411d94942b");
 }
 
 #[test]
@@ -92,10 +78,7 @@ fn nested_array_of_the_node_sdk() {
         r#"amount=10000&amountPaid=0&amountRemaining=10000&canceledAt=&cancellationReason=&createdAt=2024-01-15T10:30:00.000Z&id=abc&orderCode=123&status=PENDING&transactions=[{"accountNumber":"9","amount":5000,"description":"d","reference":"R1","virtualAccountName":null}]"#
     );
     let signature = signature::sign(DOCUMENTATION_KEY, &text);
-    assert_eq!(
-        signature,
-        "326751ed35205b7cde74ddb9a31f5ef30bd91f3c9916132eaf1c4d5d8851a970"
-    );
+    assert_eq!(signature, "326751ed35205b7cde74ddb9a31f5ef30bd91f3c9916132eaf1c4d5d8851a970");
 }
 
 #[test]

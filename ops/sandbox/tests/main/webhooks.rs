@@ -8,19 +8,14 @@ use serde_json::{Value, json};
 use crate::kit::{Kit, has_right_signature, request, sign, verified};
 
 async fn paid(kit: &Kit, order_code: i64, script: Value) {
-    let (status, answer) = kit
-        .control(Method::PUT, &format!("/payments/{order_code}/script"), script)
-        .await;
+    let (status, answer) = kit.control(Method::PUT, &format!("/payments/{order_code}/script"), script).await;
     assert_eq!(status, 200, "{answer}");
     kit.open(order_code).await;
     kit.post(&format!("/payments/{order_code}/pay"), json!({})).await;
 }
 
 async fn deliveries(kit: &Kit, order_code: i64) -> Vec<Value> {
-    kit.get(&format!("/payments/{order_code}")).await["deliveries"]
-        .as_array()
-        .unwrap()
-        .clone()
+    kit.get(&format!("/payments/{order_code}")).await["deliveries"].as_array().unwrap().clone()
 }
 
 /// Waits until the first delivery of a payment stands there.
@@ -41,26 +36,13 @@ async fn the_form_of_a_webhook() {
     let link = kit.open(60).await["paymentLinkId"].clone();
     kit.post("/payments/60/pay", json!({})).await;
     let webhook = kit.receiver.wait_for(1).await.remove(0);
-    assert_eq!(
-        (webhook["code"].as_str(), webhook["success"].as_bool()),
-        (Some("00"), Some(true))
-    );
+    assert_eq!((webhook["code"].as_str(), webhook["success"].as_bool()), (Some("00"), Some(true)));
     let data = verified(webhook);
     assert_eq!((&data["paymentLinkId"], data["code"].as_str()), (&link, Some("00")));
-    assert_eq!(
-        (data["orderCode"].as_i64(), data["currency"].as_str()),
-        (Some(60), Some("VND"))
-    );
-    let time: jiff::Timestamp = kit.get("/statement").await["transfers"][0]["time"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    assert_eq!((data["orderCode"].as_i64(), data["currency"].as_str()), (Some(60), Some("VND")));
+    let time: jiff::Timestamp = kit.get("/statement").await["transfers"][0]["time"].as_str().unwrap().parse().unwrap();
     let vietnam = time.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(7)));
-    assert_eq!(
-        data["transactionDateTime"],
-        vietnam.strftime("%Y-%m-%d %H:%M:%S").to_string()
-    );
+    assert_eq!(data["transactionDateTime"], vietnam.strftime("%Y-%m-%d %H:%M:%S").to_string());
     let delivery = wait_for_state(&kit, 60, "delivered").await;
     assert_eq!(delivery["attempts"][0]["status"], 200);
 }
@@ -118,18 +100,11 @@ async fn a_bad_signature_does_not_verify() {
 #[tokio::test]
 async fn out_of_order_reverses_the_parts() {
     let kit = Kit::new().await;
-    kit.post("/next", json!({ "script": { "webhook": "out_of_order" } }))
-        .await;
+    kit.post("/next", json!({ "script": { "webhook": "out_of_order" } })).await;
     kit.open(66).await;
-    kit.post("/payments/66/pay", json!({ "parts": [1_000, 2_000, 7_000] }))
-        .await;
-    let amounts: Vec<_> = kit
-        .receiver
-        .wait_for(3)
-        .await
-        .iter()
-        .map(|webhook| webhook["data"]["amount"].clone())
-        .collect();
+    kit.post("/payments/66/pay", json!({ "parts": [1_000, 2_000, 7_000] })).await;
+    let amounts: Vec<_> =
+        kit.receiver.wait_for(3).await.iter().map(|webhook| webhook["data"]["amount"].clone()).collect();
     assert_eq!(Value::from(amounts), json!([7_000, 2_000, 1_000]));
 }
 
@@ -140,28 +115,14 @@ async fn what_is_not_2xx_is_tried_again_and_then_given_up() {
     kit.receiver.answer(&[500, 302]);
     paid(&kit, 67, json!({})).await;
     let delivered = wait_for_state(&kit, 67, "delivered").await;
-    let statuses: Vec<_> = delivered["attempts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|a| a["status"].clone())
-        .collect();
+    let statuses: Vec<_> = delivered["attempts"].as_array().unwrap().iter().map(|a| a["status"].clone()).collect();
     assert_eq!(Value::from(statuses), json!([500, 302, 200]));
     kit.receiver.answer(&[400, 401, 503]);
     paid(&kit, 68, json!({})).await;
     let given_up = wait_for_state(&kit, 68, "given_up").await;
     assert_eq!(given_up["attempts"].as_array().unwrap().len(), 3);
-    assert_eq!(
-        kit.get("/summary").await["deliveries"],
-        json!({ "delivered": 1, "given_up": 1 })
-    );
-    assert_eq!(
-        kit.get("/deliveries?state=given_up").await["deliveries"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(kit.get("/summary").await["deliveries"], json!({ "delivered": 1, "given_up": 1 }));
+    assert_eq!(kit.get("/deliveries?state=given_up").await["deliveries"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -178,8 +139,7 @@ async fn retries_follow_the_clock() {
 #[tokio::test]
 async fn a_shop_that_is_away_gets_it_later() {
     let kit = Kit::new().await;
-    kit.post("/webhook", json!({ "url": "http://127.0.0.1:1/", "retry_ms": [300] }))
-        .await;
+    kit.post("/webhook", json!({ "url": "http://127.0.0.1:1/", "retry_ms": [300] })).await;
     paid(&kit, 70, json!({})).await;
     kit.post("/webhook", json!({ "url": kit.webhook_url })).await;
     let delivered = wait_for_state(&kit, 70, "delivered").await;
@@ -194,12 +154,7 @@ async fn confirm_sends_a_signed_sample_and_needs_2xx() {
         let kit = &kit;
         async move { kit.call(Method::POST, "/confirm-webhook", Some(&body)).await.unwrap() }
     };
-    for wrong in [
-        json!("shop.test/webhook"),
-        json!("ftp://shop.test/"),
-        json!(5),
-        Value::Null,
-    ] {
+    for wrong in [json!("shop.test/webhook"), json!("ftp://shop.test/"), json!(5), Value::Null] {
         assert_eq!(confirm(wrong).await.status(), 400);
     }
     assert_eq!(confirm(json!("http://127.0.0.1:1/")).await.status(), 400);

@@ -33,9 +33,7 @@ pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools) -> Result<Com
         .with_context(|| format!("write Kafka's settings in {}", home.display()))?;
     format_once(&home, &settings, tools)?;
     let mut command = java(tools, &logging);
-    command
-        .args(["-Xms128m", "-Xmx512m", "-XX:+UseG1GC"])
-        .arg(java_mark(Server::Kafka, config));
+    command.args(["-Xms128m", "-Xmx512m", "-XX:+UseG1GC"]).arg(java_mark(Server::Kafka, config));
     command.arg("kafka.Kafka").arg(settings);
     Ok(command)
 }
@@ -43,9 +41,7 @@ pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools) -> Result<Com
 fn java(tools: &Tools, logging: &Path) -> Command {
     let mut command = Command::new(&tools.java);
     command.arg("-cp").arg(tools.kafka.join("*"));
-    command
-        .arg("-Djava.awt.headless=true")
-        .arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
+    command.arg("-Djava.awt.headless=true").arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
     command
 }
 
@@ -61,14 +57,7 @@ fn format_once(home: &Path, settings: &Path, tools: &Tools) -> Result<()> {
         fs::remove_dir_all(&data).with_context(|| format!("remove the half-made {}", data.display()))?;
     }
     let output = java(tools, &home.join("log4j2.properties"))
-        .args([
-            "-XX:TieredStopAtLevel=1",
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            &cluster_id(),
-            "-c",
-        ])
+        .args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c"])
         .arg(settings)
         .output()
         .context("run Java to format Kafka's log")?;

@@ -29,10 +29,7 @@ pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools, say: Progress
     let home = shared_folder::reachable(&Server::Postgres.home(config));
     let programs = shared_folder::reachable(&tools.postgres);
     if home != Server::Postgres.home(config) {
-        say(&format!(
-            "postgres: runs as nobody, who cannot reach this checkout; its data are in {}",
-            home.display()
-        ));
+        say(&format!("postgres: runs as nobody, who cannot reach this checkout; its data are in {}", home.display()));
     }
     shared_folder::copy_programs(&tools.postgres, &programs)?;
     owner.make_home(&home)?;
@@ -77,11 +74,7 @@ fn create(programs: &Path, data: &Path, owner: &Owner) -> Result<()> {
 fn clear(data: &Path) -> Result<()> {
     for pid in process::in_folder(data) {
         process::send(pid, Signal::Kill)?;
-        ensure!(
-            process::wait_gone(pid, DEATH),
-            "process {pid} works on {} and survives being killed",
-            data.display()
-        );
+        ensure!(process::wait_gone(pid, DEATH), "process {pid} works on {} and survives being killed", data.display());
     }
     let claim = data.join("postmaster.pid");
     match fs::remove_file(&claim) {

@@ -20,12 +20,7 @@ pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools) -> Result<Com
     }
     fs::create_dir(&temporary).with_context(|| format!("create {}", temporary.display()))?;
     let mut command = Command::new(&tools.java);
-    command.args([
-        "-Xmx384m",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+UseSerialGC",
-        "-Djava.awt.headless=true",
-    ]);
+    command.args(["-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.awt.headless=true"]);
     command.arg(format!("-Djava.io.tmpdir={}", temporary.display()));
     command.arg(java_mark(Server::Registry, config));
     command.arg("-jar").arg(tools.registry.join("quarkus-run.jar"));
@@ -39,10 +34,7 @@ pub fn prepare(config: &StackConfig, ports: &Ports, tools: &Tools) -> Result<Com
         ("QUARKUS_LOG_LEVEL", "WARN"),
     ]);
     // Without a write delay of zero, H2 keeps a commit in memory for up to half a second.
-    command.env(
-        "APICURIO_DATASOURCE_URL",
-        format!("jdbc:h2:file:{};WRITE_DELAY=0", database.display()),
-    );
+    command.env("APICURIO_DATASOURCE_URL", format!("jdbc:h2:file:{};WRITE_DELAY=0", database.display()));
     command.env("QUARKUS_HTTP_PORT", ports.registry.to_string());
     command.env("QUARKUS_MANAGEMENT_PORT", ports.registry_management.to_string());
     Ok(command)

@@ -31,10 +31,7 @@ pub fn has_topic(address: &str, name: &str) -> bool {
 pub fn register(base: &str, name: &str) -> u64 {
     let schema = format!(r#"{{"type":"record","name":"{name}","fields":[]}}"#);
     let body = serde_json::json!({ "schema": schema }).to_string();
-    let (address, path) = base
-        .strip_prefix("http://")
-        .and_then(|it| it.split_once('/'))
-        .expect("a URL");
+    let (address, path) = base.strip_prefix("http://").and_then(|it| it.split_once('/')).expect("a URL");
     let mut stream = TcpStream::connect(address).expect("the registry listens");
     write!(
         stream,
@@ -45,14 +42,8 @@ pub fn register(base: &str, name: &str) -> u64 {
     .expect("ask");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("read");
-    let (_, rest) = answer
-        .split_once("\"id\":")
-        .unwrap_or_else(|| panic!("no id in {answer}"));
-    rest.split(|it: char| !it.is_ascii_digit())
-        .next()
-        .expect("a part")
-        .parse()
-        .expect("a number")
+    let (_, rest) = answer.split_once("\"id\":").unwrap_or_else(|| panic!("no id in {answer}"));
+    rest.split(|it: char| !it.is_ascii_digit()).next().expect("a part").parse().expect("a number")
 }
 
 /// Runs one statement; gives the first column of its last row.
@@ -68,11 +59,7 @@ pub fn start_query(url: &str, statement: &str) -> TcpStream {
     let (_, rest) = url.split_once('@').expect("a user");
     let (address, database) = rest.split_once('/').expect("a database");
     let mut stream = TcpStream::connect(address).expect("Postgres listens");
-    send(
-        &mut stream,
-        b"",
-        format!("\0\x03\0\0user\0postgres\0database\0{database}\0\0").as_bytes(),
-    );
+    send(&mut stream, b"", format!("\0\x03\0\0user\0postgres\0database\0{database}\0\0").as_bytes());
     messages(&mut stream);
     send(&mut stream, b"Q", format!("{statement}\0").as_bytes());
     stream
@@ -84,9 +71,7 @@ fn kafka(address: &str, key: i16, version: i16, body: &[u8]) -> Vec<u8> {
     request.extend([0, 0, 0, 7, 0xff, 0xff]);
     request.extend(body);
     let length = u32::try_from(request.len()).expect("short");
-    stream
-        .write_all(&[&length.to_be_bytes()[..], &request].concat())
-        .expect("write");
+    stream.write_all(&[&length.to_be_bytes()[..], &request].concat()).expect("write");
     let mut size = [0; 4];
     stream.read_exact(&mut size).expect("read");
     let mut answer = vec![0; u32::from_be_bytes(size) as usize];
@@ -102,9 +87,7 @@ fn put_text(body: &mut Vec<u8>, text: &str) {
 
 fn send(stream: &mut TcpStream, kind: &[u8], body: &[u8]) {
     let length = u32::try_from(body.len() + 4).expect("short");
-    stream
-        .write_all(&[kind, &length.to_be_bytes(), body].concat())
-        .expect("write");
+    stream.write_all(&[kind, &length.to_be_bytes(), body].concat()).expect("write");
 }
 
 fn messages(stream: &mut TcpStream) -> Vec<(u8, Vec<u8>)> {

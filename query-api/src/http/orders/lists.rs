@@ -73,11 +73,7 @@ async fn mine(
     let mut query = QueryBuilder::new(row::SELECT);
     match &actor {
         Actor::OrderHolder { order, show } => {
-            query
-                .push("o.order_id = ")
-                .push_bind(order.0)
-                .push(" and o.show_id = ")
-                .push_bind(show.0);
+            query.push("o.order_id = ").push_bind(order.0).push(" and o.show_id = ").push_bind(show.0);
         }
         actor => drop(query.push("o.principal = ").push_bind(actor.principal())),
     }
@@ -95,11 +91,7 @@ async fn of_show(
 ) -> Result<axum::Json<Page<Entry>>, Problem> {
     let actor = caller.actor()?;
     let limit = limit(filter.limit)?;
-    let status = filter
-        .status
-        .as_deref()
-        .map(|asked| known_status(asked, "/status"))
-        .transpose()?;
+    let status = filter.status.as_deref().map(|asked| known_status(asked, "/status")).transpose()?;
     let email = filter.email.as_deref().map(|address| hex(&app.keys.email(address)));
     let code = filter.code.as_deref().map(known_code).transpose()?;
     let which = format!("orders of {show} {status:?} {email:?} {code:?}");
@@ -114,9 +106,7 @@ async fn of_show(
     if let Some(status) = status {
         // The phase has the index; it is equal to the status but for those that are open.
         let open = matches!(status, "reserved" | "awaiting_payment");
-        query
-            .push(" and o.phase = ")
-            .push_bind(if open { "open" } else { status });
+        query.push(" and o.phase = ").push_bind(if open { "open" } else { status });
         query.push(" and o.status = ").push_bind(status);
     }
     if let Some(email) = email {
@@ -137,28 +127,16 @@ async fn entries(
     limit: u32,
 ) -> Result<axum::Json<Page<Entry>>, Problem> {
     if let Some(Place { us, id, within }) = after {
-        query
-            .push(" and (o.created_at_us, o.order_id, o.show_id) < (")
-            .push_bind(us);
+        query.push(" and (o.created_at_us, o.order_id, o.show_id) < (").push_bind(us);
         query.push(", ").push_bind(id).push(", ").push_bind(within).push(")");
     }
     query.push(" order by o.created_at_us desc, o.order_id desc, o.show_id desc limit ");
     query.push_bind(i64::from(limit) + 1);
-    let rows: Vec<Row> = app
-        .database
-        .ask(query.build_query_as().fetch_all(app.database.pool()))
-        .await?;
-    let place = |row: &Row| Place {
-        us: row.created_at_us,
-        id: row.order_id,
-        within: row.show_id,
-    };
+    let rows: Vec<Row> = app.database.ask(query.build_query_as().fetch_all(app.database.pool())).await?;
+    let place = |row: &Row| Place { us: row.created_at_us, id: row.order_id, within: row.show_id };
     let (rows, next) = page(rows, limit, place);
     let next_cursor = next.map(|place| cursor::write(&app.keys, which, place));
-    Ok(axum::Json(Page {
-        items: app.entries(rows).await?,
-        next_cursor,
-    }))
+    Ok(axum::Json(Page { items: app.entries(rows).await?, next_cursor }))
 }
 
 fn known_code(typed: &str) -> Result<String, Problem> {

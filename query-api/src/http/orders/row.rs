@@ -94,9 +94,7 @@ pub struct Whole {
 /// # Errors
 /// The database does not answer.
 pub async fn load(database: &Database, order: OrderId) -> Result<Vec<Whole>, Failed> {
-    let mut rows: Vec<Whole> = database
-        .ask(sqlx::query_as(WHOLE).bind(order.0).fetch_all(database.pool()))
-        .await?;
+    let mut rows: Vec<Whole> = database.ask(sqlx::query_as(WHOLE).bind(order.0).fetch_all(database.pool())).await?;
     rows.iter_mut().for_each(Whole::wait_for_tickets);
     Ok(rows)
 }

@@ -48,11 +48,7 @@ impl Told {
         let json = serde_json::to_string(order).expect("an order is plain data");
         let hash = digest(&SHA256, json.as_bytes());
         let id = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self {
-            id,
-            json,
-            ended: is_final(&order.status),
-        }
+        Self { id, json, ended: is_final(&order.status) }
     }
 
     fn event(self) -> Event {
@@ -91,22 +87,10 @@ pub async fn begin(app: App, wish: Wish, last: LastEventId) -> Result<Response, 
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let until = Instant::now() + app.streams.life;
-    let feed = Feed {
-        app,
-        wish,
-        changes,
-        last,
-        first: Some(first),
-        ended: false,
-        until,
-        _slot: slot,
-    };
+    let feed = Feed { app, wish, changes, last, first: Some(first), ended: false, until, _slot: slot };
     let sse = Sse::new(feed.stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive"));
     // Proxies that collect answers would hold events back.
-    let unbuffered = (
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    );
+    let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(([unbuffered], sse).into_response())
 }
 

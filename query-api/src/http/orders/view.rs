@@ -67,10 +67,7 @@ impl App {
     /// # Errors
     /// 503 `stale` if the show is not known (yet): nobody could say until when the code is good.
     pub fn ticket_code(&self, whole: &Whole, ticket: TicketId) -> Result<String, Problem> {
-        let starts_at = whole
-            .starts_at_us
-            .map(Timestamp)
-            .ok_or_else(|| Problem::new(Kind::Stale))?;
+        let starts_at = whole.starts_at_us.map(Timestamp).ok_or_else(|| Problem::new(Kind::Stale))?;
         let ends_at = whole.ends_at_us.map(Timestamp);
         let admission = Admission::first(ShowId(whole.row.show_id), ticket, starts_at, ends_at);
         Ok(self.signer.code(&admission))
@@ -108,9 +105,5 @@ fn payment(row: &Payment) -> views::Payment {
 pub fn refund(row: &Row) -> Option<Refund> {
     let status = row.refund_status.clone()?;
     let amount = money(row.refund_amount.unwrap_or_default(), &row.currency);
-    Some(Refund {
-        status,
-        amount,
-        why: row.refund_why.clone().unwrap_or_default(),
-    })
+    Some(Refund { status, amount, why: row.refund_why.clone().unwrap_or_default() })
 }

@@ -1,0 +1,124 @@
+//! The real processes, supervised, for tests that kill them.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use domain::value::Role;
+use event_log::kafka::{KafkaLog, KafkaSettings};
+use event_log::topics;
+use local_stack::{Endpoints, find_root};
+use ops::dev::{DevOptions, Running};
+use ops::topology::Process;
+use schemas::{Codec, Registry};
+use service_kit::random;
+use sqlx::PgPool;
+use tokio::sync::OnceCell;
+
+use crate::journal::Journal;
+use crate::shop::Shop;
+
+/// How long all processes may take to be ready.
+const READY: Duration = Duration::from_secs(120);
+
+static BUILT: OnceCell<()> = OnceCell::const_new();
+
+/// A Boxoffice whose services are processes.
+pub struct Installation {
+    /// What keeps them running.
+    pub running: Running,
+    shop: Shop,
+}
+
+impl Installation {
+    /// Brings everything up on this stack, in a namespace of its own, with these settings beside short durations.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub async fn start(endpoints: Endpoints, settings: &[(&str, &str)]) -> Self {
+        Self::try_start(endpoints, settings).await.expect("the installation comes up")
+    }
+
+    async fn try_start(endpoints: Endpoints, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        BUILT.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? }).await?;
+        let namespace: String = format!("t{}", random::opaque_id().simple()).chars().take(14).collect();
+        let folder = find_root()?.join("target/tmp/installations").join(&namespace);
+        let ours = [("BOXOFFICE_TAKEOVER_GRACE_S", "1"), ("BOXOFFICE_STATUS_EVERY_MS", "1000")];
+        let overrides = ours.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let overrides = overrides.collect();
+        let say = Arc::new(|line: &str| eprintln!("{line}"));
+        let running = ops::dev::start(DevOptions { overrides, say, ..DevOptions::new(endpoints, namespace, folder) }).await?;
+        running.wait_ready(READY).await?;
+        let (organizer, admin) = (running.token("organizer-1", &[Role::Organizer])?, running.token("admin-1", &[Role::Admin])?);
+        let shop = Shop::new(running.base_url(), &running.sandbox_url(), &organizer, &admin);
+        Ok(Self { running, shop })
+    }
+
+    /// Waits until every process is ready, again if need be.
+    ///
+    /// # Panics
+    /// If one does not come back.
+    pub async fn wait_ready(&self) {
+        self.running.wait_ready(READY).await.expect("every process comes back");
+    }
+
+    /// Kills a process as nothing else is killed: it learns nothing of it.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn kill(&self, process: Process) {
+        self.running.kill(process, local_stack::Signal::Kill).await.expect("it runs");
+    }
+
+    /// Reads every event topic from its beginning.
+    ///
+    /// # Panics
+    /// If Kafka or the registry do not answer.
+    pub async fn journal(&self) -> Journal {
+        let (plan, endpoints) = (self.running.plan(), self.running.endpoints());
+        let kafka = KafkaSettings::new(&endpoints.kafka, &plan.namespace, "test");
+        let ids = topics::check(&kafka, &endpoints.registry, plan.partitions).await.expect("the topics are there");
+        let codec = Codec::new(ids, Registry::new(&endpoints.registry).expect("the registry has an address"));
+        let log = Arc::new(KafkaLog::connect(kafka).expect("the settings are good"));
+        Journal::new(log, codec, plan.partitions)
+    }
+
+    /// A connection to Postgres.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub async fn pool(&self) -> PgPool {
+        PgPool::connect(&self.running.endpoints().postgres).await.expect("Postgres answers")
+    }
+
+    /// Stops every process and forgets its files.
+    pub async fn stop(self) {
+        self.running.stop().await;
+        let folder = self.running.plan().folder.clone();
+        drop(self.running);
+        drop(std::fs::remove_dir_all(folder));
+    }
+}
+
+impl Deref for Installation {
+    type Target = Shop;
+
+    fn deref(&self) -> &Shop {
+        &self.shop
+    }
+}
+
+/// The programs as the sources are now: testing yesterday's would tell nothing.
+fn build() -> anyhow::Result<()> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--bins"]).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    for process in Process::ALL {
+        command.args(["-p", process.binary()]);
+    }
+    let built = command.status().context("run cargo")?;
+    ensure!(built.success(), "the programs cannot be built");
+    Ok(())
+}
