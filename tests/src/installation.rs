@@ -50,9 +50,11 @@ impl Installation {
         let overrides = ours.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let overrides = overrides.collect();
         let say = Arc::new(|line: &str| eprintln!("{line}"));
-        let running = ops::dev::start(DevOptions { overrides, say, ..DevOptions::new(endpoints, namespace, folder) }).await?;
+        let running =
+            ops::dev::start(DevOptions { overrides, say, ..DevOptions::new(endpoints, namespace, folder) }).await?;
         running.wait_ready(READY).await?;
-        let (organizer, admin) = (running.token("organizer-1", &[Role::Organizer])?, running.token("admin-1", &[Role::Admin])?);
+        let (organizer, admin) =
+            (running.token("organizer-1", &[Role::Organizer])?, running.token("admin-1", &[Role::Admin])?);
         let shop = Shop::new(running.base_url(), &running.sandbox_url(), &organizer, &admin);
         Ok(Self { running, shop })
     }
