@@ -16,6 +16,7 @@ use serde::Deserialize;
 use service_kit::caller::Caller;
 use service_kit::code;
 use service_kit::extract::Path;
+use service_kit::idempotency::{IdempotencyKey, command_id};
 use service_kit::json::{self, Empty, Json};
 use service_kit::problem::{Kind, Problem};
 use service_kit::validate::{Errors, Validate};
@@ -123,7 +124,7 @@ async fn place(
     asking: Asking,
     body: Json<NewOrder>,
 ) -> Result<Response, Problem> {
-    let by = buyer_of(&asking, order)?;
+    let by = buyer_of(&app, &asking, order)?;
     let hash = body.fingerprint(&app.0.keys);
     let write = asking.write_by(by, &app, hash);
     let new = body.value;
@@ -166,16 +167,23 @@ fn wrote_nothing(outcome: &Outcome<Inventory>) -> bool {
 }
 
 /// Accounts buy as themselves. A guest is known by the key, or, without one, by the order's unguessable id.
-fn buyer_of(asking: &Asking, order: OrderId) -> Result<Actor, Problem> {
+fn buyer_of(app: &App, asking: &Asking, order: OrderId) -> Result<Actor, Problem> {
     match (&asking.caller, &asking.key) {
         (Caller::Anonymous, None) => Ok(asking.caller.actor_or_guest(order.0)),
-        (caller, key) => match caller.actor_or_guest_by(key.as_ref())? {
+        (Caller::Anonymous, Some(key)) => Ok(asking.caller.actor_or_guest(guest_of(app, key)?)),
+        (caller, _) => match caller.actor()? {
             Actor::OrderHolder { .. } => {
                 Err(Problem::new(Kind::Forbidden).detail("An access token is good for its one order only."))
             }
             actor => Ok(actor),
         },
     }
+}
+
+/// A guest's key opens the guest's orders, so events and tables know the guest by what the key leads to, and not by it.
+fn guest_of(app: &App, key: &IdempotencyKey) -> Result<Uuid, Problem> {
+    let key = IdempotencyKey::parse(&key.guest()?.to_string())?;
+    Ok(command_id(&app.0.keys, "guest", &http::Method::PUT, "/", &key).0)
 }
 
 fn reserve(
