@@ -17,7 +17,7 @@
 //! | `url` | text, null | the provider's page |
 //! | `pay_by_us`, `created_at_us`, `updated_at_us` | bigint | microseconds since 1970, UTC |
 //! | `refund_status` | text, null | `due` (a person has to do it), `pending`, `done` |
-//! | `refund_amount` | bigint, null | minor units of `currency` |
+//! | `refund_amount` | bigint, null | minor units of `currency`, all that goes back |
 //! | `refund_why` | text, null | `paid_twice`, `paid_too_late`, `paid_in_part`, `show_cancelled` |
 //! | `refund_at_us` | bigint, null | when it was asked for |
 //!
@@ -136,7 +136,7 @@ impl ReadModel for Payments {
 
     const LAYOUT: Layout = Layout {
         name: "payments",
-        version: 1,
+        version: 2,
         tables: TABLES,
         table_names: &["payments", "quarantined_money"],
         views: &[PAYMENTS, QUARANTINED_MONEY],
@@ -195,7 +195,10 @@ impl Changes {
                 self.quarantined.insert((it.payment, it.reference.clone()), (it.clone(), at_us));
             }
             payment::Event::RefundRequested(it) => {
-                self.course(it.payment, it.order, at_us).refund = Some(it.clone());
+                // Every part that comes too late goes back by itself: the sums add up.
+                let course = self.course(it.payment, it.order, at_us);
+                let before = course.refund.as_ref().map_or(0, |refund| refund.amount);
+                course.refund = Some(RefundRequested { amount: before + it.amount, ..it.clone() });
             }
         }
     }
@@ -248,7 +251,8 @@ impl Changes {
                 reference = coalesce(c.reference, p.reference),
                 url = coalesce(c.url, p.url),
                 refund_status = coalesce(c.refund_status, p.refund_status),
-                refund_amount = coalesce(c.refund_amount, p.refund_amount),
+                refund_amount = case when c.refund_amount is null then p.refund_amount
+                    else coalesce(p.refund_amount, 0) + c.refund_amount end,
                 refund_why = coalesce(c.refund_why, p.refund_why),
                 refund_at_us = coalesce(case when c.refund_status is not null then c.at_us end, p.refund_at_us),
                 updated_at_us = c.at_us

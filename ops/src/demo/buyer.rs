@@ -10,16 +10,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use service_kit::views::{Order, Page as Paged, Ticket};
 use service_kit::{clock, random};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 
-use super::board::Board;
+use super::Scene;
 use super::dice::Dice;
 use super::payer::{LATE_MS, Page, Payer};
 use super::plan::{Act, Plan};
-use super::shop::{Answer, Ask, Shop};
+use super::shop::{Answer, Ask};
 use super::stage::Stage;
-use super::tally::{Outcome, Step, Tally, bump};
+use super::tally::{Outcome, Step, bump};
 
 /// How long a buyer looks out for tickets that come back.
 const HOPE: Duration = Duration::from_secs(75);
@@ -31,25 +31,6 @@ const NEWS_S: u32 = 5;
 const LOOK: Duration = Duration::from_millis(500);
 /// More than was asked for, by who pays too much.
 const EXTRA: i64 = 50_000;
-
-/// What all buyers share.
-#[derive(Debug)]
-pub struct Scene {
-    /// The shop's front door.
-    pub shop: Shop,
-    /// The payment provider.
-    pub payer: Payer,
-    /// What is sold.
-    pub stage: Stage,
-    /// What is left of it.
-    pub board: Board,
-    /// What is counted.
-    pub tally: Tally,
-    /// So many buyers order or pay at once.
-    pub turns: Arc<Semaphore>,
-    /// The seed of this run.
-    pub seed: u64,
-}
 
 /// A place among those that order or pay at once. Who merely waits gives it up.
 type Turn = OwnedSemaphorePermit;
@@ -121,7 +102,10 @@ impl Buyer {
             class = known.context("the board shows a class that we never made")?;
             quantity = self.plan.quantity.min(i32::try_from(left.available).unwrap_or(i32::MAX));
             // Who waited for a ticket wants it.
-            if matches!(self.plan.act, Act::WalkAway | Act::PartOnly | Act::AfterExpiry | Act::TooMuch) {
+            if matches!(
+                self.plan.act,
+                Act::WalkAway | Act::PartOnly | Act::RestTooLate | Act::AfterExpiry | Act::TooMuch
+            ) {
                 self.plan.act = Act::Pay;
             }
         }
@@ -202,7 +186,7 @@ impl Buyer {
                 let parts = json!({"parts": [first, page.amount - first]});
                 (page, parts)
             }
-            Act::PartOnly => {
+            Act::PartOnly | Act::RestTooLate => {
                 let half = json!({"amount": page.amount / 2});
                 (page, half)
             }
@@ -212,7 +196,8 @@ impl Buyer {
             }
             Act::Pay => (page, whole),
         };
-        if !payer.pay(&page, how).await? {
+        let paid = page;
+        if !payer.pay(&paid, how).await? {
             return self.ended(placed, turn).await;
         }
         match self.plan.act {
@@ -220,10 +205,15 @@ impl Buyer {
                 Outcome::Expired => Outcome::Quarantined,
                 other => other,
             }),
-            // The rest never comes, so it takes until the order is over.
+            // The rest does not come in time, so it takes until the order is over.
             Act::PartOnly => {
                 drop(turn);
                 self.served(placed).await
+            }
+            Act::RestTooLate => {
+                drop(turn);
+                self.served(placed).await?;
+                self.send_rest(placed, &paid).await
             }
             _ => self.served(placed).await,
         }
@@ -255,6 +245,20 @@ impl Buyer {
         sleep(Duration::from_secs(1)).await;
         ensure!(self.scene.payer.pay(&page, json!({"force": true})).await?, "the provider refuses late money");
         self.served(placed).await
+    }
+
+    /// The rest goes back like the part before it: then the whole sum is due.
+    async fn send_rest(&self, placed: &Placed, page: &Page) -> anyhow::Result<Outcome> {
+        ensure!(self.scene.payer.pay(page, json!({"force": true})).await?, "the provider refuses late money");
+        let deadline = Instant::now() + TRUST;
+        while Instant::now() < deadline {
+            let order = self.look(placed, "completed").await?;
+            if order.refund.is_some_and(|refund| refund.amount.amount == page.amount) {
+                return Ok(Outcome::RefundDue);
+            }
+            sleep(LOOK).await;
+        }
+        bail!("the rest was paid for order {}, and the refund is not the whole sum", placed.id())
     }
 
     /// Waits, after money was sent, for the tickets or for the refund.

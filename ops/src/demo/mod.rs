@@ -25,12 +25,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::check::{Checker, Facts};
 use crate::{dev, stack};
-use buyer::Scene;
+use board::Board;
 pub use chaos::Kill;
 use payer::{Payer, Webhooks};
 use plan::Plan;
 use progress::Progress;
 use shop::Shop;
+use stage::Stage;
 use tally::Tally;
 
 /// Durations of the services while the demo runs: short enough to be watched.
@@ -41,6 +42,25 @@ pub const SETTINGS: [(&str, &str); 3] =
 const LAST_WEBHOOKS: Duration = Duration::from_secs(45);
 /// Everything has come to rest within so long after the last buyer left.
 const AT_REST: Duration = Duration::from_secs(90);
+
+/// What all buyers share.
+#[derive(Debug)]
+struct Scene {
+    /// The shop's front door.
+    shop: Shop,
+    /// The payment provider.
+    payer: Payer,
+    /// What is sold.
+    stage: Stage,
+    /// What is left of it.
+    board: Board,
+    /// What is counted.
+    tally: Tally,
+    /// So many buyers order or pay at once.
+    turns: Arc<Semaphore>,
+    /// The seed of this run.
+    seed: u64,
+}
 
 /// How large the demo is.
 #[derive(Debug, Clone, ClapArgs)]

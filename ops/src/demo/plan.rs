@@ -23,6 +23,8 @@ pub enum Act {
     InParts,
     /// Transfers a part and never the rest.
     PartOnly,
+    /// Transfers a part, and the rest after the order has expired.
+    RestTooLate,
     /// Pays after the order has expired.
     AfterExpiry,
     /// Transfers more than was asked for.
@@ -31,7 +33,7 @@ pub enum Act {
 
 impl Act {
     /// Whom the first buyers play, so that nothing is left to chance.
-    pub const CAST: [Self; 9] = [
+    pub const CAST: [Self; 10] = [
         Self::WalkAway,
         Self::PartOnly,
         Self::DeclineThenPay,
@@ -40,11 +42,12 @@ impl Act {
         Self::WebhookNever,
         Self::InParts,
         Self::AfterExpiry,
+        Self::RestTooLate,
         Self::TooMuch,
     ];
 
     /// How many of a thousand others play it; the rest pays.
-    const SHARES: [(Self, u64); 9] = [
+    const SHARES: [(Self, u64); 10] = [
         (Self::WalkAway, 100),
         (Self::DeclineThenPay, 80),
         (Self::WebhookTwice, 50),
@@ -52,6 +55,7 @@ impl Act {
         (Self::InParts, 30),
         (Self::WebhookNever, 10),
         (Self::PartOnly, 10),
+        (Self::RestTooLate, 5),
         (Self::AfterExpiry, 10),
         (Self::TooMuch, 10),
     ];
