@@ -18,6 +18,7 @@ use service_kit::random;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
+use crate::cleanup::forget;
 use crate::journal::Journal;
 use crate::shop::Shop;
 
@@ -96,10 +97,12 @@ impl Installation {
         PgPool::connect(&self.running.endpoints().postgres).await.expect("Postgres answers")
     }
 
-    /// Stops every process and forgets its files.
+    /// Stops every process, and forgets its files, topics and schemas.
     pub async fn stop(self) {
         self.running.stop().await;
-        let folder = self.running.plan().folder.clone();
+        let plan = self.running.plan();
+        forget(&plan.endpoints, &plan.namespace).await;
+        let folder = plan.folder.clone();
         drop(self.running);
         drop(std::fs::remove_dir_all(folder));
     }
@@ -116,11 +119,25 @@ impl Deref for Installation {
 /// The programs as the sources are now: testing yesterday's would tell nothing.
 fn build() -> anyhow::Result<()> {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--quiet", "--bins"]).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    command
+        .args(["build", "--quiet", "--bins", "--profile", &profile()?])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    // The same packages as in `ops/test`, or features would differ and everything would be built anew.
+    command.args(["-p", "ops"]);
     for process in Process::ALL {
         command.args(["-p", process.binary()]);
     }
     let built = command.status().context("run cargo")?;
     ensure!(built.success(), "the programs cannot be built");
     Ok(())
+}
+
+/// The profile that we were built with, by the folder in which test programs lie: `<profile>/deps`.
+fn profile() -> anyhow::Result<String> {
+    let us = std::env::current_exe().context("find our own program")?;
+    let folder = us.ancestors().nth(2).and_then(Path::file_name).context("find the folder of programs")?;
+    Ok(match folder.to_string_lossy().as_ref() {
+        "debug" => "dev".to_owned(),
+        profile => profile.to_owned(),
+    })
 }

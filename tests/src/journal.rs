@@ -75,6 +75,11 @@ impl Journal {
         news
     }
 
+    /// Up to where each partition was read.
+    pub fn read_up_to(&self, partition: Partition) -> i64 {
+        self.readers.get(&partition).map_or(0, Reader::next)
+    }
+
     /// How many records so far do not count.
     pub fn void(&self) -> u64 {
         self.void

@@ -1,5 +1,6 @@
 //! A whole Boxoffice in one process for tests: real Kafka, registry, Postgres and HTTP; the payment provider is played.
 
+pub mod cleanup;
 pub mod client;
 pub mod installation;
 pub mod journal;

@@ -189,10 +189,9 @@ impl Shop {
     /// # Panics
     /// If they still do not after a while.
     pub async fn check_read_models(&self, sums: &Sums) {
-        let admin = self.admin();
         let mut wrong = Vec::new();
         for _ in 0..300 {
-            wrong = differences(&admin, sums).await;
+            wrong = self.differences(sums).await;
             if wrong.is_empty() {
                 return;
             }
@@ -200,31 +199,33 @@ impl Shop {
         }
         panic!("the read models differ from the log: {wrong:#?}");
     }
-}
 
-async fn differences(admin: &Client, sums: &Sums) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for show in &sums.published {
-        let left = admin.get(&format!("/v1/shows/{show}/availability")).await;
-        let Some(classes) = left.body["classes"].as_array().filter(|_| left.status == 200) else {
-            wrong.push(format!("no availability of {show}: {}", left.body));
-            continue;
-        };
-        for class in classes {
-            let id: TicketClassId = class["id"].as_str().and_then(|id| id.parse().ok()).expect("a class has an id");
-            let seen = Stock {
-                capacity: number(class, "capacity"),
-                held: number(class, "reserved"),
-                sold: number(class, "sold"),
+    /// What the read models say otherwise than the log, at this moment.
+    pub async fn differences(&self, sums: &Sums) -> Vec<String> {
+        let admin = self.admin();
+        let mut wrong = Vec::new();
+        for show in &sums.published {
+            let left = admin.get(&format!("/v1/shows/{show}/availability")).await;
+            let Some(classes) = left.body["classes"].as_array().filter(|_| left.status == 200) else {
+                wrong.push(format!("no availability of {show}: {}", left.body));
+                continue;
             };
-            let logged = sums.stock.get(&(*show, id)).copied().unwrap_or_default();
-            if seen != logged || number(class, "available") != logged.capacity - logged.held - logged.sold {
-                wrong.push(format!("class {id}: {class} instead of {logged:?}"));
+            for class in classes {
+                let id: TicketClassId = class["id"].as_str().and_then(|id| id.parse().ok()).expect("a class has an id");
+                let seen = Stock {
+                    capacity: number(class, "capacity"),
+                    held: number(class, "reserved"),
+                    sold: number(class, "sold"),
+                };
+                let logged = sums.stock.get(&(*show, id)).copied().unwrap_or_default();
+                if seen != logged || number(class, "available") != logged.capacity - logged.held - logged.sold {
+                    wrong.push(format!("class {id}: {class} instead of {logged:?}"));
+                }
             }
+            wrong.extend(orders_differ(&admin, sums, *show).await);
         }
-        wrong.extend(orders_differ(admin, sums, *show).await);
+        wrong
     }
-    wrong
 }
 
 async fn orders_differ(admin: &Client, sums: &Sums, show: ShowId) -> Option<String> {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::root::Context;
 use domain::value::Role;
 use event_log::kafka::{KafkaLog, KafkaSettings};
+use event_log::log::Partition;
 use event_log::topics::{self, Layout};
 use local_stack::{Endpoints, StackConfig, find_root};
 use schemas::{Codec, Ids, Registry};
@@ -23,8 +25,10 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::cleanup::forget;
 use crate::client::Client;
 use crate::journal::Journal;
+use crate::purchase::eventually;
 use crate::shop::Shop;
 
 /// How long a world may take to be ready.
@@ -224,6 +228,27 @@ impl World {
         Journal::new(Arc::clone(&self.log), self.codec().expect("the registry has an address"), 4)
     }
 
+    /// Waits until every read model has folded what the journal has read.
+    ///
+    /// # Panics
+    /// If one does not get there.
+    pub async fn caught_up(&self, journal: &Journal) {
+        let pool = self.pool().await.expect("Postgres answers");
+        let views = projectors::Names::of(&self.namespace).expect("a test's namespace names schemas").views();
+        let sql = format!("select context, partition, next_offset from {views}.checkpoints");
+        eventually("the read models catch up", async || {
+            let query = sqlx::query_as(sqlx::AssertSqlSafe(sql.clone()));
+            let stored: Vec<(String, i32, i64)> = query.fetch_all(&pool).await.expect("Postgres answers");
+            let behind = |(name, number, next): &(String, i32, i64)| {
+                let context = Context::ALL.into_iter().find(|it| projectors::context_name(*it) == *name);
+                let number = u32::try_from(*number).expect("partitions are counted from 0");
+                context.is_some_and(|context| journal.read_up_to(Partition { context, number }) > *next)
+            };
+            (!stored.is_empty() && !stored.iter().any(behind)).then_some(())
+        })
+        .await;
+    }
+
     /// A client with these roles; the same name is the same account.
     ///
     /// # Panics
@@ -245,7 +270,7 @@ impl World {
         self.as_account(name, &[Role::Buyer])
     }
 
-    /// Ends everything of this world.
+    /// Ends everything of this world, and takes away what it leaves.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         if let Some(server) = self.server.take() {
@@ -255,6 +280,7 @@ impl World {
         if let Some(provider) = self.provider.take() {
             provider.stop().await;
         }
+        forget(&self.endpoints, &self.namespace).await;
     }
 }
 

@@ -111,6 +111,9 @@ fn read_models_come_back_from_anything() {
         // Stopped while orders go on.
         world.stop_projectors().await;
         trade(&world, &sale, 20).await;
+        let mut ahead = Sums::default();
+        ahead.add(&world.journal().news().await);
+        assert!(!world.differences(&ahead).await.is_empty(), "read models that stand still must differ from the log");
         world.start_projectors().await.unwrap();
         trade(&world, &sale, 20).await;
         // Emptied, one after the other, while orders go on.

@@ -90,6 +90,26 @@ fn waiting_for_a_status() {
     });
 }
 
+#[test]
+fn waiting_for_what_is_about_to_be() {
+    run(async {
+        let world = World::shared().await;
+        let sale = world.on_sale(0, 50, 600).await;
+        for _ in 0..20 {
+            // Without the token of the write: a client that waits for a status need not know of it.
+            let (order, path) = (id(), "?until=completed");
+            let placed = world.client.put(&format!("/v1/orders/{order}"), &sale.order(1)).await.is(201);
+            let holder = world.client.with(&placed.text("access_token"));
+            let done = holder.get_waiting(&format!("/v1/orders/{order}{path}"), 30).await.is(200);
+            assert_eq!(done.body["status"], "completed");
+        }
+        let begun = service_kit::clock::monotonic();
+        let nobody = world.buyer("nobody");
+        nobody.get_waiting(&format!("/v1/orders/{}?until=completed", id()), 30).await.is_problem(404, "not-found");
+        assert!((Duration::from_secs(2)..Duration::from_secs(15)).contains(&begun.elapsed()));
+    });
+}
+
 /// The next event of a stream: its name and its data.
 async fn next_event(response: &mut Response, buffer: &mut String) -> Option<(String, Value)> {
     loop {

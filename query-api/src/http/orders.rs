@@ -1,5 +1,7 @@
 //! Orders: one of them, now or once it has come further; its changes; lists.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{OrderId, ShowId};
@@ -25,6 +27,8 @@ pub mod row;
 mod stream;
 mod view;
 
+/// An order that is waited for may be missing so long.
+const ABOUT_TO_BE: Duration = Duration::from_secs(2);
 /// The views that a whole order is read from.
 pub const VIEWS: [&str; 4] = ["orders", "payments", "tickets", "shows"];
 
@@ -87,12 +91,20 @@ impl App {
         Ok(rows)
     }
 
-    /// The order once it has come so far, or as it is at the deadline.
+    /// The order once it has come so far, or as it is at the deadline. Who waits for a status may be ahead of the read
+    /// models: then a 404 is waited out, for everyone alike.
     async fn order_at(&self, wish: &Wish, until: Option<Until>, deadline: Instant) -> Result<Whole, Problem> {
         // Before the first look, so that no change is missed after it.
         let mut changes = self.changes.of_order(wish.order.0);
+        let about_to_be = deadline.min(Instant::now() + ABOUT_TO_BE);
         loop {
-            let row = self.order(wish).await?;
+            let row = match self.order(wish).await {
+                Err(problem) if problem.kind() == Kind::NotFound && until.is_some() && Instant::now() < about_to_be => {
+                    self.shutdown.run_until_cancelled(changes.changed(about_to_be)).await;
+                    continue;
+                }
+                found => found?,
+            };
             let reached = until.is_none_or(|until| until.is_reached_by(&row.row.status));
             if reached || Instant::now() >= deadline || self.shutdown.is_cancelled() {
                 return Ok(row);

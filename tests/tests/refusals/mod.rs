@@ -29,7 +29,7 @@ impl Quiet {
             self.journal.news().await;
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             if self.journal.news().await.written() == 0 {
-                return;
+                return self.world.caught_up(&self.journal).await;
             }
         }
     }
@@ -49,4 +49,18 @@ impl Quiet {
         assert_eq!(news.written(), 0, "left behind: {:#?}", news.events);
         answers
     }
+}
+
+/// What these tests rest on: whatever is written is noticed.
+#[test]
+#[should_panic(expected = "left behind")]
+fn a_trace_is_noticed() {
+    system_tests::run(async {
+        let mut quiet = Quiet::start().await;
+        let sale = quiet.world.on_sale(0, 1, 60).await;
+        quiet.settle().await;
+        let client = quiet.world.client.clone();
+        let path = format!("/v1/orders/{}", system_tests::purchase::id());
+        quiet.of(client.put(&path, &sale.order(1))).await.is(201);
+    });
 }
