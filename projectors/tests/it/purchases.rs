@@ -144,7 +144,7 @@ fn expected(way: Way) -> (&'static str, Option<&'static str>, Option<(i64, &'sta
         Way::Failed => ("failed", Some("payment_failed"), None),
         Way::Stuck => ("stuck", None, None),
         Way::TooLate => ("cancelled", Some("expired"), Some((total, "paid_too_late"))),
-        Way::InPart => ("cancelled", Some("expired"), Some((1000, "paid_in_part"))),
+        Way::InPart => ("cancelled", Some("expired"), Some((1500, "paid_in_part"))),
         Way::ShowCancelled => ("cancelled", Some("show_cancelled"), Some((total, "show_cancelled"))),
     }
 }

@@ -206,7 +206,8 @@ impl Story {
                 self.cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
                 let expired = payment::PaymentExpired { payment, order, show };
                 self.payment(payment, payment::Event::PaymentExpired(expired));
-                self.refund(s, n, 1000, RefundWhy::PaidInPart)
+                // What comes after the end goes back by itself.
+                self.refund(s, n, 1000, RefundWhy::PaidInPart).refund(s, n, 500, RefundWhy::PaidInPart)
             }
             Way::ShowCancelled => {
                 self.asked(s, n, 1).received(s, n, 1).paid(s, n, Some(1)).delivered(s, n);
