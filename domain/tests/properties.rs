@@ -338,32 +338,37 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: Some(Box::new(FileFailurePersistence::Off)), ..Default::default() }
 }
 
+/// Every kind of ending that the random world has to reach.
+const ENDINGS: [&str; 10] = [
+    "completed",
+    "completed by late money",
+    "completed for nothing",
+    "failed",
+    "show cancelled after payment",
+    "paid too late",
+    "by buyer",
+    "show cancelled",
+    "expired",
+    "refunds",
+];
+
+/// The rarest ending comes about once in 150 worlds, so worlds are added until all were seen: at most 4,000.
 #[test]
 fn nobody_loses_money_tickets_or_seats() {
-    let mut runner = proptest::test_runner::TestRunner::new(config(400));
     let seen = std::cell::RefCell::new(Seen::default());
     let all = (prop::collection::vec(act(), 10..120), any::<u64>());
-    let result = runner.run(&all, |(acts, seed)| {
-        live_through(acts, seed, &mut seen.borrow_mut());
-        Ok(())
-    });
-    result.unwrap_or_else(|failure| panic!("{failure}"));
-    let seen = seen.into_inner().0;
-    let expected = [
-        "completed",
-        "completed by late money",
-        "completed for nothing",
-        "failed",
-        "show cancelled after payment",
-        "paid too late",
-        "by buyer",
-        "show cancelled",
-        "expired",
-        "refunds",
-    ];
-    for end in expected {
-        assert!(seen.get(end).is_some_and(|times| *times > 0), "never seen: {end}, but {seen:?}");
+    for _ in 0..10 {
+        let mut runner = proptest::test_runner::TestRunner::new(config(400));
+        let result = runner.run(&all, |(acts, seed)| {
+            live_through(acts, seed, &mut seen.borrow_mut());
+            Ok(())
+        });
+        result.unwrap_or_else(|failure| panic!("{failure}"));
+        if ENDINGS.iter().all(|end| seen.borrow().0.contains_key(end)) {
+            return;
+        }
     }
+    panic!("not every ending of {ENDINGS:?} was seen, but {:?}", seen.into_inner().0);
 }
 
 fn movement() -> impl Strategy<Value = Movement> {
