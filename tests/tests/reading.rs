@@ -178,13 +178,14 @@ fn an_orders_life_as_a_stream() {
     });
 }
 
-/// A list read page by page, which must be the list read at once.
+/// A list read page by page, which must have the same things in the same order as the list read at once. Between the two
+/// reads a thing may go on, such as a payment that is being closed.
 async fn paged(client: &Client, path: &str) -> Vec<Value> {
     let joint = if path.contains('?') { '&' } else { '?' };
     let pages = client.all(&format!("{path}{joint}limit=2")).await.expect("every page is there");
     let whole = client.get(&format!("{path}{joint}limit=200")).await.is(200).body;
     assert_eq!(whole["next_cursor"], Value::Null);
-    assert_eq!(json!(pages), whole["items"]);
+    assert_eq!(ids(&pages), ids(whole["items"].as_array().unwrap()));
     pages
 }
 
