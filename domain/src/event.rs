@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::ids::{OrderId, PaymentId, ShowId};
 use crate::root::Context;
-use crate::{inventory, order, payment, show, ticket};
+use crate::{inventory, order, payment, queue, show, ticket};
 
 /// Any domain event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub enum Event {
     Payment(payment::Event),
     /// Of `ticket-events`.
     Ticket(ticket::Event),
+    /// Of `queue-events`.
+    Queue(queue::Event),
 }
 
 impl Event {
@@ -31,6 +33,7 @@ impl Event {
             Self::Order(_) => Context::Order,
             Self::Payment(_) => Context::Payment,
             Self::Ticket(_) => Context::Ticket,
+            Self::Queue(_) => Context::Queue,
         }
     }
 
@@ -42,6 +45,7 @@ impl Event {
             Self::Order(event) => event.name(),
             Self::Payment(event) => event.name(),
             Self::Ticket(event) => event.name(),
+            Self::Queue(event) => event.name(),
         }
     }
 
@@ -53,6 +57,7 @@ impl Event {
             Self::Order(event) => event.aggregate(),
             Self::Payment(event) => event.aggregate(),
             Self::Ticket(event) => event.aggregate(),
+            Self::Queue(event) => event.aggregate(),
         }
     }
 }
@@ -66,6 +71,7 @@ impl Command {
             Self::Order(id, _) => (Context::Order, id.0),
             Self::Payment(id, _) => (Context::Payment, id.0),
             Self::Ticket(id, _) => (Context::Ticket, id.0),
+            Self::Queue(id, _) => (Context::Queue, id.0),
         }
     }
 }
@@ -97,6 +103,7 @@ wraps! {
     Order(order);
     Payment(payment);
     Ticket(ticket);
+    Queue(queue);
 }
 
 /// Any command with the aggregate it is for.
@@ -112,6 +119,8 @@ pub enum Command {
     Payment(PaymentId, payment::Command),
     /// To the tickets of an order.
     Ticket(OrderId, ticket::Command),
+    /// To the waiting room of a show.
+    Queue(ShowId, queue::Command),
 }
 
 /// Why an aggregate said no, of any context.
@@ -127,4 +136,6 @@ pub enum Refusal {
     Payment(payment::Refusal),
     /// A ticket batch's.
     Ticket(ticket::Refusal),
+    /// A waiting room's.
+    Queue(queue::Refusal),
 }

@@ -21,6 +21,8 @@ pub struct SalesOpened {
     pub currency: Currency,
     pub pay_within_s: i64,
     pub classes: Vec<ClassTerms>,
+    /// Whether only those may order whom the waiting room has admitted.
+    pub waiting_room: bool,
 }
 
 /// Why nothing is sold any more.
@@ -125,6 +127,8 @@ pub struct ReservationReleased {
     pub lines: Vec<Line>,
     pub confirmed: bool,
     pub reason: ReleaseReason,
+    /// The place in the waiting room that the order came from.
+    pub session: Option<SessionId>,
 }
 
 /// The hold ran out by itself (the backstop).
@@ -134,6 +138,13 @@ pub struct ReservationExpired {
     pub order: OrderId,
     pub attempt: i32,
     pub lines: Vec<Line>,
+}
+
+/// The session left its waiting room: its checkout token is worthless from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionBarred {
+    pub show: ShowId,
+    pub session: SessionId,
 }
 
 /// What happened to the stock of a show.
@@ -148,9 +159,19 @@ pub enum Event {
     ReservationConfirmed(ReservationConfirmed),
     ReservationReleased(ReservationReleased),
     ReservationExpired(ReservationExpired),
+    SessionBarred(SessionBarred),
 }
 
-recorded!(Event, show; SalesOpened, SalesClosed, PriceChanged, CapacityChanged, TicketsReserved, ReservationConfirmed, ReservationReleased, ReservationExpired);
+recorded!(Event, show; SalesOpened, SalesClosed, PriceChanged, CapacityChanged, TicketsReserved, ReservationConfirmed, ReservationReleased, ReservationExpired, SessionBarred);
+
+/// What a checkout token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// Whose it is; the order's `checkout.session` becomes this.
+    pub session: SessionId,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
 
 /// What can be asked of a show's stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,11 +194,15 @@ pub enum Command {
         accepts: Vec<Currency>,
         /// How long after `pay_by` the stock is still held, seconds.
         hold_backstop_s: i64,
+        /// What the checkout token says, whose signature the edge has checked.
+        admission: Option<Admission>,
     },
     /// By the saga, once the order is paid.
     Confirm { order: OrderId },
     /// By the saga, once the order ended without tickets.
     Release { order: OrderId, reason: ReleaseReason },
+    /// By the saga, once somebody who had a checkout token left the waiting room.
+    Bar { show: ShowId, session: SessionId },
     /// The time has come for something.
     Tick,
     /// Decides nothing; answers with the state.
@@ -203,6 +228,15 @@ pub enum Refusal {
     /// Sales have not opened, or are over, or the class is outside its window. `opens_at` is when it may succeed.
     #[error("not on sale")]
     NotOnSale { line: Option<usize>, opens_at: Option<Timestamp> },
+    /// This show has a waiting room, and the order comes without a checkout token.
+    #[error("a checkout token is needed")]
+    CheckoutTokenMissing,
+    /// The token has ended.
+    #[error("the checkout token has expired")]
+    CheckoutTokenExpired { expired_at: Timestamp },
+    /// Another order was placed with the token, or its bearer has left the waiting room.
+    #[error("the checkout token is used up")]
+    CheckoutTokenUsed,
     /// No such class.
     #[error("no such ticket class")]
     ClassNotFound { line: Option<usize> },

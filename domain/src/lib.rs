@@ -7,6 +7,7 @@ pub mod inventory;
 pub mod order;
 pub mod payment;
 pub mod principal;
+pub mod queue;
 pub mod root;
 pub mod saga;
 pub mod short;

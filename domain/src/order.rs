@@ -9,7 +9,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 use crate::event_name::recorded;
-use crate::ids::{OrderId, PaymentId, PersonId, ShowId};
+use crate::ids::{OrderId, PaymentId, PersonId, SessionId, ShowId};
 use crate::payment::RefundWhy;
 use crate::value::{Currency, PaymentChoice, PricedLine, Timestamp};
 pub use rules::MAX_PAYMENTS;
@@ -31,6 +31,8 @@ pub struct OrderCreated {
     pub pay_by: Timestamp,
     pub hold_until: Timestamp,
     pub payment: Option<PaymentChoice>,
+    /// The place in the waiting room it came from.
+    pub session: Option<SessionId>,
 }
 
 /// The buyer tries to pay in another way.
@@ -80,6 +82,8 @@ pub struct OrderCompleted {
     pub order: OrderId,
     pub show: ShowId,
     pub ticket_count: i32,
+    /// The place in the waiting room it came from.
+    pub session: Option<SessionId>,
 }
 
 /// Why an order was cancelled.
@@ -106,6 +110,8 @@ pub struct OrderCancelled {
     pub refund_why: Option<RefundWhy>,
     /// Whether it had been paid (or was free), so that tickets exist or are under way; they die now.
     pub issued: bool,
+    /// The place in the waiting room it came from.
+    pub session: Option<SessionId>,
 }
 
 /// Why an order failed.
@@ -124,6 +130,8 @@ pub struct OrderFailed {
     pub reason: FailReason,
     /// Payments still open, to be closed at their provider.
     pub open_payments: Vec<PaymentId>,
+    /// The place in the waiting room it came from.
+    pub session: Option<SessionId>,
 }
 
 /// Which step does not get on.

@@ -9,11 +9,11 @@ const GUEST: &str = "guest:";
 const ACCOUNT: &str = "account:";
 
 /// `account:<sub>` or `guest:<uuid>`, 24 bytes in place when the rest is a UUID; as its text in JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Principal(Kept);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Kept {
     Guest(Uuid),
     Account(Uuid),

@@ -1,5 +1,6 @@
 //! What every aggregate root offers to the owner of its partition, beside `cqrs_es::Aggregate`.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,11 +20,14 @@ pub enum Context {
     Payment,
     /// Issued tickets.
     Ticket,
+    /// Waiting rooms.
+    Queue,
 }
 
 impl Context {
     /// Every context, in a fixed order.
-    pub const ALL: [Self; 5] = [Self::Catalog, Self::Inventory, Self::Order, Self::Payment, Self::Ticket];
+    pub const ALL: [Self; 6] =
+        [Self::Catalog, Self::Inventory, Self::Order, Self::Payment, Self::Ticket, Self::Queue];
 
     /// The topic's name without the namespace.
     pub fn topic(self) -> &'static str {
@@ -33,6 +37,7 @@ impl Context {
             Self::Order => "order-events",
             Self::Payment => "payment-events",
             Self::Ticket => "ticket-events",
+            Self::Queue => "queue-events",
         }
     }
 }
@@ -58,13 +63,13 @@ pub trait Root:
         Services = (),
         Command = Issued<<Self as Root>::Ask>,
         Event: Into<Event> + TryFrom<Event>,
-        Error: Clone + Send + Sync + 'static,
+        Error: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
     > + Clone
     + std::fmt::Debug
     + 'static
 {
     /// The bare command, without its envelope.
-    type Ask: Clone + std::fmt::Debug + Send + 'static;
+    type Ask: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + 'static;
     /// The context, and so the topic, of this aggregate.
     const CONTEXT: Context;
 
@@ -73,6 +78,23 @@ pub trait Root:
 
     /// The command that a due timer sends.
     fn due() -> Self::Ask;
+
+    /// When this aggregate next wants to go on with what it does in rounds, if ever. Unlike what is due, a round
+    /// takes nothing from anybody, so it is not held back after a take-over.
+    fn next_round(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// The command that begins a round.
+    fn round() -> Self::Ask {
+        Self::due()
+    }
+
+    /// What an answer to this command of this actor needs of the state, when it travels to another instance. A state
+    /// that is small goes as it is.
+    fn relevant(&self, _ask: &Self::Ask, _by: &Actor) -> Self {
+        self.clone()
+    }
 
     /// Whether something outside has to be asked from time to time (an open payment).
     fn watched(&self) -> bool {

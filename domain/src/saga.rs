@@ -1,12 +1,13 @@
 //! What one event makes others do: the checkout saga as two pure functions.
 
+mod queue;
 mod react;
 mod refused;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::Command;
-use crate::ids::{CommandId, PaymentId};
+use crate::ids::{CommandId, PaymentId, ShowId};
 use crate::value::{Currency, Provider, Timestamp};
 
 pub use react::react;
@@ -37,6 +38,8 @@ pub enum Effect {
     CreatePayment(CreatePayment),
     /// Cancel it there, and ask how it stands.
     ClosePayment { payment: PaymentId, provider: Provider, serial: i64 },
+    /// Send the seed of this show's draw to its waiting room, which has opened.
+    RevealSeed { show: ShowId },
 }
 
 /// What a provider needs to open a payment.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event_name::recorded;
 use crate::ids::{ShowId, TicketClassId};
+use crate::queue;
 use crate::value::{Currency, Fingerprint, Timestamp};
 pub use state::{Class, Known, Show};
 
@@ -92,6 +93,8 @@ pub struct ShowConfigured {
     pub pay_within_s: i64,
     /// Where an admitted visitor is sent.
     pub checkout_url: Option<String>,
+    /// The waiting room in front of it, if it has one.
+    pub waiting_room: Option<queue::Terms>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +110,12 @@ pub struct ShowPublished {
     pub currency: Currency,
     pub pay_within_s: i64,
     pub classes: Vec<ClassTerms>,
+    /// Where an admitted visitor is sent.
+    pub checkout_url: Option<String>,
+    /// The waiting room in front of it, if it has one.
+    pub waiting_room: Option<queue::Terms>,
+    /// Hex SHA-256 of the seed that draws the order of those who come before the waiting room opens.
+    pub draw_hash: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +123,8 @@ pub struct ShowCancelled {
     pub show: ShowId,
     /// Whether it had been published, so that sales have to be closed.
     pub published: bool,
+    /// Whether it has a waiting room, so that this has to be closed too.
+    pub waiting_room: bool,
 }
 
 /// What happened to a show.
@@ -176,9 +187,13 @@ pub enum Command {
     Configure {
         pay_within_s: i64,
         checkout_url: Option<String>,
+        waiting_room: Option<queue::Terms>,
     },
     Approve,
-    Publish,
+    Publish {
+        /// Hex SHA-256 of the seed that would draw the order of a pre-queue.
+        draw_hash: Option<String>,
+    },
     Cancel,
     /// Decides nothing; answers with the state if the actor may see it.
     Look,

@@ -100,6 +100,7 @@ pub fn opening(show: ShowId) -> SalesOpened {
         currency: vnd(),
         pay_within_s: PAY_WITHIN_S,
         classes: vec![terms(FLOOR, PRICE, 10), terms(BALCONY, BALCONY_PRICE, 5), terms(FREE, 0, 3)],
+        waiting_room: false,
     }
 }
 

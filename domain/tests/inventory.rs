@@ -30,7 +30,7 @@ fn wish(order: OrderId, lines: Vec<PricedLine>) -> Command {
 }
 
 fn reserve(order: OrderId, lines: Vec<PricedLine>, checkout: Checkout, accepts: Vec<Currency>) -> Command {
-    Command::Reserve { order, lines, checkout, accepts, hold_backstop_s: BACKSTOP_S }
+    Command::Reserve { order, lines, checkout, accepts, hold_backstop_s: BACKSTOP_S, admission: None }
 }
 
 fn floor(quantity: i32) -> Vec<PricedLine> {
@@ -64,7 +64,7 @@ fn confirmed(attempt: i32, quantity: i32) -> Event {
 
 fn released(quantity: i32, confirmed: bool, reason: ReleaseReason) -> Event {
     let lines = vec![line(FLOOR, quantity)];
-    ReservationReleased { show: SHOW, order: ORDER, attempt: 1, lines, confirmed, reason }.into()
+    ReservationReleased { show: SHOW, order: ORDER, attempt: 1, lines, confirmed, reason, session: None }.into()
 }
 
 fn expired(quantity: i32) -> Event {

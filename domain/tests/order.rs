@@ -33,6 +33,7 @@ fn creation(show: ShowId) -> OrderCreated {
         pay_by: at(PAY_WITHIN_S),
         hold_until: at(PAY_WITHIN_S + BACKSTOP_S),
         payment: Some(choice(PAYMENT)),
+        session: None,
     }
 }
 
@@ -76,7 +77,7 @@ fn free_paid() -> Event {
 }
 
 fn completed() -> Event {
-    OrderCompleted { order: ORDER, show: SHOW, ticket_count: 2 }.into()
+    OrderCompleted { order: ORDER, show: SHOW, ticket_count: 2, session: None }.into()
 }
 
 fn cancellation(reason: CancelReason) -> OrderCancelled {
@@ -88,6 +89,7 @@ fn cancellation(reason: CancelReason) -> OrderCancelled {
         refund: None,
         refund_why: None,
         issued: false,
+        session: None,
     }
 }
 
@@ -113,7 +115,7 @@ fn stock_refused() -> Event {
 
 fn failed() -> Event {
     let reason = FailReason::PaymentFailed;
-    OrderFailed { order: ORDER, show: SHOW, reason, open_payments: vec![] }.into()
+    OrderFailed { order: ORDER, show: SHOW, reason, open_payments: vec![], session: None }.into()
 }
 
 fn stuck(step: Step) -> Event {

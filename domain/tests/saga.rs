@@ -82,6 +82,7 @@ fn creation() -> OrderCreated {
         pay_by: at(900),
         hold_until: at(1200),
         payment: Some(choice(PAYMENT)),
+        session: None,
     }
 }
 
@@ -110,6 +111,7 @@ fn cancelled(reason: CancelReason) -> OrderCancelled {
         refund: None,
         refund_why: None,
         issued: false,
+        session: None,
     }
 }
 
@@ -133,9 +135,12 @@ fn publishing_opens_sales_and_cancelling_closes_them() {
         currency: opening.currency,
         pay_within_s: opening.pay_within_s,
         classes: opening.classes.clone(),
+        checkout_url: None,
+        waiting_room: None,
+        draw_hash: None,
     };
     assert_eq!(reaction(show::Event::from(published)), [to_inventory(inventory::Command::Open(opening))]);
-    let cancel = |published| reaction(show::Event::from(show::ShowCancelled { show: SHOW, published }));
+    let cancel = |published| reaction(show::Event::from(show::ShowCancelled { show: SHOW, published, waiting_room: false }));
     let reason = CloseReason::ShowCancelled;
     assert_eq!(cancel(true), [to_inventory(inventory::Command::Close { show: SHOW, reason })]);
     assert_eq!(cancel(false), []);
@@ -228,8 +233,8 @@ fn a_paid_order_gets_its_stock_its_tickets_and_its_end() {
 fn a_cancelled_show_ends_the_orders_whose_stock_it_takes() {
     let released = |reason| {
         let lines = vec![line(FLOOR, 2)];
-        let event =
-            inventory::ReservationReleased { show: SHOW, order: ORDER, attempt: 1, lines, confirmed: true, reason };
+        let (show, order, attempt, confirmed, session) = (SHOW, ORDER, 1, true, None);
+        let event = inventory::ReservationReleased { show, order, attempt, lines, confirmed, reason, session };
         reaction(inventory::Event::from(event))
     };
     assert_eq!(released(ReleaseReason::ShowCancelled), [to_order(order::Command::CancelShow { show: SHOW })]);
@@ -268,7 +273,7 @@ fn the_end_of_an_order_undoes_everything() {
     ];
     assert_eq!(reaction(order::Event::from(all)), expected);
     let (order, show, reason, open_payments) = (ORDER, SHOW, FailReason::PaymentFailed, vec![OTHER_PAYMENT]);
-    let failed = order::OrderFailed { order, show, reason, open_payments };
+    let failed = order::OrderFailed { order, show, reason, open_payments, session: None };
     let expected = [release(ReleaseReason::PaymentFailed), to_payment(OTHER_PAYMENT, payment::Command::Close)];
     assert_eq!(reaction(order::Event::from(failed)), expected);
 }

@@ -39,8 +39,10 @@ fn floor() -> ClassTerms {
     terms(FLOOR, 100, 10)
 }
 
+const PUBLISH: Command = Command::Publish { draw_hash: None };
+
 fn configured() -> Event {
-    ShowConfigured { show: SHOW, pay_within_s: 900, checkout_url: None }.into()
+    ShowConfigured { show: SHOW, pay_within_s: 900, checkout_url: None, waiting_room: None }.into()
 }
 
 fn approved() -> Event {
@@ -54,11 +56,14 @@ fn published() -> ShowPublished {
         currency: vnd(),
         pay_within_s: 900,
         classes: vec![floor()],
+        checkout_url: None,
+        waiting_room: None,
+        draw_hash: None,
     }
 }
 
 fn cancelled(published: bool) -> Event {
-    ShowCancelled { show: SHOW, published }.into()
+    ShowCancelled { show: SHOW, published, waiting_room: false }.into()
 }
 
 /// A history that leads to the status.
@@ -91,7 +96,7 @@ fn edit_floor(patch: TermsPatch) -> Command {
 }
 
 fn configure(pay_within_s: i64) -> Command {
-    Command::Configure { pay_within_s, checkout_url: None }
+    Command::Configure { pay_within_s, checkout_url: None, waiting_room: None }
 }
 
 fn invalid_field(events: Vec<Event>, command: Command) -> String {
@@ -155,7 +160,7 @@ fn texts_have_limits() {
 #[test]
 fn strangers_see_nothing_and_support_only_looks() {
     for by in [guest(), another_organizer(), account(ORGANIZER, &[Role::Buyer])] {
-        for command in [Command::Look, configure(900), Command::Approve, Command::Publish, Command::Cancel] {
+        for command in [Command::Look, configure(900), Command::Approve, PUBLISH, Command::Cancel] {
             given::<Show>(vec![created()]).by(by.clone()).when(command).then_expect_error(Refusal::NotFound);
         }
     }
@@ -260,7 +265,7 @@ fn nothing_is_changed_once_approved() {
 #[test]
 fn configuring_may_be_repeated() {
     given::<Show>(vec![created()]).by(organizer()).when(configure(900)).then_expect_events(vec![configured()]);
-    let again = ShowConfigured { show: SHOW, pay_within_s: 60, checkout_url: None };
+    let again = ShowConfigured { show: SHOW, pay_within_s: 60, checkout_url: None, waiting_room: None };
     given::<Show>(history(Status::Configured))
         .by(organizer())
         .when(configure(60))
@@ -287,16 +292,16 @@ fn only_admins_approve_and_only_what_is_configured() {
 fn publishing_needs_approval_and_a_class() {
     given::<Show>(history(Status::Approved))
         .by(organizer())
-        .when(Command::Publish)
+        .when(PUBLISH)
         .then_expect_events(vec![published().into()]);
     given::<Show>(vec![created(), configured(), approved()])
         .by(organizer())
-        .when(Command::Publish)
+        .when(PUBLISH)
         .then_expect_error(Refusal::NoTicketClass);
     for status in [Status::Draft, Status::Configured, Status::Published, Status::Cancelled] {
         given::<Show>(history(status))
             .by(organizer())
-            .when(Command::Publish)
+            .when(PUBLISH)
             .then_expect_error(Refusal::WrongStatus { status });
     }
 }

@@ -31,10 +31,11 @@ fn a_finished_order_takes_at_most_256_bytes() {
         pay_by: at(900),
         hold_until: at(1200),
         payment: Some(choice(PAYMENT)),
+        session: None,
     };
     let (order, show, currency) = (ORDER, SHOW, vnd());
     let paid = OrderPaid { order, show, payment: Some(PAYMENT), lines, currency, total: 270 };
-    let done = OrderCompleted { order, show, ticket_count: 3 };
+    let done = OrderCompleted { order, show, ticket_count: 3, session: None };
     let order = state::<Order>(&[created.into(), paid.into(), done.into()]);
     let bytes = size_of::<Order>() + order.heap_bytes();
     assert!((128..=256).contains(&bytes), "{bytes} bytes");

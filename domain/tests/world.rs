@@ -11,6 +11,7 @@ use domain::ids::{CommandId, PaymentId, derived};
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::{self, Movement, Payment, Standing};
+use domain::queue::WaitingRoom;
 use domain::root::{Issued, Meta, Root};
 use domain::saga::{Action, CreatePayment, Effect, Outgoing, on_refusal, react};
 use domain::ticket::TicketBatch;
@@ -39,6 +40,7 @@ pub struct World {
     pub orders: Kept<Order>,
     pub payments: Kept<Payment>,
     pub batches: Kept<TicketBatch>,
+    pub rooms: Kept<WaitingRoom>,
     /// Every event in the order it was decided.
     pub log: Vec<Event>,
     pub pages: BTreeMap<i64, Page>,
@@ -95,6 +97,7 @@ impl World {
             Command::Order(id, command) => send!(orders, id.0, command, Refusal::Order),
             Command::Payment(id, command) => send!(payments, id.0, command, Refusal::Payment),
             Command::Ticket(id, command) => send!(batches, id.0, command, Refusal::Ticket),
+            Command::Queue(id, command) => send!(rooms, id.0, command, Refusal::Queue),
         };
         let count = events.len();
         events.into_iter().for_each(|event| self.happened(event));
@@ -126,6 +129,7 @@ impl World {
             Action::Effect(effect) if self.silent => self.retry(effect.clone()),
             Action::Effect(Effect::CreatePayment(create)) => self.open_page(create),
             Action::Effect(Effect::ClosePayment { payment, serial, .. }) => self.close_page(*payment, *serial),
+            Action::Effect(Effect::RevealSeed { .. }) => {}
         }
         self.sent.push(outgoing);
         true

@@ -6,7 +6,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use domain::event::Event;
 use domain::root::Context;
-use domain::{inventory, order, payment, show, ticket};
+use domain::{inventory, order, payment, queue, show, ticket};
 
 use crate::person_key::PERSON_KEY_TOPIC;
 
@@ -102,6 +102,7 @@ events! {
         ReservationConfirmed,
         ReservationReleased,
         ReservationExpired,
+        SessionBarred,
     }
     Order(order, Order, "order") {
         OrderCreated,
@@ -128,6 +129,21 @@ events! {
     Ticket(ticket, Ticket, "ticket") {
         TicketsIssued,
         TicketsRevoked,
+    }
+    Queue(queue, Queue, "queue") {
+        WaitingRoomOpened,
+        WaitingRoomClosed,
+        QueueJoined,
+        PreQueueClosed,
+        QueueDrawn,
+        QueueReady,
+        CheckoutStarted,
+        CheckoutTied,
+        QueueLeft,
+        QueueExpired,
+        CheckoutCompleted,
+        CheckoutFailed,
+        CheckoutExpired,
     }
 }
 

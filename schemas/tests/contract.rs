@@ -19,6 +19,7 @@ fn group(context: Context) -> &'static str {
         Context::Order => "Order",
         Context::Payment => "Payment",
         Context::Ticket => "Ticket",
+        Context::Queue => "Queue",
     }
 }
 
@@ -142,7 +143,7 @@ fn files_are_named_as_their_records_and_everything_is_documented() {
             }
         });
     }
-    let files = ["catalog", "inventory", "order", "payment", "ticket", "log", "person"]
+    let files = ["catalog", "inventory", "order", "payment", "ticket", "queue", "log", "person"]
         .map(|folder| std::fs::read_dir(format!("{}/avro/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap().count());
     assert_eq!(files.iter().sum::<usize>(), RecordType::all().count(), "a schema file belongs to no type");
 }
@@ -166,6 +167,7 @@ fn exactly_sealed_fields_are_personal() {
         include_str!("../../domain/src/order.rs"),
         include_str!("../../domain/src/payment.rs"),
         include_str!("../../domain/src/ticket.rs"),
+        include_str!("../../domain/src/queue.rs"),
     ];
     let lines = sources.iter().flat_map(|source| source.lines()).filter_map(|line| line.trim().strip_prefix("pub "));
     let fields = lines.filter_map(|line| line.trim_end_matches(',').split_once(": "));

@@ -149,6 +149,7 @@ fn number(context: Context) -> u8 {
         Context::Order => 3,
         Context::Payment => 4,
         Context::Ticket => 5,
+        Context::Queue => 6,
     }
 }
 

@@ -70,6 +70,7 @@ impl Sums {
             Event::Ticket(ticket::Event::TicketsRevoked(event)) => {
                 self.valid_tickets.insert((event.show, event.order), 0);
             }
+            Event::Queue(_) => {}
         }
     }
 

@@ -1,8 +1,8 @@
 //! Whether a buyer gets what was asked: the checks of a new reservation, in the order buyers expect.
 
-use crate::ids::{OrderId, TicketClassId};
+use crate::ids::{OrderId, SessionId, TicketClassId};
 use crate::inventory::state::Opened;
-use crate::inventory::{Available, Checkout, ClassStock, Event, Inventory, Refusal, TicketsReserved};
+use crate::inventory::{Admission, Available, Checkout, ClassStock, Event, Inventory, Refusal, TicketsReserved};
 use crate::value::{Actor, Currency, PricedLine, Timestamp};
 
 /// A buyer's wish.
@@ -12,6 +12,7 @@ pub(super) struct Wish {
     pub checkout: Checkout,
     pub accepts: Vec<Currency>,
     pub hold_backstop_s: i64,
+    pub admission: Option<Admission>,
 }
 
 /// At most so many lines in an order; a frame's size depends on it.
@@ -20,9 +21,9 @@ const MAX_LINES: usize = 20;
 const MAX_QUANTITY: i32 = 100;
 
 impl Inventory {
-    /// What was reserved before is recognised first, for ever, even after sales closed. Then what the
-    /// buyer asks for must exist, be on sale, be allowed, cost what the buyer saw, be there, and be
-    /// payable. Each check goes over all lines before the next, so that the order of lines decides nothing.
+    /// What was reserved before is recognised first, for ever, even after sales closed. Then it must be the
+    /// buyer's turn, and what the buyer asks for must exist, be on sale, be allowed, cost what the buyer saw,
+    /// be there, and be payable. Each check goes over all lines before the next, so that the order of lines decides nothing.
     pub(super) fn reserve(&self, wish: Wish, by: &Actor, at: Timestamp) -> Result<Vec<Event>, Refusal> {
         if !by.is_system() && !by.is(&wish.checkout.principal) {
             return Err(Refusal::Forbidden);
@@ -34,13 +35,35 @@ impl Inventory {
         }
         let closed = Refusal::NotOnSale { line: None, opens_at: None };
         let opened = self.opened().filter(|_| self.on_sale()).ok_or(closed)?;
+        let session = self.admitted(opened, wish.admission, at)?;
         let classes = self.asked(&wish.lines)?;
         within_windows(&classes, at)?;
         within_limits(&wish.lines, &classes)?;
         at_the_price_seen(&wish.lines, &classes, opened.currency)?;
         self.in_stock(&wish.lines)?;
         let total = payable(&wish, opened.currency)?;
-        Ok(vec![reserved(wish, opened, total, at).into()])
+        let checkout = Checkout { session, ..wish.checkout };
+        Ok(vec![reserved(Wish { checkout, ..wish }, opened, total, at).into()])
+    }
+
+    /// The session that may order now; none where nobody waits. A session has one order, ever.
+    fn admitted(
+        &self,
+        opened: &Opened,
+        admission: Option<Admission>,
+        at: Timestamp,
+    ) -> Result<Option<SessionId>, Refusal> {
+        if !opened.waiting_room {
+            return Ok(None);
+        }
+        let Admission { session, expires_at } = admission.ok_or(Refusal::CheckoutTokenMissing)?;
+        if self.used(session) {
+            return Err(Refusal::CheckoutTokenUsed);
+        }
+        if at > expires_at {
+            return Err(Refusal::CheckoutTokenExpired { expired_at: expires_at });
+        }
+        Ok(Some(session))
     }
 
     /// The class of each line.

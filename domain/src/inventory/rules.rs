@@ -1,12 +1,12 @@
 //! What may be done to the stock of a show, by whom, and when.
 
-use crate::ids::{OrderId, ShowId, TicketClassId};
+use crate::ids::{OrderId, SessionId, ShowId, TicketClassId};
 use crate::inventory::reserve::Wish;
 use crate::inventory::state::Opened;
 use crate::inventory::{
     CapacityChanged, ClassStock, CloseReason, Command, Event, Inventory, PriceChanged, Refusal, ReleaseReason,
     Reservation, ReservationConfirmed, ReservationExpired, ReservationReleased, ReservationStatus, SalesClosed,
-    SalesOpened, TicketsReserved,
+    SalesOpened, SessionBarred, TicketsReserved,
 };
 use crate::root::Issued;
 use crate::value::{Actor, Role, Timestamp};
@@ -21,8 +21,8 @@ impl Inventory {
         let Issued { command, by, at, .. } = issued;
         match command {
             Command::Look => Ok(vec![]),
-            Command::Reserve { order, lines, checkout, accepts, hold_backstop_s } => {
-                self.reserve(Wish { order, lines, checkout, accepts, hold_backstop_s }, &by, at)
+            Command::Reserve { order, lines, checkout, accepts, hold_backstop_s, admission } => {
+                self.reserve(Wish { order, lines, checkout, accepts, hold_backstop_s, admission }, &by, at)
             }
             Command::ChangePrice { ticket_class, price } => self.change_price(ticket_class, price, &by),
             Command::ChangeCapacity { ticket_class, capacity } => self.change_capacity(ticket_class, capacity, &by),
@@ -31,6 +31,7 @@ impl Inventory {
             Command::Close { show, reason } => Ok(self.close(show, reason)),
             Command::Confirm { order } => self.confirm(order),
             Command::Release { order, reason } => self.release(order, reason),
+            Command::Bar { show, session } => Ok(self.bar(show, session)),
             Command::Tick => Ok(self.tick(at)),
         }
     }
@@ -139,6 +140,14 @@ impl Inventory {
         }
     }
 
+    /// Where the token has bought something, its order goes on.
+    fn bar(&self, show: ShowId, session: SessionId) -> Vec<Event> {
+        if self.used(session) || self.closed().is_some() {
+            return vec![];
+        }
+        vec![SessionBarred { show, session }.into()]
+    }
+
     fn known(&self, order: OrderId) -> Result<(ShowId, &Reservation), Refusal> {
         let show = self.opened().map(|opened| opened.show);
         show.zip(self.reservation(order)).ok_or(Refusal::NoReservation)
@@ -172,8 +181,8 @@ fn confirmed(show: ShowId, order: OrderId, reservation: &Reservation, attempt: i
 
 fn released(show: ShowId, order: OrderId, reservation: &Reservation, reason: ReleaseReason) -> Event {
     let confirmed = reservation.status == ReservationStatus::Confirmed;
-    let (attempt, lines) = (reservation.attempt, reservation.bare_lines());
-    ReservationReleased { show, order, attempt, lines, confirmed, reason }.into()
+    let (attempt, lines, session) = (reservation.attempt, reservation.bare_lines(), reservation.session);
+    ReservationReleased { show, order, attempt, lines, confirmed, reason, session }.into()
 }
 
 fn expired(show: ShowId, order: OrderId, reservation: &Reservation) -> Event {

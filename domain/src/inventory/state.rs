@@ -6,13 +6,13 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::event_name::aggregate;
-use crate::ids::{OrderId, ShowId, TicketClassId};
+use crate::ids::{OrderId, SessionId, ShowId, TicketClassId};
 use crate::inventory::{CloseReason, Command, Event, Refusal, ReleaseReason, SalesOpened, TicketsReserved};
 use crate::principal::Principal;
 use crate::root::{Context, Root};
 use crate::short::ShortText;
 use crate::show::ClassTerms;
-use crate::value::{Currency, Fingerprint, Line, PricedLine, Timestamp};
+use crate::value::{Actor, Currency, Fingerprint, Line, PricedLine, Timestamp};
 
 /// The stock of one show; the default is that of a show whose sales never opened.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Inventory {
     over: OrdMap<OrderId, Arc<Reservation>>,
     /// The active ones by the end of their hold.
     holds: OrdSet<(Timestamp, OrderId)>,
+    /// What became of every checkout token that was used: its order, or none if it was barred.
+    sessions: OrdMap<SessionId, Option<OrderId>>,
 }
 
 /// What is settled when sales open.
@@ -39,6 +41,8 @@ pub struct Opened {
     pub currency: Currency,
     /// Seconds a buyer has to pay.
     pub pay_within_s: i64,
+    /// Whether only those may order whom the waiting room has admitted.
+    pub waiting_room: bool,
 }
 
 /// A class on sale. Never `held + sold > terms.capacity`.
@@ -65,6 +69,8 @@ pub struct Reservation {
     pub code: ShortText,
     /// Of the request that reserved.
     pub fingerprint: Fingerprint,
+    /// The place in the waiting room it came from.
+    pub session: Option<SessionId>,
     /// What, at which price.
     pub lines: Box<[PricedLine]>,
     /// Sum of quantity times price, minor units of the show's currency.
@@ -155,6 +161,16 @@ impl Inventory {
         reservation.pay_by.plus_s(-pay_within_s)
     }
 
+    /// The order of this session, if it ever placed one.
+    pub fn order_of(&self, session: SessionId) -> Option<OrderId> {
+        self.sessions.get(&session).copied().flatten()
+    }
+
+    /// Whether this session placed an order or left: its checkout token buys nothing any more.
+    pub fn used(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     /// Live reservations of a cancelled show are to be given back.
     pub(super) fn sweeping(&self) -> bool {
         self.closed == Some(CloseReason::ShowCancelled) && !self.live.is_empty()
@@ -183,12 +199,15 @@ impl Inventory {
             Event::ReservationConfirmed(event) => self.sell(event.order),
             Event::ReservationReleased(event) => self.end(event.order, ReservationStatus::Released(event.reason)),
             Event::ReservationExpired(event) => self.end(event.order, ReservationStatus::Expired),
+            Event::SessionBarred(event) => {
+                self.sessions.insert(event.session, None);
+            }
         }
     }
 
     fn open(&mut self, event: SalesOpened) {
-        let SalesOpened { show, organizer, currency, pay_within_s, classes } = event;
-        self.opened = Some(Arc::new(Opened { show, organizer, currency, pay_within_s }));
+        let SalesOpened { show, organizer, currency, pay_within_s, classes, waiting_room } = event;
+        self.opened = Some(Arc::new(Opened { show, organizer, currency, pay_within_s, waiting_room }));
         let stock = |terms: ClassTerms| (terms.ticket_class, Arc::new(ClassStock { terms, held: 0, sold: 0 }));
         self.classes = classes.into_iter().map(stock).collect();
     }
@@ -198,6 +217,9 @@ impl Inventory {
             self.class_mut(line.ticket_class).shift(i64::from(line.quantity), 0);
         }
         self.holds.insert((event.hold_until, event.order));
+        if let Some(session) = event.checkout.as_ref().and_then(|checkout| checkout.session) {
+            self.sessions.insert(session, Some(event.order));
+        }
         let reservation = match (event.checkout, self.over.remove(&event.order)) {
             (Some(checkout), None) => Reservation {
                 status: ReservationStatus::Active,
@@ -205,6 +227,7 @@ impl Inventory {
                 principal: checkout.principal.into(),
                 code: checkout.code.into(),
                 fingerprint: checkout.fingerprint,
+                session: checkout.session,
                 lines: event.lines.into(),
                 total: event.total,
                 pay_by: event.pay_by,
@@ -285,6 +308,25 @@ impl Root for Inventory {
 
     fn due() -> Command {
         Command::Tick
+    }
+
+    /// What is on sale, and the one reservation that the command is about.
+    fn relevant(&self, ask: &Command, _by: &Actor) -> Self {
+        let order = match ask {
+            Command::Reserve { order, .. } | Command::Confirm { order } | Command::Release { order, .. } => Some(*order),
+            Command::Open(_)
+            | Command::Close { .. }
+            | Command::ChangePrice { .. }
+            | Command::ChangeCapacity { .. }
+            | Command::Bar { .. }
+            | Command::Tick
+            | Command::Look => None,
+        };
+        let one = |kept: &OrdMap<OrderId, Arc<Reservation>>| -> OrdMap<OrderId, Arc<Reservation>> {
+            order.and_then(|order| Some((order, Arc::clone(kept.get(&order)?)))).into_iter().collect()
+        };
+        let (opened, classes) = (self.opened.clone(), self.classes.clone());
+        Self { opened, closed: self.closed, classes, live: one(&self.live), over: one(&self.over), ..Self::default() }
     }
 
     fn id(event: &Event) -> uuid::Uuid {

@@ -148,11 +148,19 @@ impl Known {
     fn unpaid(&self, failed: bool) -> Event {
         if failed || self.in_state(AttemptState::Failed).next().is_some() {
             let (order, show, reason) = (self.order, self.show, FailReason::PaymentFailed);
-            return OrderFailed { order, show, reason, open_payments: vec![] }.into();
+            return OrderFailed { order, show, reason, open_payments: vec![], session: self.session }.into();
         }
-        let (order, show, reason) = (self.order, self.show, CancelReason::Expired);
-        let open_payments = vec![];
-        OrderCancelled { order, show, reason, open_payments, refund: None, refund_why: None, issued: false }.into()
+        let cancelled = OrderCancelled {
+            order: self.order,
+            show: self.show,
+            reason: CancelReason::Expired,
+            open_payments: vec![],
+            refund: None,
+            refund_why: None,
+            issued: false,
+            session: self.session,
+        };
+        cancelled.into()
     }
 
     fn refuse_stock(&self) -> Decision {
@@ -184,13 +192,17 @@ impl Known {
             refund,
             refund_why: why.filter(|_| refund.is_some()),
             issued: matches!(self.status, Status::Paid | Status::Completed),
+            session: self.session,
         };
         cancelled.into()
     }
 
     fn complete(&self, ticket_count: i32) -> Decision {
         match self.status {
-            Status::Paid => Ok(vec![OrderCompleted { order: self.order, show: self.show, ticket_count }.into()]),
+            Status::Paid => {
+                let (order, show, session) = (self.order, self.show, self.session);
+                Ok(vec![OrderCompleted { order, show, ticket_count, session }.into()])
+            }
             Status::Completed => Ok(vec![]), // A retry.
             Status::Open | Status::Overdue | Status::Cancelled(_) | Status::Failed(_) => Err(Refusal::WrongState),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event_name::aggregate;
-use crate::ids::{OrderId, PaymentId, ShowId};
+use crate::ids::{OrderId, PaymentId, SessionId, ShowId};
 use crate::order::lines::PackedLine;
 use crate::order::{CancelReason, Command, Event, FailReason, OrderCreated, Refusal, Step};
 use crate::payment::RefundWhy;
@@ -31,6 +31,8 @@ pub struct Known {
     pub organizer: Principal,
     /// For people to name it by.
     pub code: ShortText,
+    /// The place in the waiting room it came from.
+    pub session: Option<SessionId>,
     /// In what it is priced.
     pub currency: Currency,
     /// How it stands.
@@ -215,6 +217,7 @@ impl Order {
             principal: event.principal.into(),
             organizer: event.organizer.into(),
             code: event.code.into(),
+            session: event.session,
             currency: event.currency,
             status: Status::Open,
             refund_why: None,

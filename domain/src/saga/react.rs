@@ -7,8 +7,9 @@ use crate::ids::{CommandId, OrderId, PaymentId, ShowId, derived};
 use crate::inventory::{CloseReason, ReleaseReason, TicketsReserved};
 use crate::order::{CancelReason, FailReason, OrderCancelled, OrderCreated, OrderFailed, OrderPaymentAdded};
 use crate::payment::PaymentRequested;
+use crate::queue::CheckoutEnd;
 use crate::root::Meta;
-use crate::saga::{Action, CreatePayment, Effect, Outgoing};
+use crate::saga::{Action, CreatePayment, Effect, Outgoing, queue};
 use crate::value::{Currency, PaymentChoice, Timestamp};
 use crate::{inventory, order, payment, show, ticket};
 
@@ -20,6 +21,7 @@ pub fn react(event: &Event, meta: &Meta) -> Vec<Outgoing> {
         Event::Order(event) => of_order(event),
         Event::Payment(event) => of_payment(event),
         Event::Ticket(event) => of_ticket(event),
+        Event::Queue(event) => queue::of_queue(event),
     };
     let ids = (0..).map(|n| CommandId(derived(meta.event_id, "out", n)));
     ids.zip(actions).map(|(id, action)| Outgoing { id, action }).collect()
@@ -35,12 +37,15 @@ fn of_show(event: &show::Event) -> Vec<Action> {
                 currency: event.currency,
                 pay_within_s: event.pay_within_s,
                 classes: event.classes.clone(),
+                waiting_room: event.waiting_room.is_some(),
             };
-            vec![to_inventory(event.show, inventory::Command::Open(opening))]
+            let sales = to_inventory(event.show, inventory::Command::Open(opening));
+            [sales].into_iter().chain(queue::open(event)).collect()
         }
         E::ShowCancelled(event) if event.published => {
             let (show, reason) = (event.show, CloseReason::ShowCancelled);
-            vec![to_inventory(show, inventory::Command::Close { show, reason })]
+            let sales = to_inventory(show, inventory::Command::Close { show, reason });
+            [sales].into_iter().chain(queue::close(event)).collect()
         }
         E::ShowCancelled(_)
         | E::ShowCreated(_)
@@ -55,7 +60,7 @@ fn of_show(event: &show::Event) -> Vec<Action> {
 fn of_inventory(event: &inventory::Event, meta: &Meta) -> Vec<Action> {
     use inventory::Event as E;
     match event {
-        E::TicketsReserved(event) => birth(event, meta.occurred_at).into_iter().collect(),
+        E::TicketsReserved(event) => birth(event, meta.occurred_at).into_iter().chain(queue::tie(event)).collect(),
         E::ReservationConfirmed(event) => {
             let (order, show, lines) = (event.order, event.show, event.lines.clone());
             vec![to_ticket(order, ticket::Command::Issue { order, show, lines })]
@@ -63,13 +68,18 @@ fn of_inventory(event: &inventory::Event, meta: &Meta) -> Vec<Action> {
         E::ReservationReleased(event) if event.reason == ReleaseReason::ShowCancelled => {
             vec![to_order(event.order, order::Command::CancelShow { show: event.show })]
         }
+        // This order never came to be, so that nothing else ends its checkout.
+        E::ReservationReleased(event) if event.reason == ReleaseReason::OrderIdTaken => {
+            queue::end(event.show, event.session, event.order, CheckoutEnd::Failed).into_iter().collect()
+        }
         // Any other release was asked for by the order; after the backstop it hears from its payments.
         E::ReservationReleased(_)
         | E::ReservationExpired(_)
         | E::SalesOpened(_)
         | E::SalesClosed(_)
         | E::PriceChanged(_)
-        | E::CapacityChanged(_) => vec![],
+        | E::CapacityChanged(_)
+        | E::SessionBarred(_) => vec![],
     }
 }
 
@@ -90,6 +100,7 @@ fn birth(event: &TicketsReserved, at: Timestamp) -> Option<Action> {
         pay_by: event.pay_by,
         hold_until: event.hold_until,
         payment: checkout.payment.clone(),
+        session: checkout.session,
     };
     Some(to_order(event.order, order::Command::Create(created)))
 }
@@ -105,7 +116,10 @@ fn of_order(event: &order::Event) -> Vec<Action> {
         }
         E::OrderCancelled(event) => undo(event),
         E::OrderFailed(event) => undo_failed(event),
-        E::OrderPaymentEnded(_) | E::OrderCompleted(_) | E::OrderStuck(_) => vec![],
+        E::OrderCompleted(event) => {
+            queue::end(event.show, event.session, event.order, CheckoutEnd::Completed).into_iter().collect()
+        }
+        E::OrderPaymentEnded(_) | E::OrderStuck(_) => vec![],
     }
 }
 
@@ -179,7 +193,8 @@ fn undo(event: &OrderCancelled) -> Vec<Action> {
     let why = event.refund_why.unwrap_or(payment::RefundWhy::Unknown);
     let refund = event.refund.map(|payment| to_payment(payment, payment::Command::Refund { why }));
     let revoke = event.issued.then(|| to_ticket(order, ticket::Command::Revoke { order, show }));
-    [release].into_iter().chain(closings).chain(refund).chain(revoke).collect()
+    let slot = queue::end(show, event.session, order, CheckoutEnd::Failed);
+    [release].into_iter().chain(closings).chain(refund).chain(revoke).chain(slot).collect()
 }
 
 fn undo_failed(event: &OrderFailed) -> Vec<Action> {
@@ -188,7 +203,9 @@ fn undo_failed(event: &OrderFailed) -> Vec<Action> {
         FailReason::Unknown => ReleaseReason::Unknown,
     };
     let release = to_inventory(event.show, inventory::Command::Release { order: event.order, reason });
-    [release].into_iter().chain(event.open_payments.iter().map(|payment| close(*payment))).collect()
+    let closings = event.open_payments.iter().map(|payment| close(*payment));
+    let slot = queue::end(event.show, event.session, event.order, CheckoutEnd::Failed);
+    [release].into_iter().chain(closings).chain(slot).collect()
 }
 
 fn of_payment(event: &payment::Event) -> Vec<Action> {

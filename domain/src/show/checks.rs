@@ -1,5 +1,6 @@
 //! What must hold for a show's details and terms as a whole, however they were patched together.
 
+use crate::queue;
 use crate::show::{ClassTerms, DetailsPatch, Refusal, ShowDetails, TermsPatch};
 
 /// A show has at most so many ticket classes.
@@ -65,6 +66,14 @@ pub(super) fn sound_terms(terms: ClassTerms) -> Result<ClassTerms, Refusal> {
         }
         _ => Ok(terms),
     }
+}
+
+/// The settings of a waiting room, if each is within its bounds.
+pub(super) fn sound_room(terms: &queue::Terms) -> Result<(), Refusal> {
+    terms.check().map_err(|error| {
+        let detail = format!("between {} and {}", error.min, error.max);
+        invalid(&format!("waiting_room/{}", error.field), &detail)
+    })
 }
 
 fn text(field: &str, text: &str, min: usize, max: usize) -> Result<(), Refusal> {

@@ -1,8 +1,9 @@
 //! What may be done to a show, by whom, and when.
 
 use crate::ids::{ShowId, TicketClassId};
+use crate::queue::Terms;
 use crate::root::Issued;
-use crate::show::checks::{MAX_CLASSES, invalid, sound_details, sound_terms};
+use crate::show::checks::{MAX_CLASSES, invalid, sound_details, sound_room, sound_terms};
 use crate::show::state::Known;
 use crate::show::{
     ClassTerms, Command, DetailsPatch, Event, Refusal, Show, ShowApproved, ShowCancelled, ShowConfigured, ShowCreated,
@@ -28,9 +29,11 @@ impl Show {
             Command::Edit { patch } => known.edit_details(patch),
             Command::DefineClass { terms } => known.define(terms, fingerprint),
             Command::EditClass { ticket_class, patch } => known.edit_class(ticket_class, patch),
-            Command::Configure { pay_within_s, checkout_url } => known.configure(pay_within_s, checkout_url),
+            Command::Configure { pay_within_s, checkout_url, waiting_room } => {
+                known.configure(pay_within_s, checkout_url, waiting_room)
+            }
             Command::Approve => known.approve(),
-            Command::Publish => known.publish(),
+            Command::Publish { draw_hash } => known.publish(draw_hash),
             Command::Cancel => known.cancel(),
         }
     }
@@ -97,16 +100,21 @@ impl Known {
         Ok(vec![TicketClassEdited { show: self.show, terms }.into()])
     }
 
-    fn configure(&self, pay_within_s: i64, checkout_url: Option<String>) -> Decision {
+    fn configure(&self, pay_within_s: i64, checkout_url: Option<String>, waiting_room: Option<Terms>) -> Decision {
         self.still_open()?;
         if !(1..=MAX_PAY_WITHIN_S).contains(&pay_within_s) {
             return Err(invalid("pay_within_s", "between a second and a day"));
         }
-        let same = self.pay_within_s == Some(pay_within_s) && self.checkout_url == checkout_url;
+        if let Some(terms) = &waiting_room {
+            sound_room(terms)?;
+        }
+        let same = self.pay_within_s == Some(pay_within_s)
+            && self.checkout_url == checkout_url
+            && self.waiting_room == waiting_room;
         if same {
             return Ok(vec![]);
         }
-        Ok(vec![ShowConfigured { show: self.show, pay_within_s, checkout_url }.into()])
+        Ok(vec![ShowConfigured { show: self.show, pay_within_s, checkout_url, waiting_room }.into()])
     }
 
     fn approve(&self) -> Decision {
@@ -116,28 +124,39 @@ impl Known {
         }
     }
 
-    fn publish(&self) -> Decision {
+    /// A draw is worth something only if its seed was settled before anybody joined.
+    fn publish(&self, draw_hash: Option<String>) -> Decision {
+        let draws = self.waiting_room.is_some_and(|terms| terms.opens_at.is_some());
         match self.status {
             Status::Approved if self.classes.is_empty() => Err(Refusal::NoTicketClass),
-            Status::Approved => Ok(vec![self.published().into()]),
+            Status::Approved if draws && draw_hash.is_none() => {
+                Err(invalid("draw_hash", "a waiting room that opens later needs the hash of its seed"))
+            }
+            Status::Approved => Ok(vec![self.published(draw_hash.filter(|_| draws)).into()]),
             status => Err(Refusal::WrongStatus { status }),
         }
     }
 
-    fn published(&self) -> ShowPublished {
+    fn published(&self, draw_hash: Option<String>) -> ShowPublished {
         ShowPublished {
             show: self.show,
             organizer: self.organizer.clone(),
             currency: self.details.currency,
             pay_within_s: self.pay_within_s.expect("only a configured show is approved"),
             classes: self.classes.iter().map(|class| class.terms.clone()).collect(),
+            checkout_url: self.checkout_url.clone(),
+            waiting_room: self.waiting_room,
+            draw_hash,
         }
     }
 
     fn cancel(&self) -> Decision {
         match self.status {
             Status::Cancelled => Err(Refusal::WrongStatus { status: Status::Cancelled }),
-            status => Ok(vec![ShowCancelled { show: self.show, published: status == Status::Published }.into()]),
+            status => {
+                let (published, waiting_room) = (status == Status::Published, self.waiting_room.is_some());
+                Ok(vec![ShowCancelled { show: self.show, published, waiting_room }.into()])
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event_name::aggregate;
 use crate::ids::{ShowId, TicketClassId};
+use crate::queue;
 use crate::root::{Context, Root};
 use crate::show::{ClassTerms, Command, Event, Refusal, ShowCreated, ShowDetails, Status};
 use crate::value::{Fingerprint, Timestamp};
@@ -33,6 +34,8 @@ pub struct Known {
     pub pay_within_s: Option<i64>,
     /// Where an admitted visitor is sent.
     pub checkout_url: Option<String>,
+    /// The waiting room in front of it, if it is to have one.
+    pub waiting_room: Option<queue::Terms>,
 }
 
 /// A ticket class as defined here; once published, prices and capacity are the inventory's.
@@ -64,6 +67,7 @@ impl Show {
                 known.status = Status::Configured;
                 known.pay_within_s = Some(event.pay_within_s);
                 known.checkout_url = event.checkout_url;
+                known.waiting_room = event.waiting_room;
             }
             Event::ShowApproved(_) => self.known_mut().status = Status::Approved,
             Event::ShowPublished(_) => self.known_mut().status = Status::Published,
@@ -81,6 +85,7 @@ impl Show {
             status: Status::Draft,
             pay_within_s: None,
             checkout_url: None,
+            waiting_room: None,
         })))
     }
 

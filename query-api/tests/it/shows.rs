@@ -63,7 +63,7 @@ async fn a_cancelled_show_stays_visible_if_it_was_on_sale() {
     let sold = world.on_sale(1).await;
     let never = world.draft(2, ORGANIZER, details("Never")).await;
     for (it, published) in [(sold, true), (never, false)] {
-        let cancelled = show::ShowCancelled { show: it.show, published };
+        let cancelled = show::ShowCancelled { show: it.show, published, waiting_room: false };
         world.tell(T0 + 1, Event::Show(show::Event::ShowCancelled(cancelled))).await;
     }
     let reason = CloseReason::ShowCancelled;

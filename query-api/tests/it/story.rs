@@ -104,13 +104,29 @@ impl World {
     pub async fn publish(&self, stage: Stage) {
         let (show, organizer) = (stage.show, format!("account:{ORGANIZER}"));
         let classes = vec![terms(stage.class)];
-        let published = show::ShowPublished { show, organizer, currency: vnd(), pay_within_s: 900, classes };
+        let published = show::ShowPublished {
+            show,
+            organizer,
+            currency: vnd(),
+            pay_within_s: 900,
+            classes,
+            checkout_url: None,
+            waiting_room: None,
+            draw_hash: None,
+        };
         self.tell(T0, Event::Show(show::Event::ShowPublished(published))).await;
     }
 
     pub async fn open_sales(&self, stage: Stage, classes: Vec<ClassTerms>) {
         let (show, organizer) = (stage.show, format!("account:{ORGANIZER}"));
-        let opened = inventory::SalesOpened { show, organizer, currency: vnd(), pay_within_s: 900, classes };
+        let opened = inventory::SalesOpened {
+            show,
+            organizer,
+            currency: vnd(),
+            pay_within_s: 900,
+            classes,
+            waiting_room: false,
+        };
         self.tell(T0, Event::Inventory(inventory::Event::SalesOpened(opened))).await;
     }
 
@@ -204,7 +220,7 @@ impl World {
     /// The order is completed.
     pub async fn mark_completed(&self, it: &Purchase) {
         let (order, show) = (it.order, it.stage.show);
-        let completed = order::OrderCompleted { order, show, ticket_count: 2 };
+        let completed = order::OrderCompleted { order, show, ticket_count: 2, session: None };
         self.tell(it.at_us + 6, Event::Order(order::Event::OrderCompleted(completed))).await;
     }
 

@@ -1,0 +1,236 @@
+//! A waiting room as it is known: folded from its events.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use crate::event_name::aggregate;
+use crate::ids::{SessionId, ShowId};
+use crate::principal::Principal;
+use crate::queue::places::{Phase, ordinal};
+use crate::queue::{
+    Command, Event, Places, Refusal, Slot, Standing, TOKEN_GRACE_S, Terms, WaitingRoomOpened, session,
+};
+use crate::root::{Context, Root};
+use crate::value::{Actor, Timestamp};
+
+/// The waiting room of one show; the default is that of a show which has none (yet).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct WaitingRoom {
+    opened: Option<Arc<Opened>>,
+    places: Places,
+    /// The newest number of everybody who ever joined: all that is kept of who waits.
+    holders: OrdMap<Principal, u32>,
+    /// The live slots by their sessions.
+    sessions: OrdMap<SessionId, u32>,
+    /// The untied slots by the moment they end.
+    ends: OrdSet<(Timestamp, u32)>,
+    last_round: Option<Timestamp>,
+}
+
+/// What is settled when the room opens.
+pub type Opened = WaitingRoomOpened;
+
+/// When an untied slot ends by itself; a tied one ends with its order.
+fn end_of(slot: Slot) -> Option<Timestamp> {
+    match slot {
+        Slot::Admitted { enter_by } => Some(enter_by),
+        Slot::InCheckout { expires_at, order: None } => Some(expires_at.plus_s(TOKEN_GRACE_S)),
+        Slot::InCheckout { order: Some(_), .. } => None,
+    }
+}
+
+impl WaitingRoom {
+    /// What was settled at the opening; none before.
+    pub fn known(&self) -> Option<&Opened> {
+        self.opened.as_deref()
+    }
+
+    /// Whether it is over.
+    pub fn closed(&self) -> bool {
+        self.places.phase() == Phase::Closed
+    }
+
+    /// When the draw is made; none if there is none.
+    pub fn opens_at(&self) -> Option<Timestamp> {
+        self.known()?.terms.opens_at
+    }
+
+    /// Hex SHA-256 of the seed, if there is a draw.
+    pub fn draw_hash(&self) -> Option<&str> {
+        self.known()?.draw_hash.as_deref()
+    }
+
+    /// The newest number of this account or guest, as `account:<sub>` or `guest:<uuid>`.
+    pub fn number_of(&self, principal: &str) -> Option<u32> {
+        self.holders.get(&Principal::from(principal)).copied()
+    }
+
+    /// The order of service of a number; none until it is known, and then for ever the same.
+    pub fn place(&self, number: u32) -> Option<u32> {
+        self.places.place(number)
+    }
+
+    /// Where a number stands.
+    pub fn standing(&self, number: u32) -> Standing {
+        self.places.standing(number)
+    }
+
+    /// Everybody's standing.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Bytes per holder in the map of holders, that on the heap of others aside.
+    pub const HOLDER_BYTES: usize = size_of::<(Principal, u32)>();
+
+    pub(super) fn number(&self, session: SessionId) -> Option<u32> {
+        self.sessions.get(&session).copied()
+    }
+
+    pub(super) fn session(&self, number: u32) -> SessionId {
+        session(self.show(), number)
+    }
+
+    pub(super) fn show(&self) -> ShowId {
+        self.known().map_or_else(ShowId::default, |opened| opened.show)
+    }
+
+    /// Untied slots that have ended by this moment, the earliest first.
+    pub(super) fn ended_by(&self, at: Timestamp) -> impl Iterator<Item = u32> {
+        self.ends.iter().take_while(move |(end, _)| *end <= at).map(|(_, number)| *number)
+    }
+
+    /// How many may be admitted now, apart from the time between two rounds.
+    pub(super) fn free(&self, terms: &Terms) -> usize {
+        let slots = usize::try_from(terms.slots).unwrap_or(0);
+        slots.saturating_sub(self.places.slots().len())
+    }
+
+    /// When the next batch may be admitted.
+    pub(super) fn next_admission(&self, terms: &Terms) -> Timestamp {
+        self.last_round.map_or(Timestamp(0), |last| terms.next_round(last))
+    }
+
+    pub(super) fn fold(&mut self, event: Event) {
+        let touched = touched(&event);
+        if let Some((number, _)) = touched {
+            self.unlink(number);
+        }
+        self.places.fold(&event);
+        if let Some((number, session)) = touched {
+            self.link(number, session);
+        }
+        match event {
+            Event::WaitingRoomOpened(event) => self.opened = Some(Arc::new(event)),
+            Event::WaitingRoomClosed(_) => self.forget_everybody(),
+            Event::QueueJoined(event) => {
+                self.holders.insert(event.principal.into(), ordinal(event.number));
+            }
+            Event::QueueReady(event) => self.admitted(event.enter_by),
+            _ => {}
+        }
+    }
+
+    /// Drops what the indexes know of a slot that is about to change.
+    fn unlink(&mut self, number: u32) {
+        if let Some(end) = self.places.slot(number).and_then(end_of) {
+            self.ends.remove(&(end, number));
+        }
+    }
+
+    fn link(&mut self, number: u32, session: SessionId) {
+        let Some(slot) = self.places.slot(number) else {
+            self.sessions.remove(&session);
+            return;
+        };
+        self.sessions.insert(session, number);
+        if let Some(end) = end_of(slot) {
+            self.ends.insert((end, number));
+        }
+    }
+
+    /// More admitted than allowed can only be a bug, so it stops the partition.
+    fn admitted(&mut self, enter_by: Timestamp) {
+        let terms = &self.opened.as_ref().expect("WaitingRoomOpened comes first").terms;
+        self.last_round = Some(enter_by.plus_s(-terms.enter_s));
+        let (slots, most) = (self.places.slots().len(), usize::try_from(terms.slots).unwrap_or(0));
+        assert!(slots <= most, "{slots} slots are live, and at most {most} may be");
+    }
+
+    fn forget_everybody(&mut self) {
+        self.holders.clear();
+        self.sessions.clear();
+        self.ends.clear();
+    }
+}
+
+/// The place whose slot an event changes.
+fn touched(event: &Event) -> Option<(u32, SessionId)> {
+    let (number, session) = match event {
+        Event::QueueReady(event) => (event.number, event.session),
+        Event::CheckoutStarted(event) => (event.number, event.session),
+        Event::CheckoutTied(event) => (event.number, event.session),
+        Event::QueueLeft(event) => (event.number, event.session),
+        Event::QueueExpired(event) => (event.number, event.session),
+        Event::CheckoutCompleted(event) => (event.number, event.session),
+        Event::CheckoutFailed(event) => (event.number, event.session),
+        Event::CheckoutExpired(event) => (event.number, event.session),
+        Event::WaitingRoomOpened(_)
+        | Event::WaitingRoomClosed(_)
+        | Event::QueueJoined(_)
+        | Event::PreQueueClosed(_)
+        | Event::QueueDrawn(_) => return None,
+    };
+    Some((ordinal(number), session))
+}
+
+aggregate!(WaitingRoom, "waiting-room");
+
+impl Root for WaitingRoom {
+    type Ask = Command;
+    const CONTEXT: Context = Context::Queue;
+
+    /// Whoever is waited for in vain: admitted and not entered, or entered and without an order.
+    fn next_due(&self) -> Option<Timestamp> {
+        self.ends.get_min().map(|(end, _)| *end)
+    }
+
+    fn due() -> Command {
+        Command::Tick
+    }
+
+    /// The opening, and then a round of admissions whenever somebody waits and a slot is free.
+    fn next_round(&self) -> Option<Timestamp> {
+        let terms = &self.known()?.terms;
+        match self.places.phase() {
+            Phase::PreQueue => terms.opens_at,
+            Phase::Open if self.places.waiting() > 0 && self.free(terms) > 0 => Some(self.next_admission(terms)),
+            Phase::Unopened | Phase::Drawing { .. } | Phase::Open | Phase::Closed => None,
+        }
+    }
+
+    fn round() -> Command {
+        Command::Round
+    }
+
+    fn relevant(&self, ask: &Command, by: &Actor) -> Self {
+        let holder = Principal::from(by.principal());
+        let held = self.holders.get(&holder).copied();
+        let number = match ask {
+            Command::Enter { number, .. } | Command::Leave { number } => Some(*number),
+            _ => held,
+        };
+        Self {
+            opened: self.opened.clone(),
+            places: self.places.only(number),
+            holders: held.map(|number| (holder, number)).into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    fn id(event: &Event) -> uuid::Uuid {
+        event.aggregate()
+    }
+}
