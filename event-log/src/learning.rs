@@ -41,6 +41,11 @@ impl Log for Learning {
     fn bounds(&self, at: Partition) -> Result<Bounds, LogError> {
         self.log.bounds(at)
     }
+
+    /// Only its header is of use before its schema is learned.
+    fn record(&self, at: Partition, offset: i64) -> Result<Option<Record>, LogError> {
+        self.log.record(at, offset)
+    }
 }
 
 fn learn(codec: &Codec, runtime: &Handle, records: &[Record]) {

@@ -9,6 +9,7 @@ pub mod log;
 pub mod memory;
 pub mod owner;
 pub mod partition;
+pub mod snapshot;
 pub mod state;
 pub mod topics;
 pub mod validity;

@@ -127,4 +127,10 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// The log does not answer.
     fn bounds(&self, at: Partition) -> Result<Bounds, LogError>;
+
+    /// The record at an offset; none if the log has none there (any more, or yet). May block for seconds.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    fn record(&self, at: Partition, offset: i64) -> Result<Option<Record>, LogError>;
 }

@@ -1,5 +1,7 @@
 //! The state of one partition: what its valid records fold to. Cloned in O(1), so that every batch has its own root.
 
+mod stored;
+
 use std::sync::Arc;
 
 use domain::ids::CommandId;
@@ -7,6 +9,7 @@ use domain::root::{Meta, Root};
 use domain::saga::{self, Outgoing};
 use domain::value::{Fingerprint, Timestamp};
 use imbl::{OrdMap, OrdSet, Vector};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::validity::Position;
@@ -28,7 +31,7 @@ pub struct Entry<A> {
 }
 
 /// A command that has been carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repeat {
     /// HMAC of its body.
     pub hash: Fingerprint,
@@ -37,7 +40,7 @@ pub struct Repeat {
 }
 
 /// What an event makes others do.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Caused {
     /// The event.
     pub event_id: Uuid,
@@ -56,8 +59,10 @@ pub struct State<A: Root> {
     pub last: Timestamp,
     /// The outbox: offset of the cause → what has to be done and is not settled.
     pub outbox: OrdMap<i64, Arc<Caused>>,
-    /// What wants to be told the time, earliest first.
+    /// What ends something in time, earliest first.
     pub timers: OrdSet<(Timestamp, Uuid)>,
+    /// What goes on with something in time, earliest first.
+    pub rounds: OrdSet<(Timestamp, Uuid)>,
     /// What something outside has to be asked about.
     pub watched: OrdSet<Uuid>,
     aggregates: OrdMap<Uuid, Arc<Entry<A>>>,
@@ -75,6 +80,7 @@ impl<A: Root> Default for State<A> {
             last: Timestamp::default(),
             outbox: OrdMap::new(),
             timers: OrdSet::new(),
+            rounds: OrdSet::new(),
             watched: OrdSet::new(),
             aggregates: OrdMap::new(),
             repeats: OrdMap::new(),
@@ -169,16 +175,9 @@ impl<A: Root> State<A> {
     }
 
     fn index(&mut self, id: Uuid, before: Option<&Entry<A>>, after: &A) {
-        let was_due = before.and_then(|entry| entry.state.next_due());
-        let is_due = after.next_due();
-        if was_due != is_due {
-            if let Some(due) = was_due {
-                self.timers.remove(&(due, id));
-            }
-            if let Some(due) = is_due {
-                self.timers.insert((due, id));
-            }
-        }
+        let before = before.map(|entry| &entry.state);
+        move_timer(&mut self.timers, id, before.and_then(A::next_due), after.next_due());
+        move_timer(&mut self.rounds, id, before.and_then(A::next_round), after.next_round());
         if after.watched() {
             self.watched.insert(id);
         } else {
@@ -197,5 +196,17 @@ impl<A: Root> State<A> {
             self.repeats_by_age.pop_front();
             self.repeats.remove(&oldest);
         }
+    }
+}
+
+fn move_timer(timers: &mut OrdSet<(Timestamp, Uuid)>, id: Uuid, from: Option<Timestamp>, to: Option<Timestamp>) {
+    if from == to {
+        return;
+    }
+    if let Some(from) = from {
+        timers.remove(&(from, id));
+    }
+    if let Some(to) = to {
+        timers.insert((to, id));
     }
 }

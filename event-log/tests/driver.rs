@@ -6,11 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use domain::inventory::Inventory;
-use event_log::driver::{Mailbox, Reply, Surroundings, start};
+use event_log::driver::{Mailbox, Reply, Surroundings, start, vouch_always};
 use event_log::log::Log;
 use event_log::memory::MemoryLog;
 use event_log::owner::{Now, Outcome, Settings, Submission};
-use event_log::state::State;
 use schemas::Codec;
 use tokio::time::Instant;
 
@@ -41,8 +40,10 @@ impl Running {
             clock: Arc::new(|| Now { wall: wall(), mono: BEGIN.elapsed() }),
             new_claim: unique,
             outbox: Arc::new(move |_, send| drop(sender.send(send))),
+            vouch: vouch_always(),
+            snapshots: None,
         };
-        let (mailbox, thread) = start(settings, State::default(), surroundings).unwrap();
+        let (mailbox, thread) = start(settings, surroundings).unwrap();
         Self { mailbox, thread, sent }
     }
 
@@ -136,7 +137,7 @@ fn who_leaves_answers_everybody() {
         let late: Vec<_> = (51..=60).map(|n| one.submit(reserve(n, n))).collect();
         one.thread.join().unwrap();
         waiting.iter().for_each(|it| assert_eq!(short(&it.recv_timeout(PATIENCE).unwrap()), "done"));
-        late.iter().for_each(|it| assert_eq!(short(&it.recv_timeout(PATIENCE).unwrap()), "too late"));
+        late.iter().for_each(|it| assert_eq!(short(&it.recv_timeout(PATIENCE).unwrap()), "not served"));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use domain::inventory::Inventory;
-use event_log::driver::{Reply, Surroundings, start};
+use event_log::driver::{Reply, Surroundings, start, vouch_always};
 use event_log::log::Log;
 use event_log::memory::{Fault, MemoryLog};
 use event_log::owner::{Now, Settings, Submission};
@@ -126,8 +126,10 @@ fn a_panic_stops_the_partition_and_answers_everybody() {
         clock: Arc::new(move || Now { wall: wall(), mono: begin.elapsed() }),
         new_claim: unique,
         outbox: Arc::new(|_, _| panic!("as the test wants")),
+        vouch: vouch_always(),
+        snapshots: None,
     };
-    let (mailbox, thread) = start(settings(), State::<Inventory>::default(), surroundings).unwrap();
+    let (mailbox, thread) = start::<Inventory>(settings(), surroundings).unwrap();
     let ask = |submission: Submission<Inventory, u32>| {
         let (sender, outcome) = channel();
         let Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, .. } = submission;

@@ -3,6 +3,7 @@
 //! Invariant: appends of one partition reach the broker in the order of the calls, or are reported as errors.
 
 mod compacted;
+pub mod membership;
 mod pool;
 mod producer;
 mod tail;
@@ -10,6 +11,7 @@ mod tail;
 pub use compacted::{CompactedFollowed, CompactedFollower, CompactedTopic, KeyedRecord};
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -166,6 +168,27 @@ impl Log for KafkaLog {
 
     fn bounds(&self, at: Partition) -> Result<Bounds, LogError> {
         self.bounds_of(&self.topic(at), number(at.number))
+    }
+
+    fn record(&self, at: Partition, offset: i64) -> Result<Option<Record>, LogError> {
+        // Also tells an unreachable broker from a slow one.
+        let Bounds { start, end } = self.bounds(at)?;
+        if !(start..end).contains(&offset) {
+            return Ok(None);
+        }
+        let (found, first) = sync_channel(1);
+        let hand_over = move |followed| {
+            // The first answer is the one that counts.
+            let _ = found.try_send(followed);
+        };
+        let following = self.follow(at, offset, Arc::new(hand_over));
+        let followed = first.recv_timeout(ASKING);
+        drop(following);
+        match followed {
+            Ok(Followed::Records(records)) => Ok(records.into_iter().next().filter(|record| record.offset == offset)),
+            Ok(Followed::End(_) | Followed::Lost { .. }) => Ok(None),
+            Err(error) => Err(failed("read a record from Kafka", &error)),
+        }
     }
 }
 

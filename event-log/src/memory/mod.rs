@@ -310,4 +310,10 @@ impl Log for MemoryLog {
         let lane = state.lanes.entry(at).or_default();
         Ok(Bounds { start: lane.start, end: lane.end() })
     }
+
+    fn record(&self, at: Partition, offset: i64) -> Result<Option<Record>, LogError> {
+        let state = self.lock();
+        let lane = state.lanes.get(&at);
+        Ok(lane.and_then(|lane| lane.records.iter().find(|record| record.offset == offset)).cloned())
+    }
 }

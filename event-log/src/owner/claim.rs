@@ -62,13 +62,30 @@ impl<A: Root, R> Owner<A, R> {
     /// Everything up to the log's end has been read.
     pub fn reached_end(&mut self, end: i64, now: Now) -> Vec<Output<A, R>> {
         self.end = Some(end);
-        self.try_claim(now)
+        self.ask_to_claim(now)
     }
 
-    /// Claims, if everything was read and it is time to.
-    pub(super) fn try_claim(&mut self, now: Now) -> Vec<Output<A, R>> {
+    /// Asks whether it is still meant to own the partition, if everything was read and it is time to.
+    pub(super) fn ask_to_claim(&mut self, now: Now) -> Vec<Output<A, R>> {
         let Phase::Folding { not_before } = self.phase else { return Vec::new() };
-        if now.mono < not_before || self.end.is_none_or(|end| self.reader.next() < end) {
+        if self.leaving || now.mono < not_before || self.is_behind() {
+            return Vec::new();
+        }
+        self.phase = Phase::Vouching { since: now.mono };
+        vec![Output::Vouch]
+    }
+
+    /// The answer to the last question whether it is still meant to own the partition. Without it nothing is claimed:
+    /// a stale member would drive out its successor.
+    pub fn vouched(&mut self, vouched: bool, now: Now) -> Vec<Output<A, R>> {
+        let Phase::Vouching { .. } = self.phase else { return Vec::new() };
+        if !vouched || self.leaving {
+            self.stand_by(now);
+            return Vec::new();
+        }
+        self.unvouched = 0;
+        if self.is_behind() {
+            self.phase = Phase::Folding { not_before: now.mono };
             return Vec::new();
         }
         let claim = (self.new_claim)();
@@ -76,6 +93,11 @@ impl<A: Root, R> Owner<A, R> {
         let term = self.reader.position().term + 1;
         let record = self.claim_record(claim, term);
         vec![Output::Append { claim, first_seq: 0, records: vec![record] }]
+    }
+
+    /// Whether the log is known to go on behind what was read.
+    fn is_behind(&self) -> bool {
+        self.end.is_none_or(|end| self.reader.next() < end)
     }
 
     pub(super) fn fold(&mut self, record: Record, now: Now) -> Result<Vec<Output<A, R>>, Broken> {
@@ -95,19 +117,29 @@ impl<A: Root, R> Owner<A, R> {
                 outputs.extend(self.own(term, at, now));
             }
             // Somebody else was faster, or it is our claim of before: wait, fold, try again.
-            (Phase::Claiming { .. }, Some(_)) => self.back_off(now),
+            (Phase::Vouching { .. } | Phase::Claiming { .. }, Some(_)) => self.back_off(now),
             _ => {}
         }
         Ok(outputs)
     }
 
-    /// Between 1 s and 30 s, doubling, at random so that two do not meet again.
+    /// Claims again between 1 s and 30 s later, doubling, at random so that two do not meet again.
     pub(super) fn back_off(&mut self, now: Now) {
-        let random = u64::from((self.new_claim)().as_bytes()[0]);
-        let base = 1000_u64 << self.attempts.min(5);
-        let wait = Duration::from_millis((base / 2 + base * random / 256).min(30_000));
+        let wait = self.random_wait(1000 << self.attempts.min(5)).min(30_000);
         self.attempts += 1;
-        self.phase = Phase::Folding { not_before: now.mono + wait };
+        self.phase = Phase::Folding { not_before: now.mono + Duration::from_millis(wait) };
+    }
+
+    /// Asks again between 0.2 s and 2 s later: nobody is disturbed by it, and a new assignment is soon noticed.
+    pub(super) fn stand_by(&mut self, now: Now) {
+        let wait = self.random_wait(200 << self.unvouched.min(4)).min(2000);
+        self.unvouched += 1;
+        self.phase = Phase::Folding { not_before: now.mono + Duration::from_millis(wait) };
+    }
+
+    fn random_wait(&mut self, base: u64) -> u64 {
+        let random = u64::from((self.new_claim)().as_bytes()[0]);
+        base / 2 + base * random / 256
     }
 
     fn own(&mut self, term: u32, broker: Timestamp, now: Now) -> Vec<Output<A, R>> {
@@ -124,7 +156,7 @@ impl<A: Root, R> Owner<A, R> {
         self.acked_seq = 0;
         self.head = self.acked.clone();
         self.last_settled = now.mono;
-        self.idle_timers.clear();
+        self.idle.clear();
         let mut outputs = vec![Output::Unfollow, Output::Serving { term }];
         let outbox = self.acked.outbox.clone();
         for (offset, caused) in &outbox {

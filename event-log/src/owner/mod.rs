@@ -5,180 +5,25 @@
 
 mod claim;
 mod serve;
+mod settle;
+mod timers;
+mod types;
 
 pub use claim::{CONTROL_KEY, absorb, decoded};
+pub use types::{Answer, Now, Outcome, Output, Phase, Send, Settings, Submission, Target};
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use domain::ids::CommandId;
 use domain::root::Root;
-use domain::saga::Outgoing;
-use domain::value::{Actor, Fingerprint, Timestamp};
+use domain::value::{Actor, Timestamp};
 use schemas::Codec;
 use uuid::Uuid;
 
-use crate::log::{Delivered, NewRecord, Partition, Record};
+use crate::log::{Delivered, Record};
 use crate::state::State;
-use crate::validity::{Broken, Reader, Void};
-
-/// What an owner has to know beside its state.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Which partition.
-    pub partition: Partition,
-    /// How many partitions every topic has.
-    pub partitions: u32,
-    /// Who owns it, for people to read.
-    pub instance: String,
-    /// Where its commands are taken.
-    pub url: String,
-    /// No acknowledgement for so long means in doubt.
-    pub ack_deadline: Duration,
-    /// Answers that need no record of their own wait so long for a batch to join.
-    pub barrier_after: Duration,
-    /// No timer fires so soon after a take-over.
-    pub takeover_grace: Duration,
-    /// At most so many records without acknowledgement.
-    pub in_flight: usize,
-    /// At most so many commands waiting.
-    pub mailbox: usize,
-    /// Between two settled records.
-    pub settle_every: Duration,
-    /// A broker clock further off than this is not served with.
-    pub clock_tolerance: Duration,
-}
-
-/// What time it is, by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// UTC.
-    pub wall: Timestamp,
-    /// Since any fixed moment; never goes back.
-    pub mono: Duration,
-}
-
-/// What a command is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// The aggregate of this id.
-    Id(Uuid),
-    /// The aggregate that used this serial number.
-    Serial(u64),
-}
-
-/// A command in the mailbox.
-pub struct Submission<A: Root, R> {
-    /// What it is for.
-    pub target: Target,
-    /// What is asked.
-    pub ask: A::Ask,
-    /// Who asks.
-    pub by: Actor,
-    /// What a repeat is recognised by.
-    pub id: CommandId,
-    /// HMAC of the body.
-    pub hash: Fingerprint,
-    /// The request that it all started with.
-    pub correlation_id: Uuid,
-    /// The command or event that caused it.
-    pub causation_id: Uuid,
-    /// Not decided after this moment of the monotonic clock.
-    pub deadline: Option<Duration>,
-    /// Whom to answer.
-    pub reply: R,
-}
-
-/// What a command led to.
-#[derive(Debug)]
-pub enum Outcome<A: Root> {
-    /// Carried out, now or before.
-    Done(Box<Answer<A>>),
-    /// The aggregate says no; nothing was written.
-    Refused(A::Error),
-    /// No aggregate has this serial number.
-    NoSuchSerial,
-    /// The id was used for another body.
-    KeyReused,
-    /// Its events would be larger than a frame may be.
-    TooLarge,
-    /// Not decided in time; nothing was written.
-    TooLate,
-    /// Too many wait already; nothing was written.
-    Overloaded,
-    /// It may or may not have been carried out. The same id again finds out.
-    InDoubt,
-    /// The partition cannot be served.
-    Broken,
-}
-
-/// A command was carried out.
-#[derive(Debug)]
-pub struct Answer<A> {
-    /// The aggregate's id.
-    pub id: Uuid,
-    /// The aggregate as it is now.
-    pub state: A,
-    /// Its version.
-    pub version: u64,
-    /// Whether this id had been carried out before.
-    pub replayed: bool,
-    /// How many events were written for it just now.
-    pub written: usize,
-    /// The last offset that the answer rests on.
-    pub offset: i64,
-    /// The log's name.
-    pub identity: Uuid,
-}
-
-/// Something that the outbox wants done.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Send {
-    /// The offset of the event that caused it, and the position among what it causes: names it in `settled`.
-    pub at: (i64, usize),
-    /// The event.
-    pub causation_id: Uuid,
-    /// The request that it all started with.
-    pub correlation_id: Uuid,
-    /// What has to be done.
-    pub outgoing: Outgoing,
-}
-
-/// What the owner wants its driver to do, in order.
-#[allow(clippy::large_enum_variant, reason = "outputs are moved once, straight to the driver")]
-pub enum Output<A: Root, R> {
-    /// Follow the partition from this offset; until the claim is back.
-    Follow(i64),
-    /// Stop following.
-    Unfollow,
-    /// Append these, the first one numbered so.
-    Append { claim: Uuid, first_seq: u64, records: Vec<NewRecord> },
-    /// Answer a caller.
-    Answer(R, Outcome<A>),
-    /// Get this done, and say `settled` when it was answered.
-    Send(Send),
-    /// It serves now.
-    Serving { term: u32 },
-    /// It serves no more, and tries again by itself.
-    Doubt { reason: String, in_doubt: usize },
-    /// A record did not count.
-    Void(Void),
-    /// It will never serve again without a person.
-    Broken(Broken),
-}
-
-/// Where an owner is in its protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Folds, and claims once it has reached the end (not before this moment).
-    Folding { not_before: Duration },
-    /// Has appended a claim, and folds until it comes back.
-    Claiming { claim: Uuid, since: Duration },
-    /// Owns the partition.
-    Serving,
-    /// Stopped for good.
-    Broken,
-}
+use crate::validity::{Broken, Reader};
+use timers::Idle;
 
 /// Commands and timers decided on one root, and what they wait for.
 struct Batch<A: Root, R> {
@@ -211,29 +56,40 @@ pub struct Owner<A: Root, R> {
     claimed_at: i64,
     claimed: (Timestamp, Duration),
     acked_seq: u64,
+    /// Claims that came to nothing, one after another.
     attempts: u32,
+    /// How often, one after another, nobody vouched for it.
+    unvouched: u32,
+    /// It is being shut down: nothing new is begun.
+    leaving: bool,
     last_settled: Duration,
     /// Sent and not answered.
     open: BTreeMap<i64, HashSet<usize>>,
-    /// Timers that led to nothing; not fired again for the same moment.
-    idle_timers: HashMap<Uuid, Timestamp>,
+    idle: Idle,
     /// Makes claims unlike any other; handed in, because this is pure.
     new_claim: Box<dyn FnMut() -> Uuid + std::marker::Send>,
 }
 
 impl<A: Root, R> Owner<A, R> {
-    /// An owner that goes on from a state. The first `step` asks to follow.
+    /// An owner that goes on from a state.
     pub fn new(
         settings: Settings,
         codec: Codec,
         state: State<A>,
         new_claim: Box<dyn FnMut() -> Uuid + std::marker::Send>,
     ) -> (Self, Vec<Output<A, R>>) {
-        let from = state.position.next;
-        let owner = Self {
+        let mut owner = Self::loading(settings, codec, new_claim);
+        let outputs = owner.loaded(state);
+        (owner, outputs)
+    }
+
+    /// An owner whose state is still to come. It takes commands, and tells those that cannot wait so long.
+    pub fn loading(settings: Settings, codec: Codec, new_claim: Box<dyn FnMut() -> Uuid + std::marker::Send>) -> Self {
+        let state = State::default();
+        Self {
             settings,
             codec,
-            phase: Phase::Folding { not_before: Duration::ZERO },
+            phase: Phase::Loading,
             reader: Reader::at(state.position),
             head: state.clone(),
             acked: state,
@@ -247,12 +103,24 @@ impl<A: Root, R> Owner<A, R> {
             claimed: (Timestamp::default(), Duration::ZERO),
             acked_seq: 0,
             attempts: 0,
+            unvouched: 0,
+            leaving: false,
             last_settled: Duration::ZERO,
             open: BTreeMap::new(),
-            idle_timers: HashMap::new(),
+            idle: Idle::default(),
             new_claim,
-        };
-        (owner, vec![Output::Follow(from)])
+        }
+    }
+
+    /// The state to go on from: empty, or of a snapshot.
+    pub fn loaded(&mut self, state: State<A>) -> Vec<Output<A, R>> {
+        assert_eq!(self.phase, Phase::Loading, "a state is loaded once");
+        let from = state.position.next;
+        self.phase = Phase::Folding { not_before: Duration::ZERO };
+        self.reader = Reader::at(state.position);
+        self.head = state.clone();
+        self.acked = state;
+        vec![Output::Follow(from)]
     }
 
     /// Where it is in its protocol.
@@ -268,6 +136,14 @@ impl<A: Root, R> Owner<A, R> {
     /// How many commands wait.
     pub fn waiting(&self) -> usize {
         self.mailbox.len() + self.saga.len()
+    }
+
+    /// How far it still has to read, while it folds; 0 once it serves or before it knows.
+    pub fn lag(&self) -> i64 {
+        match (self.phase, self.end) {
+            (Phase::Serving | Phase::Broken, _) | (_, None) => 0,
+            (_, Some(end)) => (end - self.reader.next()).max(0),
+        }
     }
 
     /// How many outgoing commands wait for their answer.
@@ -294,21 +170,24 @@ impl<A: Root, R> Owner<A, R> {
         self.waiting() == 0 && self.in_flight.is_empty() && self.unsent.is_empty()
     }
 
-    /// Something sent was answered (or its refusal was dealt with).
-    pub fn settled(&mut self, at: (i64, usize)) {
-        if let Some(open) = self.open.get_mut(&at.0) {
-            open.remove(&at.1);
-            if open.is_empty() {
-                self.open.remove(&at.0);
-            }
-        }
+    /// It is to be given up: if it serves, what waits is still decided; else whoever waits is told that nobody serves
+    /// it here. It claims no more, and no timer fires. Idle means that it can go.
+    pub fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// It goes now: answers whoever is left.
+    pub fn give_up(&mut self) -> Vec<Output<A, R>> {
+        let mut outputs = self.turn_away(|| Outcome::NotServed);
+        outputs.extend(self.unacknowledged_callers().into_iter().map(|reply| Output::Answer(reply, Outcome::InDoubt)));
+        outputs
     }
 
     /// Takes the next record of the log, while folding or claiming.
     pub fn read(&mut self, record: Record, now: Now) -> Vec<Output<A, R>> {
         match self.phase {
-            Phase::Folding { .. } | Phase::Claiming { .. } => {}
-            Phase::Serving | Phase::Broken => return Vec::new(),
+            Phase::Folding { .. } | Phase::Vouching { .. } | Phase::Claiming { .. } => {}
+            Phase::Loading | Phase::Serving | Phase::Broken => return Vec::new(),
         }
         match self.fold(record, now) {
             Ok(outputs) => outputs,
@@ -349,7 +228,8 @@ impl<A: Root, R> Owner<A, R> {
         match self.phase {
             Phase::Broken => None,
             Phase::Folding { not_before } => Some(not_before.max(now.mono + Duration::from_millis(500))),
-            Phase::Claiming { since, .. } => Some(since + self.settings.ack_deadline),
+            Phase::Loading => Some(now.mono + Duration::from_millis(500)),
+            Phase::Vouching { since } | Phase::Claiming { since, .. } => Some(since + self.settings.ack_deadline),
             Phase::Serving => Some(self.wake_while_serving(now)),
         }
     }
@@ -357,15 +237,21 @@ impl<A: Root, R> Owner<A, R> {
     fn broken(&mut self, broken: Broken) -> Vec<Output<A, R>> {
         self.phase = Phase::Broken;
         let mut outputs = vec![Output::Unfollow];
-        outputs.extend(self.turn_away());
+        outputs.extend(self.turn_away(|| Outcome::Broken));
         outputs.push(Output::Broken(broken));
         outputs
     }
 
-    /// Nothing will ever be decided here.
-    fn turn_away(&mut self) -> Vec<Output<A, R>> {
+    /// Nothing more will be decided here.
+    fn turn_away(&mut self, outcome: impl Fn() -> Outcome<A>) -> Vec<Output<A, R>> {
         let waiting = self.saga.drain(..).chain(self.mailbox.drain(..));
-        waiting.map(|submission| Output::Answer(submission.reply, Outcome::Broken)).collect()
+        waiting.map(|submission| Output::Answer(submission.reply, outcome())).collect()
+    }
+
+    /// Whoever waits for something decided but not acknowledged.
+    fn unacknowledged_callers(&mut self) -> Vec<R> {
+        let batches = self.in_flight.drain(..).flat_map(|batch| batch.answers);
+        batches.chain(self.unsent.drain(..)).filter_map(|(reply, _)| reply).collect()
     }
 
     /// Gives up everything that is not acknowledged: the log will tell what became of it.
@@ -374,8 +260,7 @@ impl<A: Root, R> Owner<A, R> {
         self.head = self.acked.clone();
         self.phase = Phase::Folding { not_before: now.mono };
         self.end = None;
-        let batches = self.in_flight.drain(..).flat_map(|batch| batch.answers);
-        let callers: Vec<R> = batches.chain(self.unsent.drain(..)).filter_map(|(reply, _)| reply).collect();
+        let callers = self.unacknowledged_callers();
         let mut outputs = vec![Output::Doubt { reason, in_doubt: callers.len() }];
         outputs.extend(callers.into_iter().map(|reply| Output::Answer(reply, Outcome::InDoubt)));
         outputs.push(Output::Follow(self.acked.position.next));

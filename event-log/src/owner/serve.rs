@@ -1,7 +1,6 @@
 //! Serving in batches: decide, encode, append, and answer once the prefix is acknowledged.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use cqrs_es::event_sink::EventSink;
@@ -12,29 +11,27 @@ use futures::FutureExt;
 use schemas::Control;
 use uuid::Uuid;
 
-use super::{Answer, Batch, Now, Outcome, Output, Owner, Phase, Send, Submission, Target};
+use super::{Answer, Batch, Now, Outcome, Output, Owner, Phase, Submission, Target};
 use crate::frame::{Frame, Kind};
 use crate::log::NewRecord;
-use crate::state::{Caused, Folded};
+use crate::state::Folded;
 
 /// A command's events are at most so many …
 const FRAME_EVENTS: usize = 500;
 /// … and so many bytes.
 const FRAME_BYTES: usize = 512 * 1024;
-/// Timers fired in one batch, at most.
-const TIMERS: usize = 200;
 /// Records in one batch, about.
 const BATCH: usize = 250;
 
 /// One command to decide, from the mailbox or from a timer.
-struct Deciding<A: Root> {
-    id: Uuid,
-    ask: A::Ask,
-    by: Actor,
-    command: CommandId,
-    hash: Fingerprint,
-    correlation_id: Uuid,
-    causation_id: Uuid,
+pub(super) struct Deciding<A: Root> {
+    pub(super) id: Uuid,
+    pub(super) ask: A::Ask,
+    pub(super) by: Actor,
+    pub(super) command: CommandId,
+    pub(super) hash: Fingerprint,
+    pub(super) correlation_id: Uuid,
+    pub(super) causation_id: Uuid,
 }
 
 impl<A: Root, R> Owner<A, R> {
@@ -42,8 +39,14 @@ impl<A: Root, R> Owner<A, R> {
     pub fn step(&mut self, now: Now) -> Vec<Output<A, R>> {
         let mut outputs = self.drop_late(now);
         match self.phase {
-            Phase::Broken => outputs.extend(self.turn_away()),
-            Phase::Folding { .. } => outputs.extend(self.try_claim(now)),
+            Phase::Broken => outputs.extend(self.turn_away(|| Outcome::Broken)),
+            Phase::Loading | Phase::Folding { .. } | Phase::Vouching { .. } | Phase::Claiming { .. } if self.leaving => {
+                outputs.extend(self.turn_away(|| Outcome::NotServed));
+            }
+            Phase::Loading => {}
+            Phase::Folding { .. } => outputs.extend(self.ask_to_claim(now)),
+            Phase::Vouching { since } if now.mono >= since + self.settings.ack_deadline => self.stand_by(now),
+            Phase::Vouching { .. } => {}
             Phase::Claiming { since, .. } if now.mono >= since + self.settings.ack_deadline => self.back_off(now),
             Phase::Claiming { .. } => {}
             Phase::Serving => match self.in_flight.front() {
@@ -142,7 +145,7 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     /// One command on the head's root: nothing changes unless its whole frame is encoded and fits.
-    fn decide(&mut self, deciding: Deciding<A>, now: Now, records: &mut Vec<NewRecord>) -> Outcome<A> {
+    pub(super) fn decide(&mut self, deciding: Deciding<A>, now: Now, records: &mut Vec<NewRecord>) -> Outcome<A> {
         let Deciding { id, ask, by, command, hash, correlation_id, causation_id, .. } = deciding;
         let at = self.time(now);
         let before = self.head.get(id);
@@ -229,62 +232,7 @@ impl<A: Root, R> Owner<A, R> {
         }
     }
 
-    fn fire_timers(&mut self, now: Now, records: &mut Vec<NewRecord>) {
-        if self.head.timers.is_empty() || now.mono < self.timers_from() {
-            return;
-        }
-        let at = self.time(now);
-        let due = self.head.timers.iter().take_while(|(due, _)| *due <= at);
-        let due = due.filter(|(due, id)| self.idle_timers.get(id) != Some(due)).take(TIMERS);
-        let due: Vec<(Timestamp, Uuid)> = due.copied().collect();
-        for (due, id) in due {
-            // What is due waits for room like everything else; an acknowledgement wakes it.
-            if self.is_full() {
-                return;
-            }
-            // The version tells the pages apart of a list that is due at one moment: their events are not the same.
-            let version = self.head.get(id).map_or(0, |entry| entry.version);
-            let command = domain::ids::derived(id, "due", due.0.unsigned_abs());
-            let command = CommandId(domain::ids::derived(command, "version", version));
-            let deciding = Deciding {
-                id,
-                ask: A::due(),
-                by: Actor::System,
-                command,
-                hash: Fingerprint::default(),
-                correlation_id: command.0,
-                causation_id: command.0,
-            };
-            let outcome = self.decide(deciding, now, records);
-            let moved = self.head.get(id).and_then(|entry| entry.state.next_due()) != Some(due);
-            let wrote = matches!(&outcome, Outcome::Done(answer) if answer.written > 0);
-            // A timer that changes nothing would fire for ever. One that pages through a list stays due and writes.
-            if !moved && !wrote {
-                self.idle_timers.insert(id, due);
-            }
-        }
-    }
-
-    /// Says in the log, at most so often, below which offset everything caused has been answered.
-    fn settle(&mut self, now: Now, records: &mut Vec<NewRecord>) {
-        if now.mono < self.last_settled + self.settings.settle_every {
-            return;
-        }
-        let Some(below) = self.settleable() else { return };
-        self.last_settled = now.mono;
-        records.push(self.control(Kind::Settled, &Control::Settled { below }));
-        self.head.settle(below);
-    }
-
-    /// Below which offset everything caused has been answered, if that is news. Only what is acknowledged was sent.
-    fn settleable(&self) -> Option<i64> {
-        let (first, _) = self.head.outbox.get_min()?;
-        let (last, _) = self.acked.outbox.get_max()?;
-        let below = self.open.keys().next().copied().unwrap_or(last + 1);
-        (*first < below).then_some(below)
-    }
-
-    fn control(&mut self, kind: Kind, value: &Control) -> NewRecord {
+    pub(super) fn control(&mut self, kind: Kind, value: &Control) -> NewRecord {
         let position = self.head.position;
         let record = self.control_record(kind, position.term, position.seq, position.claim, value);
         self.advance(1);
@@ -300,40 +248,6 @@ impl<A: Root, R> Owner<A, R> {
         Output::Append { claim: position.claim, first_seq, records }
     }
 
-    /// Answers every batch whose prefix is acknowledged, and sends what it caused.
-    pub(super) fn acknowledge(&mut self) -> Vec<Output<A, R>> {
-        let mut outputs = Vec::new();
-        while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.last_seq <= self.acked_seq) {
-            let from = self.acked.position.next;
-            self.acked = batch.after;
-            outputs
-                .extend(batch.answers.into_iter().filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome))));
-            let caused: Vec<(i64, Arc<Caused>)> =
-                self.acked.outbox.range(from..).map(|(offset, caused)| (*offset, Arc::clone(caused))).collect();
-            for (offset, caused) in caused {
-                outputs.extend(self.send(offset, &caused));
-            }
-        }
-        outputs
-    }
-
-    /// What an entry of the outbox wants done, but for what is under way already.
-    pub(super) fn send(&mut self, offset: i64, caused: &Caused) -> Vec<Output<A, R>> {
-        let open: &mut HashSet<usize> = self.open.entry(offset).or_default();
-        let mut outputs = Vec::new();
-        for (n, outgoing) in caused.outgoing.iter().enumerate() {
-            if open.insert(n) {
-                outputs.push(Output::Send(Send {
-                    at: (offset, n),
-                    causation_id: caused.event_id,
-                    correlation_id: caused.correlation_id,
-                    outgoing: outgoing.clone(),
-                }));
-            }
-        }
-        outputs
-    }
-
     pub(super) fn wake_while_serving(&self, now: Now) -> Duration {
         let mut wake = now.mono + Duration::from_secs(1);
         if let Some(batch) = self.in_flight.front() {
@@ -342,11 +256,9 @@ impl<A: Root, R> Owner<A, R> {
         if !self.unsent.is_empty() {
             wake = wake.min(self.unsent_since + self.settings.barrier_after);
         }
-        let next = self.head.timers.iter().find(|(due, id)| self.idle_timers.get(id) != Some(due));
         // While there is no room, only an acknowledgement (or its deadline) makes a difference.
-        if let Some((due, _)) = next.filter(|_| !self.is_full()) {
-            let ahead = u64::try_from(due.0 - self.time(now).0).unwrap_or(0);
-            wake = wake.min((now.mono + Duration::from_micros(ahead)).max(self.timers_from()));
+        if !self.is_full() {
+            wake = wake.min(self.wake_for_timers(now).unwrap_or(wake));
         }
         if self.settleable().is_some() {
             wake = wake.min(self.last_settled + self.settings.settle_every);
@@ -354,16 +266,8 @@ impl<A: Root, R> Owner<A, R> {
         wake
     }
 
-    /// No hold ends so soon after a take-over; the first owner of a log has taken over from nobody.
-    fn timers_from(&self) -> Duration {
-        match self.head.position.term {
-            1 => Duration::ZERO,
-            _ => self.claimed.1 + self.settings.takeover_grace,
-        }
-    }
-
     /// The wall clock at the claim plus monotonic time since, never before the last event.
-    fn time(&self, now: Now) -> Timestamp {
+    pub(super) fn time(&self, now: Now) -> Timestamp {
         let since = now.mono.saturating_sub(self.claimed.1).as_micros();
         let since = i64::try_from(since).expect("less than 292,000 years");
         Timestamp(self.claimed.0.0.saturating_add(since)).max(self.head.last)
@@ -373,7 +277,7 @@ impl<A: Root, R> Owner<A, R> {
         usize::try_from(self.head.position.seq - 1 - self.acked_seq).expect("few are in flight")
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.unacknowledged() >= self.settings.in_flight
     }
 

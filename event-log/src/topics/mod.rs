@@ -19,6 +19,7 @@ use crate::log::LogError;
 /// Kafka's own default, and more than the producer's largest batch.
 const TOPIC_MAX_BYTES: u32 = 1_048_588;
 const DAY_MS: &str = "86400000";
+const PARTITION_OWNER_TOPIC: &str = "partition-owners";
 
 /// How many partitions and copies there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,11 @@ pub fn event_schemas(settings: &KafkaSettings) -> CompactedTopic {
     CompactedTopic { name: settings.name(SCHEMA_COPY_TOPIC), partitions: 1 }
 }
 
+/// The compacted topic of who serves which partition number: a hint where to send commands.
+pub fn partition_owners(settings: &KafkaSettings) -> CompactedTopic {
+    CompactedTopic { name: settings.name(PARTITION_OWNER_TOPIC), partitions: 1 }
+}
+
 /// A topic as it has to be.
 struct Topic {
     name: String,
@@ -147,10 +153,12 @@ fn all(settings: &KafkaSettings, partitions: u32) -> Vec<Topic> {
     key_settings.push(Setting::new("segment.ms", DAY_MS, Rule::AtMost));
     key_settings.push(Setting::new("max.compaction.lag.ms", DAY_MS, Rule::AtMost));
     let copies = event_schemas(settings);
+    let owners = partition_owners(settings);
     events
         .chain([
             Topic { name: keys.name, partitions: keys.partitions, settings: key_settings },
             Topic { name: copies.name, partitions: copies.partitions, settings: compacted_settings() },
+            Topic { name: owners.name, partitions: owners.partitions, settings: compacted_settings() },
         ])
         .collect()
 }
@@ -199,8 +207,10 @@ mod tests {
             "one.order-events",
             "one.payment-events",
             "one.ticket-events",
+            "one.queue-events",
             "one.person-keys",
             "one.event-schemas",
+            "one.partition-owners",
         ];
         assert_eq!(names, expected);
         assert_eq!(KafkaSettings::new("localhost:9092", "", "test").name("order-events"), "order-events");

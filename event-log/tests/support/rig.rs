@@ -50,6 +50,7 @@ impl World {
 enum Input {
     Delivered(Vec<Delivered>),
     Followed(u64, Followed),
+    Vouched(bool),
 }
 
 /// What somebody was told.
@@ -72,6 +73,10 @@ pub struct Rig {
     pub voids: Vec<Void>,
     pub broken: Option<Broken>,
     pub terms: Vec<u32>,
+    /// What it is told when it asks whether the partition is still meant to be its own; nothing if none.
+    pub vouched: Option<bool>,
+    /// How often it asked.
+    pub asked: u32,
     inputs: Arc<Mutex<VecDeque<Input>>>,
     generation: u64,
     following: Option<Box<dyn Following>>,
@@ -118,6 +123,8 @@ impl Rig {
             voids: Vec::new(),
             broken: None,
             terms: Vec::new(),
+            vouched: Some(true),
+            asked: 0,
             inputs: Arc::default(),
             generation: 0,
             following: None,
@@ -170,6 +177,7 @@ impl Rig {
                 }
                 Input::Followed(_, Followed::End(end)) => self.owner.reached_end(end, now),
                 Input::Followed(_, Followed::Lost { start, end }) => self.owner.lost(start, end),
+                Input::Vouched(vouched) => self.owner.vouched(vouched, now),
             };
             self.perform(outputs);
         }
@@ -220,6 +228,10 @@ impl Rig {
                     self.generation += 1;
                     self.following = None;
                 }
+                Output::Vouch => {
+                    self.asked += 1;
+                    self.inputs.lock().unwrap().extend(self.vouched.map(Input::Vouched));
+                }
                 Output::Append { claim, first_seq, records } => {
                     let inputs = Arc::clone(&self.inputs);
                     let reports = Arc::new(move |reports| inputs.lock().unwrap().push_back(Input::Delivered(reports)));
@@ -257,6 +269,7 @@ pub fn short(outcome: &Outcome<Inventory>) -> &'static str {
         Outcome::TooLarge => "too large",
         Outcome::TooLate => "too late",
         Outcome::Overloaded => "overloaded",
+        Outcome::NotServed => "not served",
         Outcome::InDoubt => "in doubt",
         Outcome::Broken => "broken",
     }

@@ -1,0 +1,155 @@
+//! When an owner's state is written down, and where it comes from at the start.
+//!
+//! Invariant: only the acknowledged state is ever handed out; a snapshot that fails keeps nobody from being served.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use domain::root::Root;
+
+use super::SnapshotTaken;
+use crate::log::{Log, Partition};
+use crate::owner::Now;
+use crate::snapshot::{Loaded, Snapshots, Turn};
+use crate::state::State;
+
+/// How long an owner that leaves waits for its last snapshot.
+pub(super) const FINISH: Duration = Duration::from_secs(5);
+/// Between two attempts at a snapshot that failed.
+const RETRY: Duration = Duration::from_secs(10);
+/// Between two questions to a log that does not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Keeps the state of one partition.
+pub(super) struct Keeper {
+    snapshots: Option<Arc<Snapshots>>,
+    partition: Partition,
+    partitions: u32,
+    /// Folded or appended since the last snapshot.
+    bytes: u64,
+    taken: Option<SnapshotTaken>,
+    /// Yields once what is being written is there, or nothing if that failed.
+    writing: Option<Receiver<SnapshotTaken>>,
+    not_before: Duration,
+    /// Whoever loads for an owner that is gone stops.
+    alive: Arc<()>,
+}
+
+impl Keeper {
+    pub(super) fn new(snapshots: Option<Arc<Snapshots>>, partition: Partition, partitions: u32) -> Self {
+        Self {
+            snapshots,
+            partition,
+            partitions,
+            bytes: 0,
+            taken: None,
+            writing: None,
+            not_before: Duration::ZERO,
+            alive: Arc::new(()),
+        }
+    }
+
+    /// Looks for a snapshot on a thread of its own, and hands it (or nothing) over. Tells whether it does.
+    pub(super) fn load<A: Root>(
+        &self,
+        log: Arc<dyn Log>,
+        loaded: impl FnOnce(Option<Box<Loaded<A>>>) + Send + 'static,
+    ) -> bool {
+        let Some(snapshots) = self.snapshots.clone() else { return false };
+        let (partition, partitions) = (self.partition, self.partitions);
+        let alive = Arc::downgrade(&self.alive);
+        let look = move || {
+            while alive.strong_count() > 0 {
+                match snapshots.load::<A>(partition, partitions, &*log) {
+                    Ok(load) => return load.loaded.map(Box::new),
+                    Err(error) => {
+                        tracing::warn!(%partition, %error, "cannot tell which snapshot is usable; asking again");
+                        thread::sleep(ASK_AGAIN);
+                    }
+                }
+            }
+            None
+        };
+        let run = move || {
+            let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
+                tracing::error!(%partition, "loading a snapshot panicked; the whole log is read");
+                None
+            });
+            loaded(found);
+        };
+        let spawned = thread::Builder::new().name(format!("load-{partition}")).spawn(run);
+        if let Err(error) = &spawned {
+            tracing::error!(%partition, %error, "no thread to load a snapshot; the whole log is read");
+        }
+        spawned.is_ok()
+    }
+
+    /// The owner goes on from this one.
+    pub(super) fn began_with(&mut self, taken: SnapshotTaken) {
+        self.taken = Some(taken);
+    }
+
+    /// The newest snapshot known to be there.
+    pub(super) fn taken(&self) -> Option<SnapshotTaken> {
+        self.taken
+    }
+
+    /// So many bytes were folded or appended.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// Has a snapshot written if it is time to and none is under way.
+    pub(super) fn look<A: Root>(&mut self, acknowledged: &State<A>, now: Now) {
+        self.collect(now);
+        let Some(snapshots) = &self.snapshots else { return };
+        if self.writing.is_none() && self.bytes >= snapshots.every_bytes() && now.mono >= self.not_before {
+            self.write(acknowledged, now, Turn::IfIdle);
+        }
+    }
+
+    /// Has the last snapshot written, if there is anything new.
+    pub(super) fn finish<A: Root>(&mut self, acknowledged: &State<A>, now: Now) {
+        self.collect(now);
+        self.write(acknowledged, now, Turn::Queue);
+    }
+
+    /// Whether something is being written.
+    pub(super) fn is_writing(&mut self, now: Now) -> bool {
+        self.collect(now);
+        self.writing.is_some()
+    }
+
+    fn write<A: Root>(&mut self, acknowledged: &State<A>, now: Now, turn: Turn) {
+        let Some(snapshots) = &self.snapshots else { return };
+        let next = acknowledged.position.next;
+        if acknowledged.position.identity.is_none() || self.taken.is_some_and(|taken| taken.offset >= next) {
+            return;
+        }
+        let (done, writing) = sync_channel(1);
+        let done = move |taken| {
+            // An owner that is gone need not know.
+            let _ = done.send(taken);
+        };
+        if snapshots.write(self.partition, self.partitions, acknowledged.clone(), now.wall, turn, done) {
+            self.bytes = 0;
+            self.writing = Some(writing);
+        }
+    }
+
+    fn collect(&mut self, now: Now) {
+        let Some(writing) = &self.writing else { return };
+        match writing.try_recv() {
+            Ok(taken) => self.taken = Some(taken),
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                self.not_before = now.mono + RETRY;
+                self.bytes = u64::MAX;
+            }
+        }
+        self.writing = None;
+    }
+}

@@ -1,0 +1,338 @@
+//! The loop around an owner: takes what came, lets it do what it can, and performs what it wants.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::root::Root;
+use uuid::Uuid;
+
+use super::keep::Keeper;
+use super::status::Meters;
+use super::{Input, Reply, Status, Surroundings};
+use crate::log::{Followed, Following, NewRecord, Partition, Reports};
+use crate::owner::{Now, Outcome, Output, Owner, Phase, Settings};
+use crate::snapshot::Loaded;
+use crate::state::State;
+
+/// Inputs taken between two steps, at most.
+const INPUTS: usize = 4096;
+/// How long a shutdown waits for what is in flight.
+const SHUTDOWN: Duration = Duration::from_secs(8);
+
+/// The latest answer to a question, and which question it was. It does not go through the mailbox, because the answer may
+/// be given on the owner's own thread, which must not wait for room in it.
+type Answered = Arc<Mutex<Option<(u64, bool)>>>;
+
+/// An owner with everything around it.
+pub(super) struct Driver<A: Root> {
+    partition: Partition,
+    owner: Owner<A, Reply<A>>,
+    surroundings: Surroundings,
+    keeper: Keeper,
+    inputs: SyncSender<Input<A>>,
+    status: Arc<Mutex<Status>>,
+    meters: Meters,
+    following: Option<Box<dyn Following>>,
+    generation: u64,
+    /// The last question whether the partition is still meant to be ours.
+    asked: u64,
+    vouched: Answered,
+    void: u64,
+    in_doubt: u64,
+    broken: Option<String>,
+    recovery: Recovery,
+}
+
+/// How long it takes to serve, and what was read for it.
+struct Recovery {
+    since: Duration,
+    replayed: u64,
+    took_ms: Option<u64>,
+}
+
+impl<A: Root> Driver<A> {
+    pub(super) fn new(
+        settings: Settings,
+        surroundings: Surroundings,
+        inputs: SyncSender<Input<A>>,
+        status: Arc<Mutex<Status>>,
+    ) -> Self {
+        let partition = settings.partition;
+        let since = (surroundings.clock)().mono;
+        Self {
+            partition,
+            keeper: Keeper::new(surroundings.snapshots.clone(), partition, settings.partitions),
+            owner: Owner::loading(settings, surroundings.codec.clone(), Box::new(surroundings.new_claim)),
+            surroundings,
+            inputs,
+            status,
+            meters: Meters::of(partition),
+            following: None,
+            generation: 0,
+            asked: 0,
+            vouched: Answered::default(),
+            void: 0,
+            in_doubt: 0,
+            broken: None,
+            recovery: Recovery { since, replayed: 0, took_ms: None },
+        }
+    }
+
+    pub(super) fn run(self, received: &Receiver<Input<A>>) {
+        let (partition, status) = (self.partition, Arc::clone(&self.status));
+        if catch_unwind(AssertUnwindSafe(|| self.serve(received))).is_ok() {
+            return;
+        }
+        metrics::counter!("boxoffice_owner_panics_total").increment(1);
+        tracing::error!(%partition, "the owner panicked: the partition is not served until the process starts again");
+        let broken = {
+            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.serving = false;
+            status.broken = Some("its owner panicked; the log of this process says why".to_owned());
+            status.clone()
+        };
+        Meters::of(partition).show(&broken, broken.snapshot.map_or_else(Default::default, |taken| taken.at));
+        turn_away(received);
+    }
+
+    fn serve(mut self, received: &Receiver<Input<A>>) {
+        self.load();
+        let mut leaving: Option<Duration> = None;
+        loop {
+            let now = self.now();
+            let wait = self.owner.wake_at(now).map_or(Duration::from_secs(1), |at| at.saturating_sub(now.mono));
+            let mut next = match received.recv_timeout(wait.min(Duration::from_secs(1))) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => unreachable!("it holds a sender itself"),
+            };
+            let now = self.now();
+            for _ in 0..INPUTS {
+                let Some(input) = next.take().or_else(|| received.try_recv().ok()) else {
+                    break;
+                };
+                match input {
+                    Input::Shutdown => {
+                        self.owner.leave();
+                        leaving = leaving.or(Some(now.mono + SHUTDOWN));
+                    }
+                    Input::Submit(submission) if leaving.is_some() => (submission.reply)(Outcome::NotServed),
+                    input => self.take(input, now),
+                }
+            }
+            self.look_beside(now);
+            let outputs = self.owner.step(now);
+            self.perform(outputs, now);
+            self.keeper.look(self.owner.state(), now);
+            self.publish(now);
+            if leaving.is_some_and(|until| now.mono >= until || self.owner.is_idle()) {
+                return self.leave(received);
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input<A>, now: Now) {
+        let outputs = match input {
+            Input::Submit(submission) => match self.owner.submit(submission) {
+                Ok(()) => return,
+                Err(submission) => vec![Output::Answer(submission.reply, Outcome::Overloaded)],
+            },
+            Input::Loaded(loaded) => self.loaded(loaded),
+            Input::Delivered(reports) => self.owner.delivered(reports, now),
+            Input::Followed(generation, _) if generation != self.generation => return,
+            Input::Followed(_, Followed::Records(records)) => {
+                self.recovery.replayed += records.len() as u64;
+                let mut outputs = Vec::new();
+                for record in records {
+                    self.keeper.count(record.key.len() + record.header.len() + record.value.len());
+                    outputs.extend(self.owner.read(record, now));
+                }
+                outputs
+            }
+            Input::Followed(_, Followed::End(end)) => self.owner.reached_end(end, now),
+            Input::Followed(_, Followed::Lost { start, end }) => self.owner.lost(start, end),
+            Input::Settled(at) => {
+                self.owner.settled(at);
+                return;
+            }
+            Input::Look | Input::Shutdown => return,
+        };
+        self.perform(outputs, now);
+    }
+
+    /// Has the state loaded elsewhere: the disk and the log may keep it waiting, and callers have deadlines.
+    fn load(&mut self) {
+        let log = Arc::clone(&self.surroundings.log);
+        let inputs = self.inputs.clone();
+        let loaded = move |loaded| {
+            // An owner that is gone needs no state.
+            let _ = inputs.send(Input::Loaded(loaded));
+        };
+        if !self.keeper.load(log, loaded) {
+            let now = self.now();
+            let outputs = self.loaded(None);
+            self.perform(outputs, now);
+        }
+    }
+
+    fn loaded(&mut self, loaded: Option<Box<Loaded<A>>>) -> Vec<Output<A, Reply<A>>> {
+        let state = match loaded {
+            Some(loaded) => {
+                self.keeper.began_with(loaded.taken);
+                loaded.state
+            }
+            None => State::default(),
+        };
+        self.owner.loaded(state)
+    }
+
+    fn look_beside(&mut self, now: Now) {
+        let answered = self.vouched.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((_, vouched)) = answered.filter(|(asked, _)| *asked == self.asked) {
+            let outputs = self.owner.vouched(vouched, now);
+            self.perform(outputs, now);
+        }
+    }
+
+    fn perform(&mut self, outputs: Vec<Output<A, Reply<A>>>, now: Now) {
+        let partition = self.partition;
+        for output in outputs {
+            match output {
+                Output::Follow(from) => self.follow(from),
+                Output::Unfollow => {
+                    self.generation += 1;
+                    self.following = None;
+                }
+                Output::Vouch => self.vouch(),
+                Output::Append { claim, first_seq, records } => self.append(claim, first_seq, records),
+                Output::Answer(reply, outcome) => reply(outcome),
+                Output::Send(sent) => (self.surroundings.outbox)(partition, sent),
+                Output::Serving { term } => self.serving(term, now),
+                Output::Doubt { reason, in_doubt } => {
+                    self.in_doubt += in_doubt as u64;
+                    self.meters.in_doubt.increment(in_doubt as u64);
+                    self.recovery = Recovery { since: now.mono, replayed: 0, ..self.recovery };
+                    tracing::warn!(%partition, in_doubt, reason, "gave up what was not acknowledged, and reads on");
+                }
+                Output::Void(why) => {
+                    self.void += 1;
+                    self.meters.void.increment(1);
+                    tracing::warn!(%partition, ?why, "a record does not count");
+                }
+                Output::Broken(broken) => {
+                    tracing::error!(%partition, error = %broken, "the partition is broken and not served");
+                    self.broken = Some(broken.to_string());
+                }
+            }
+        }
+    }
+
+    fn serving(&mut self, term: u32, now: Now) {
+        let next = self.owner.state().position.next;
+        let took = now.mono.saturating_sub(self.recovery.since).as_millis();
+        let recovery_ms = u64::try_from(took).expect("less than 584 million years");
+        self.recovery.took_ms = Some(recovery_ms);
+        let replayed = self.recovery.replayed;
+        let snapshot = self.keeper.taken().map(|taken| taken.offset);
+        tracing::info!(partition = %self.partition, term, next, recovery_ms, replayed, snapshot, "serving the partition");
+    }
+
+    fn follow(&mut self, from: i64) {
+        self.generation += 1;
+        let generation = self.generation;
+        let inputs = self.inputs.clone();
+        let follower = Arc::new(move |followed| {
+            // An owner that is gone needs no more records.
+            let _ = inputs.send(Input::Followed(generation, followed));
+        });
+        self.following = Some(self.surroundings.log.follow(self.partition, from, follower));
+    }
+
+    fn vouch(&mut self) {
+        self.asked += 1;
+        let (asked, answered, inputs) = (self.asked, Arc::clone(&self.vouched), self.inputs.clone());
+        let vouched = Box::new(move |vouched| {
+            *answered.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, vouched));
+            // If there is no room, then the owner is about to look anyway.
+            let _ = inputs.try_send(Input::Look);
+        });
+        (self.surroundings.vouch)(self.partition, vouched);
+    }
+
+    fn append(&mut self, claim: Uuid, first_seq: u64, records: Vec<NewRecord>) {
+        metrics::histogram!("boxoffice_batch_records").record(records.len() as f64);
+        metrics::counter!("boxoffice_appended_records_total").increment(records.len() as u64);
+        self.keeper.count(records.iter().map(NewRecord::size).sum());
+        let inputs = self.inputs.clone();
+        let reports: Reports = Arc::new(move |reports| {
+            // An owner that is gone answers nobody.
+            let _ = inputs.send(Input::Delivered(reports));
+        });
+        self.surroundings.log.append(self.partition, claim, first_seq, records, reports);
+    }
+
+    fn publish(&self, now: Now) {
+        let state = self.owner.state();
+        let status = Status {
+            serving: self.owner.phase() == Phase::Serving,
+            broken: self.broken.clone(),
+            term: state.position.term,
+            claim: state.position.claim,
+            next: state.position.next,
+            lag: self.owner.lag(),
+            waiting: self.owner.waiting(),
+            outbox: state.outbox.len(),
+            open_sends: self.owner.open_sends(),
+            watched: state.watched.clone(),
+            void: self.void,
+            in_doubt: self.in_doubt,
+            snapshot: self.keeper.taken(),
+            recovery_ms: self.recovery.took_ms,
+        };
+        self.meters.show(&status, now.wall);
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// The end: everybody is answered, those too that come while the snapshot is written.
+    fn leave(mut self, received: &Receiver<Input<A>>) {
+        let now = self.now();
+        let outputs = self.owner.give_up();
+        self.perform(outputs, now);
+        self.following = None;
+        if self.broken.is_none() {
+            self.keeper.finish(self.owner.state(), now);
+        }
+        let until = now.mono + super::keep::FINISH;
+        while self.now().mono < until && self.keeper.is_writing((self.surroundings.clock)()) {
+            if let Ok(Input::Submit(submission)) = received.recv_timeout(Duration::from_millis(5)) {
+                (submission.reply)(Outcome::NotServed);
+            }
+        }
+        while let Ok(input) = received.try_recv() {
+            if let Input::Submit(submission) = input {
+                (submission.reply)(Outcome::NotServed);
+            }
+        }
+        self.publish(now);
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).serving = false;
+        self.meters.clear();
+        tracing::info!(partition = %self.partition, next = self.owner.state().position.next, "left the partition");
+    }
+
+    fn now(&self) -> Now {
+        (self.surroundings.clock)()
+    }
+}
+
+/// Answers whoever still comes, until the process ends.
+fn turn_away<A: Root>(received: &Receiver<Input<A>>) {
+    while let Ok(input) = received.recv() {
+        match input {
+            Input::Submit(submission) => (submission.reply)(Outcome::Broken),
+            Input::Shutdown => return,
+            Input::Loaded(_) | Input::Delivered(_) | Input::Followed(..) | Input::Settled(_) | Input::Look => {}
+        }
+    }
+}
