@@ -5,6 +5,7 @@
 mod contract;
 mod driver;
 mod kafka_log;
+mod membership;
 mod memory_log;
 mod protocol;
 mod review;

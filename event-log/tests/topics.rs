@@ -22,11 +22,11 @@ async fn init_makes_everything_once_and_check_agrees() {
     assert_eq!(refused.to_string(), message);
 
     let first = init(&settings, registry(), LAYOUT).await.unwrap();
-    assert_eq!((first.created.len(), first.existing.len()), (7, 0));
+    assert_eq!((first.created.len(), first.existing.len()), (8, 0));
     assert_eq!(first.copied.len(), first.ids.records("").len());
 
     let second = init(&settings, registry(), LAYOUT).await.unwrap();
-    assert_eq!((second.created.len(), second.existing.len(), second.copied.len()), (0, 7, 0));
+    assert_eq!((second.created.len(), second.existing.len(), second.copied.len()), (0, 8, 0));
     assert_eq!(second.ids, first.ids);
     assert_eq!(check(&settings, registry(), 2).await.unwrap(), first.ids);
 
