@@ -82,7 +82,7 @@ pub struct OrderCompleted {
     pub order: OrderId,
     pub show: ShowId,
     pub ticket_count: i32,
-    /// The place in the waiting room it came from.
+    /// The place in the waiting room it came from; only with the order's first end, which frees the slot.
     pub session: Option<SessionId>,
 }
 
@@ -110,7 +110,7 @@ pub struct OrderCancelled {
     pub refund_why: Option<RefundWhy>,
     /// Whether it had been paid (or was free), so that tickets exist or are under way; they die now.
     pub issued: bool,
-    /// The place in the waiting room it came from.
+    /// The place in the waiting room it came from; only with the order's first end, which frees the slot.
     pub session: Option<SessionId>,
 }
 
@@ -130,7 +130,7 @@ pub struct OrderFailed {
     pub reason: FailReason,
     /// Payments still open, to be closed at their provider.
     pub open_payments: Vec<PaymentId>,
-    /// The place in the waiting room it came from.
+    /// The place in the waiting room it came from; only with the order's first end, which frees the slot.
     pub session: Option<SessionId>,
 }
 

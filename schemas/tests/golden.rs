@@ -43,6 +43,20 @@ fn meaning(codec: &Codec, record: RecordType, value: &[u8]) -> Value {
     }
 }
 
+/// Takes out what an old value cannot say: fields that were added since, if they are as their default.
+fn forget_defaults(now: &mut Value, then: &Value) {
+    match (now, then) {
+        (Value::Object(now), Value::Object(then)) => {
+            now.retain(|name, value| then.contains_key(name) || ![Value::Null, Value::Bool(false)].contains(value));
+            now.iter_mut().for_each(|(name, value)| forget_defaults(value, then.get(name).unwrap_or(&Value::Null)));
+        }
+        (Value::Array(now), Value::Array(then)) => {
+            now.iter_mut().zip(then).for_each(|(now, then)| forget_defaults(now, then));
+        }
+        _ => {}
+    }
+}
+
 fn codec(schema: &str) -> Codec {
     let codec = Codec::in_memory();
     codec.learn_text(GOLDEN_ID, schema).unwrap();
@@ -85,7 +99,9 @@ fn every_version_of_every_record_is_read() {
                 };
                 let expected = fs::read(path(record, version, &format!("{kind}.json"))).unwrap();
                 let expected: Value = serde_json::from_slice(&expected).unwrap();
-                assert_eq!(meaning(&codec, record, &value), expected, "{} v{version}{kind}", record.full_name());
+                let mut now = meaning(&codec, record, &value);
+                forget_defaults(&mut now, &expected);
+                assert_eq!(now, expected, "{} v{version}{kind}", record.full_name());
             }
         }
     }

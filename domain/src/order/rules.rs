@@ -148,7 +148,7 @@ impl Known {
     fn unpaid(&self, failed: bool) -> Event {
         if failed || self.in_state(AttemptState::Failed).next().is_some() {
             let (order, show, reason) = (self.order, self.show, FailReason::PaymentFailed);
-            return OrderFailed { order, show, reason, open_payments: vec![], session: self.session }.into();
+            return OrderFailed { order, show, reason, open_payments: vec![], session: self.session() }.into();
         }
         let cancelled = OrderCancelled {
             order: self.order,
@@ -158,7 +158,7 @@ impl Known {
             refund: None,
             refund_why: None,
             issued: false,
-            session: self.session,
+            session: self.session(),
         };
         cancelled.into()
     }
@@ -192,7 +192,7 @@ impl Known {
             refund,
             refund_why: why.filter(|_| refund.is_some()),
             issued: matches!(self.status, Status::Paid | Status::Completed),
-            session: self.session,
+            session: self.session(),
         };
         cancelled.into()
     }
@@ -200,7 +200,7 @@ impl Known {
     fn complete(&self, ticket_count: i32) -> Decision {
         match self.status {
             Status::Paid => {
-                let (order, show, session) = (self.order, self.show, self.session);
+                let (order, show, session) = (self.order, self.show, self.session());
                 Ok(vec![OrderCompleted { order, show, ticket_count, session }.into()])
             }
             Status::Completed => Ok(vec![]), // A retry.

@@ -31,8 +31,6 @@ pub struct Known {
     pub organizer: Principal,
     /// For people to name it by.
     pub code: ShortText,
-    /// The place in the waiting room it came from.
-    pub session: Option<SessionId>,
     /// In what it is priced.
     pub currency: Currency,
     /// How it stands.
@@ -43,10 +41,18 @@ pub struct Known {
     pub created_at: Timestamp,
     /// Until when it can be paid.
     pub pay_by: Timestamp,
-    pub(super) hold_until: Timestamp,
+    /// Until it first ends.
+    live: Option<Box<Live>>,
     pub(super) stuck: Stuck,
     lines: Box<[PackedLine]>,
     attempts: Box<[Attempt]>,
+}
+
+/// What is asked only before an order has first ended: there are millions that have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Live {
+    hold_until: Timestamp,
+    session: Option<SessionId>,
 }
 
 /// How an order stands.
@@ -132,9 +138,15 @@ impl Known {
         }
     }
 
+    /// The place in the waiting room it came from. Late money may end an order again; its slot was freed the first time.
+    pub fn session(&self) -> Option<SessionId> {
+        self.live.as_ref()?.session
+    }
+
     /// When a provider that stays silent becomes a person's business.
     pub(super) fn patience_ends(&self) -> Timestamp {
-        Timestamp(self.pay_by.0 + self.hold_until.0.saturating_sub(self.pay_by.0) / 2)
+        let hold_until = self.live.as_ref().map_or(self.pay_by, |live| live.hold_until);
+        Timestamp(self.pay_by.0 + hold_until.0.saturating_sub(self.pay_by.0) / 2)
     }
 
     pub(super) fn in_state(&self, state: AttemptState) -> impl Iterator<Item = PaymentId> {
@@ -148,8 +160,9 @@ impl Known {
     /// Bytes on the heap, its own included.
     fn heap_bytes(&self) -> usize {
         let counts = 2 * size_of::<usize>();
+        let live = self.live.as_deref().map_or(0, size_of_val);
         let names = self.principal.heap_bytes() + self.organizer.heap_bytes() + self.code.heap_bytes();
-        counts + size_of::<Self>() + names + size_of_val(&*self.lines) + size_of_val(&*self.attempts)
+        counts + size_of::<Self>() + live + names + size_of_val(&*self.lines) + size_of_val(&*self.attempts)
     }
 
     fn set(&mut self, payment: PaymentId, state: AttemptState) {
@@ -159,9 +172,14 @@ impl Known {
         }
     }
 
-    fn end(&mut self, status: Status) {
+    fn go_on(&mut self, status: Status) {
         self.status = status;
         self.stuck = Stuck::default();
+    }
+
+    fn end(&mut self, status: Status) {
+        self.go_on(status);
+        self.live = None;
     }
 }
 
@@ -192,7 +210,7 @@ impl Order {
             Event::OrderPaid(event) => {
                 assert!(known.paid_by().is_none(), "an order is paid by at most one payment");
                 event.payment.into_iter().for_each(|payment| known.set(payment, AttemptState::Paid));
-                known.end(Status::Paid);
+                known.go_on(Status::Paid);
             }
             Event::OrderCompleted(_) => known.end(Status::Completed),
             Event::OrderCancelled(event) => {
@@ -217,13 +235,12 @@ impl Order {
             principal: event.principal.into(),
             organizer: event.organizer.into(),
             code: event.code.into(),
-            session: event.session,
             currency: event.currency,
             status: Status::Open,
             refund_why: None,
             created_at: event.created_at,
             pay_by: event.pay_by,
-            hold_until: event.hold_until,
+            live: Some(Box::new(Live { hold_until: event.hold_until, session: event.session })),
             stuck: Stuck::default(),
             lines: event.lines.into_iter().map(PackedLine::from).collect(),
             attempts: event.payment.into_iter().map(attempt).collect(),
