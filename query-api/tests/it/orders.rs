@@ -93,6 +93,7 @@ async fn two_shows_may_have_an_order_of_one_id() {
         lines: vec![Line { ticket_class: second.class, quantity: 2 }],
         confirmed: false,
         reason: ReleaseReason::OrderIdTaken,
+        session: None,
     };
     world.tell(two.at_us + 1, Event::Inventory(inventory::Event::ReservationReleased(taken))).await;
     let path = format!("/v1/orders/{}", one.order);

@@ -248,6 +248,7 @@ impl World {
             refund: None,
             refund_why: None,
             issued: false,
+            session: None,
         };
         self.tell(it.at_us + 7, Event::Order(order::Event::OrderCancelled(cancelled))).await;
     }
