@@ -11,8 +11,10 @@ use domain::value::Timestamp;
 use crate::access::Access;
 use crate::bearer::Verifier;
 pub use crate::bearer::{Account, NewToken, PublicKey, Refused, Rules, SigningKey, mint_bearer};
+use crate::checkout_token::CheckoutTokens;
 use crate::clock::{Clock, SystemClock};
 use crate::keys::Secret32;
+use crate::queue_ticket::QueueTickets;
 
 /// No token of ours is longer.
 const MAX_TOKEN: usize = 4096;
@@ -24,7 +26,7 @@ pub struct Settings {
     pub accounts: Vec<PublicKey>,
     /// What those tokens must say.
     pub rules: Rules,
-    /// What access tokens are signed by.
+    /// What access tokens, queue tickets and checkout tokens are signed by.
     pub access: Secret32,
     /// What they were signed by before, while rotating.
     pub access_previous: Option<Secret32>,
@@ -37,6 +39,8 @@ pub struct Auth(Arc<Inner>);
 struct Inner {
     bearer: Verifier,
     access: Access,
+    queue_tickets: QueueTickets,
+    checkout_tokens: CheckoutTokens,
     clock: Arc<dyn Clock>,
 }
 
@@ -65,6 +69,8 @@ impl Auth {
         Self(Arc::new(Inner {
             bearer: Verifier::new(&settings.accounts, settings.rules.clone()),
             access: Access::new(&settings.access, settings.access_previous.as_ref()),
+            queue_tickets: QueueTickets::new(&settings.access, settings.access_previous.as_ref()),
+            checkout_tokens: CheckoutTokens::new(&settings.access, settings.access_previous.as_ref()),
             clock,
         }))
     }
@@ -100,6 +106,21 @@ impl Auth {
         self.0.access.mint(order, show, expires)
     }
 
+    /// Makes and verifies the tickets of waiting rooms.
+    pub fn queue_tickets(&self) -> &QueueTickets {
+        &self.0.queue_tickets
+    }
+
+    /// Makes and reads the tokens of those that a waiting room let in.
+    pub fn checkout_tokens(&self) -> &CheckoutTokens {
+        &self.0.checkout_tokens
+    }
+
+    /// The clock that tokens expire by.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// The keys that accounts' tokens are verified by, as a JWK set (RFC 7517).
     pub fn jwks(&self) -> &serde_json::Value {
         self.0.bearer.jwks()
@@ -113,7 +134,7 @@ impl fmt::Debug for Auth {
 }
 
 /// The name of the key that a token claims to be signed by.
-fn kid(token: &str) -> Result<String, Refused> {
+pub(crate) fn kid(token: &str) -> Result<String, Refused> {
     if token.len() > MAX_TOKEN {
         return Err(Refused::Invalid);
     }

@@ -1,14 +1,15 @@
 //! The keys that everything signed or compared by us is made with, derived from one secret.
 //!
-//! Fingerprints, command ids, order codes and mail addresses are compared with what the log holds for ever, so
-//! `BOXOFFICE_SECRET` stays for the life of the log; the keys of access tokens rotate beside it.
+//! Fingerprints, command ids, order codes, mail addresses and the seeds of draws are compared with what the log holds for
+//! ever, so `BOXOFFICE_SECRET` stays for the life of the log; the keys of tokens and queue tickets rotate beside it.
 
 use std::fmt;
 
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::hmac;
 
-use domain::ids::OrderId;
+use domain::ids::{OrderId, ShowId};
+use domain::queue::Seed;
 use domain::value::Fingerprint;
 
 /// 32 secret bytes that no `Debug` shows.
@@ -59,6 +60,7 @@ pub struct Keys {
     fingerprint: hmac::Key,
     order_code: hmac::Key,
     email: hmac::Key,
+    draw: hmac::Key,
 }
 
 impl Keys {
@@ -70,6 +72,7 @@ impl Keys {
             fingerprint: key("fingerprint"),
             order_code: key("order code"),
             email: key("email"),
+            draw: key("draw"),
         }
     }
 
@@ -81,6 +84,11 @@ impl Keys {
     /// What equality on a mail address goes by: of the address trimmed and in lower case.
     pub fn email(&self, address: &str) -> [u8; 16] {
         first(&hmac::sign(&self.email, address.trim().to_lowercase().as_bytes()))
+    }
+
+    /// The seed that the places of those who come early are drawn by: secret until the draw, its hash is not.
+    pub fn draw_seed(&self, show: ShowId) -> Seed {
+        Seed(first(&hmac::sign(&self.draw, show.0.as_bytes())))
     }
 
     /// 16 bytes that name a command; the parts are length-prefixed, so that they cannot run into each other.
@@ -127,12 +135,22 @@ mod tests {
         insta::assert_snapshot!(hex(keys.command(&[b"a", b"b"])), @"24bff8ec5c8e3edaf8d46877b48fb8ea");
         insta::assert_snapshot!(hex(keys.email("an@example.org")), @"2b7db70750d77f480a4e4b8ee0cbd0f9");
         insta::assert_snapshot!(crate::code::order(&keys, OrderId(uuid::Uuid::from_u128(1))), @"4CST8GZR7W");
+        let show = ShowId(uuid::Uuid::from_u128(1));
+        insta::assert_snapshot!(keys.draw_seed(show), @"6e250a89a87dd01e047e66ffa1333c160e18f3d2ead8d0386d195de7c498b789");
+        insta::assert_snapshot!(keys.draw_seed(show).hash(), @"e0840f9f97f5d5a7713a37d767695d651e0a7fe8e03ba56b1f3830d05f213196");
     }
 
     #[test]
     fn nothing_secret_is_shown() {
         let secret = Secret32::new([0xab; 32]);
         assert_eq!(format!("{secret:?} {:?}", Keys::new(&secret)), "Secret32(…) Keys(…)");
+    }
+
+    #[test]
+    fn every_show_has_a_draw_of_its_own() {
+        let (keys, one, two) = (Keys::new(&Secret32::new([7; 32])), uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+        assert_ne!(keys.draw_seed(ShowId(one)), keys.draw_seed(ShowId(two)));
+        assert_ne!(keys.draw_seed(ShowId(one)), Keys::new(&Secret32::new([8; 32])).draw_seed(ShowId(one)));
     }
 
     #[test]

@@ -90,16 +90,18 @@ kinds! {
     Unauthorized "unauthorized" 401 Never "Not authenticated": "A valid token is needed: Authorization: Bearer, not expired.";
     CheckoutTokenMissing "checkout-token-missing" 401 Never "Checkout-Token is missing": "This show has a waiting room: join its queue, enter, and send the Checkout-Token with the order.";
     CheckoutTokenInvalid "checkout-token-invalid" 403 Never "Checkout-Token is not valid": "The Checkout-Token is altered, of another show, or expired.";
-    CheckoutTokenUsed "checkout-token-used" 403 Never "Checkout-Token is used": "The Checkout-Token has its order already; one token is good for one order.";
+    CheckoutTokenUsed "checkout-token-used" 403 Never "Checkout-Token is used": "The Checkout-Token has its order already, or its place was given up; one token is good for one order.";
+    QueueTicketInvalid "queue-ticket-invalid" 403 Never "Queue-Ticket is not valid": "The Queue-Ticket is missing, altered, or of another place in a queue: send the one that joining or the last status answered.";
     Forbidden "forbidden" 403 Never "Not allowed": "The roles of this account do not allow that.";
     NotFound "not-found" 404 Later "Not found": "There is no such thing, or it is somebody else's.";
     ShowNotFound "show-not-found" 404 Later "No such show": "There is no such show, or it is not yours to see.";
     TicketClassNotFound "ticket-class-not-found" 404 Later "No such ticket class": "The show has no such ticket class.";
     MethodNotAllowed "method-not-allowed" 405 Never "Method not allowed": "This route does not answer that method; Allow names those it does.";
-    NotOnSale "not-on-sale" 409 Later "Not on sale": "Sales have not opened, are over, or the class is outside its window. With Retry-After, sales are about to open.";
+    NotOnSale "not-on-sale" 409 Later "Not on sale": "Sales have not opened, are over, or the class is outside its window; a waiting room is not open, or is closed. With Retry-After, it is about to open.";
     SoldOut "sold-out" 409 Later "Sold out": "Less is left than was asked for; available says how much of each class. Held tickets may come back.";
     LimitExceeded "limit-exceeded" 409 Never "Limit exceeded": "One order may not have so many.";
     PriceChanged "price-changed" 409 Never "The price has changed": "The price is another than the one sent; price is the present one.";
+    NotAdmitted "not-admitted" 409 Later "Not admitted yet": "Others are still in front: ask for the status of the place until it is admitted.";
     AlreadyExists "already-exists" 409 Never "Already exists": "Something with this id exists and has another content.";
     RequestInProgress "request-in-progress" 409 SameKey "Request in progress": "The first request with this Idempotency-Key is still running.";
     WrongStatus "wrong-status" 409 Later "Not possible in this status": "The thing is in a status in which that cannot be done.";
@@ -107,6 +109,7 @@ kinds! {
     AlreadyPaid "already-paid" 409 Never "Already paid": "The order is paid.";
     OrderOver "order-over" 409 Never "The order is over": "The order has ended, or its time to pay is over.";
     TooManyPayments "too-many-payments" 409 Never "Too many payments": "An order takes at most 5 attempts to pay.";
+    QueuePlaceLost "queue-place-lost" 410 Never "Place in the queue lost": "The visitor was away too long, did not enter in time, left, or is through already: join again for a new place.";
     TooLarge "too-large" 413 Never "Body too large": "A body has at most 64 KiB.";
     UnsupportedMediaType "unsupported-media-type" 415 Never "Unsupported media type": "Bodies are JSON: Content-Type: application/json, UTF-8.";
     Validation "validation" 422 Never "Not valid": "The body breaks rules; errors names each place.";
@@ -258,6 +261,9 @@ mod tests {
             (401, "checkout-token-missing"),
             (403, "checkout-token-invalid"),
             (403, "checkout-token-used"),
+            (403, "queue-ticket-invalid"),
+            (410, "queue-place-lost"),
+            (409, "not-admitted"),
             (422, "validation"),
             (422, "provider-unavailable"),
             (422, "idempotency-key-reused"),

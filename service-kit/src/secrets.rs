@@ -50,12 +50,12 @@ impl Secrets {
         let access = env.optional(
             "BOXOFFICE_ACCESS_SECRET",
             env::secret32(),
-            "Access tokens are signed by it; BOXOFFICE_SECRET if not set.",
+            "Access tokens, queue tickets and checkout tokens are signed by it; BOXOFFICE_SECRET if not set.",
         );
         let previous = env.optional(
             "BOXOFFICE_ACCESS_SECRET_PREVIOUS",
             env::secret32(),
-            "Access tokens were signed by it; still accepted while rotating.",
+            "These were signed by it; still accepted while rotating.",
         );
         let seed = env.optional(
             "BOXOFFICE_TOKEN_KEY",

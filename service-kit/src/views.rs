@@ -1,9 +1,13 @@
-//! What both APIs answer with: the JSON shapes of shows, orders, payments and tickets.
+//! What both APIs answer with: the JSON shapes of shows, waiting rooms, orders, payments and tickets.
+
+mod queue;
 
 use domain::value::{Currency, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+pub use queue::{QueueEntered, QueuePlace, QueueStatus, WaitingRoom};
 
 /// A moment as RFC 3339 in UTC with `Z`, up to microseconds.
 pub fn moment(at: Timestamp) -> jiff::Timestamp {
@@ -85,6 +89,8 @@ pub struct Show {
     pub pay_within_s: Option<i64>,
     /// Where an admitted visitor is sent.
     pub checkout_url: Option<String>,
+    /// The queue in front of it, if there is one.
+    pub waiting_room: Option<WaitingRoom>,
     /// Its ticket classes.
     pub ticket_classes: Vec<TicketClass>,
 }

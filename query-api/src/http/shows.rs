@@ -247,6 +247,7 @@ fn view(row: Row) -> views::Show {
     };
     views::Show {
         id: row.show_id,
+        waiting_room: None,
         ticket_classes: row.classes.0.into_iter().map(class).collect(),
         name: row.name,
         description: row.description,
