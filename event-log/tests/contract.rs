@@ -63,6 +63,7 @@ contract! {
     large_records_pass,
     records_carry_the_brokers_time,
     bounds_are_told,
+    a_record_is_found_by_its_offset,
     an_empty_batch_is_nothing,
 }
 
@@ -253,6 +254,24 @@ fn bounds_are_told(case: &Case) {
     assert_eq!(case.log.bounds(AT).unwrap(), Bounds { start: 0, end: 8 });
     (case.forget_below)(AT, 3);
     assert_eq!(case.log.bounds(AT).unwrap(), Bounds { start: 3, end: 8 });
+}
+
+fn a_record_is_found_by_its_offset(case: &Case) {
+    assert_eq!(case.log.record(AT, 0).unwrap(), None);
+    case.appended(AT, 0, 800);
+    for offset in [0, 1, 500, 799] {
+        let record = case.log.record(AT, offset).unwrap().expect("it is there");
+        assert_numbered(&[record], u64::try_from(offset).unwrap(), u64::try_from(offset).unwrap() + 1);
+    }
+    for offset in [-1, 800, 801] {
+        assert_eq!(case.log.record(AT, offset).unwrap(), None, "{offset}");
+    }
+    (case.forget_below)(AT, 10);
+    assert_eq!(case.log.record(AT, 9).unwrap(), None);
+    assert_eq!(case.log.record(AT, 10).unwrap().unwrap().offset, 10);
+    let followed = Collector::default();
+    let _following = case.log.follow(AT, 790, followed.follower());
+    assert_numbered(&followed.end(800), 790, 800);
 }
 
 fn an_empty_batch_is_nothing(case: &Case) {

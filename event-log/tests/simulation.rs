@@ -32,6 +32,8 @@ enum Step {
     Fault(Fault),
     Release,
     Wait(u64),
+    /// Whether the group thinks that it is an owner: it may think so of both, and of nobody.
+    Vouch(Option<bool>),
     Crash,
 }
 
@@ -56,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => fault.prop_map(Step::Fault),
         2 => Just(Step::Release),
         6 => prop_oneof![4 => Just(20), 2 => Just(300), 1 => Just(1500), 1 => Just(5000)].prop_map(Step::Wait),
+        2 => prop_oneof![3 => Just(Some(true)), 1 => Just(Some(false)), 1 => Just(None)].prop_map(Step::Vouch),
         1 => Just(Step::Crash),
     ]
 }
@@ -149,6 +152,7 @@ impl Simulation {
                 rig.log.release(AT);
             }
             Step::Wait(ms) => self.world.advance_ms(*ms),
+            Step::Vouch(vouched) => rig.vouched = *vouched,
             Step::Crash => self.crash(who),
         }
         self.hear(who);

@@ -27,6 +27,12 @@ use files::Named;
 use header::{Header, LENGTH};
 use history::History;
 
+/// The fingerprint of everything that decides what a stored state looks like and what the log folds to. Programs that
+/// differ in it do not read what the other one has written.
+pub fn shape() -> u128 {
+    header::shape()
+}
+
 /// Where snapshots are kept, and how often one is written.
 #[derive(Debug, Clone)]
 pub struct SnapshotSettings {
@@ -94,7 +100,7 @@ pub struct Load<A: Root> {
 
 /// Whether a snapshot may wait for others that are being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub enum Turn {
     /// It is left out unless nothing else is being written.
     IfIdle,
     /// It waits for its turn.
@@ -147,15 +153,18 @@ impl Snapshots {
     /// The log does not answer, so that nobody knows which one is usable.
     pub fn load<A: Root>(&self, at: Partition, partitions: u32, log: &dyn Log) -> Result<Load<A>, LogError> {
         let mut unusable: Vec<(PathBuf, Unusable)> = Vec::new();
+        let mut tried: Vec<PathBuf> = Vec::new();
         let mut history = None;
-        // Looks again when one is gone before it was read: its writer has written others since.
-        while let Some(named) = self.next(at, &unusable) {
+        // The folder is read every time: somebody may have written newer ones since, and removed these.
+        while let Some(named) = self.next(at, &tried) {
+            tried.push(named.path.clone());
             let history = match &mut history {
                 Some(history) => history,
                 history => history.insert(History::ask(log, at)?),
             };
             match read(&named, at, partitions, history)? {
                 Ok(loaded) => return Ok(Load { loaded: Some(loaded), unusable }),
+                Err(Unusable::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(why) => {
                     self.tell(at, &named, &why);
                     unusable.push((named.path, why));
@@ -169,13 +178,13 @@ impl Snapshots {
     }
 
     /// The newest one that was not tried yet.
-    fn next(&self, at: Partition, tried: &[(PathBuf, Unusable)]) -> Option<Named> {
+    fn next(&self, at: Partition, tried: &[PathBuf]) -> Option<Named> {
         let listed = files::list(&self.settings.folder, at).unwrap_or_else(|error| {
             let folder = self.settings.folder.display();
             tracing::error!(partition = %at, %folder, %error, "cannot look for snapshots: the whole log is read");
             Vec::new()
         });
-        listed.into_iter().find(|named| tried.iter().all(|(path, _)| *path != named.path))
+        listed.into_iter().find(|named| !tried.contains(&named.path))
     }
 
     fn tell(&self, at: Partition, named: &Named, why: &Unusable) {
@@ -189,7 +198,7 @@ impl Snapshots {
 
     /// Has a state written down; it must be one that is acknowledged. `done` is called once it is there, and dropped if
     /// that failed. Tells whether it will be tried.
-    pub(crate) fn write<A: Root>(
+    pub fn write<A: Root>(
         &self,
         at: Partition,
         partitions: u32,

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::inventory::Inventory;
+use domain::root::Root;
 use domain::value::Timestamp;
-use event_log::log::{Delivered, Followed, Following, Log};
+use event_log::log::{Delivered, Followed, Following, Log, Partition};
 use event_log::memory::MemoryLog;
 use event_log::owner::{Now, Outcome, Output, Owner, Phase, Send, Settings, Submission};
 use event_log::state::{Entry, State};
@@ -55,19 +56,20 @@ enum Input {
 
 /// What somebody was told.
 #[derive(Debug)]
-pub struct Told {
+pub struct Told<A: Root = Inventory> {
     pub n: u32,
-    pub outcome: Outcome<Inventory>,
+    pub outcome: Outcome<A>,
 }
 
 /// An owner and all that came out of it.
-pub struct Rig {
+pub struct Rig<A: Root = Inventory> {
+    pub at: Partition,
     pub log: MemoryLog,
-    pub owner: Owner<Inventory, u32>,
+    pub owner: Owner<A, u32>,
     pub world: World,
     /// How far its own clock is ahead of the broker's, microseconds.
     pub skew: i64,
-    pub told: Vec<Told>,
+    pub told: Vec<Told<A>>,
     pub sends: Vec<Send>,
     pub doubts: Vec<String>,
     pub voids: Vec<Void>,
@@ -104,15 +106,36 @@ impl Rig {
         Self::with(world, log, seed, settings(), State::default())
     }
 
-    pub fn with(world: &World, log: &MemoryLog, seed: &str, settings: Settings, state: State<Inventory>) -> Self {
+    /// An owner that serves already.
+    pub fn serving(world: &World, log: &MemoryLog, seed: &str) -> Self {
+        let mut rig = Self::new(world, log, seed);
+        rig.run();
+        assert!(rig.serves(), "{:?}", rig.owner.phase());
+        rig
+    }
+
+    /// The stock as acknowledged.
+    pub fn stock(&self) -> Inventory {
+        self.entry().map(|entry| entry.state).unwrap_or_default()
+    }
+
+    pub fn entry(&self) -> Option<Entry<Inventory>> {
+        self.owner.state().get(SHOW).cloned()
+    }
+}
+
+impl<A: Root> Rig<A> {
+    pub fn with(world: &World, log: &MemoryLog, seed: &str, settings: Settings, state: State<A>) -> Self {
         let seed = Uuid::new_v5(&Uuid::nil(), seed.as_bytes());
         let mut claims = 0_u32;
         let new_claim = Box::new(move || {
             claims += 1;
             Uuid::new_v5(&seed, &claims.to_be_bytes())
         });
+        let at = settings.partition;
         let (owner, outputs) = Owner::new(settings, Codec::in_memory(), state, new_claim);
         let mut rig = Self {
+            at,
             log: log.writer(),
             owner,
             world: world.clone(),
@@ -133,14 +156,6 @@ impl Rig {
         rig
     }
 
-    /// An owner that serves already.
-    pub fn serving(world: &World, log: &MemoryLog, seed: &str) -> Self {
-        let mut rig = Self::new(world, log, seed);
-        rig.run();
-        assert!(rig.serves(), "{:?}", rig.owner.phase());
-        rig
-    }
-
     pub fn now(&self) -> Now {
         let now = self.world.now();
         Now { wall: Timestamp(now.wall.0 + self.skew), ..now }
@@ -150,7 +165,7 @@ impl Rig {
         self.owner.phase() == Phase::Serving
     }
 
-    pub fn submit(&mut self, submission: Submission<Inventory, u32>) {
+    pub fn submit(&mut self, submission: Submission<A, u32>) {
         assert!(self.owner.submit(submission).is_ok(), "the mailbox is full");
     }
 
@@ -187,9 +202,9 @@ impl Rig {
     pub fn run(&mut self) {
         loop {
             self.step();
-            let landed = self.log.land(AT, usize::MAX);
-            let reported = self.log.report(AT);
-            let delivered = self.log.deliver(AT);
+            let landed = self.log.land(self.at, usize::MAX);
+            let reported = self.log.report(self.at);
+            let delivered = self.log.deliver(self.at);
             if !self.take() && landed + reported == 0 && !delivered {
                 return;
             }
@@ -211,16 +226,7 @@ impl Rig {
         self.told.iter().map(|told| (told.n, short(&told.outcome))).collect()
     }
 
-    /// The stock as acknowledged.
-    pub fn stock(&self) -> Inventory {
-        self.entry().map(|entry| entry.state).unwrap_or_default()
-    }
-
-    pub fn entry(&self) -> Option<Entry<Inventory>> {
-        self.owner.state().get(SHOW).cloned()
-    }
-
-    fn perform(&mut self, outputs: Vec<Output<Inventory, u32>>) {
+    fn perform(&mut self, outputs: Vec<Output<A, u32>>) {
         for output in outputs {
             match output {
                 Output::Follow(from) => self.follow(from),
@@ -235,7 +241,7 @@ impl Rig {
                 Output::Append { claim, first_seq, records } => {
                     let inputs = Arc::clone(&self.inputs);
                     let reports = Arc::new(move |reports| inputs.lock().unwrap().push_back(Input::Delivered(reports)));
-                    self.log.append(AT, claim, first_seq, records, reports);
+                    self.log.append(self.at, claim, first_seq, records, reports);
                 }
                 Output::Answer(n, outcome) => self.told.push(Told { n, outcome }),
                 Output::Send(send) => self.sends.push(send),
@@ -253,12 +259,12 @@ impl Rig {
         let inputs = Arc::clone(&self.inputs);
         let follower =
             Arc::new(move |followed| inputs.lock().unwrap().push_back(Input::Followed(generation, followed)));
-        self.following = Some(self.log.follow(AT, from, follower));
+        self.following = Some(self.log.follow(self.at, from, follower));
     }
 }
 
 /// The name of an outcome.
-pub fn short(outcome: &Outcome<Inventory>) -> &'static str {
+pub fn short<A: Root>(outcome: &Outcome<A>) -> &'static str {
     match outcome {
         Outcome::Done(answer) if answer.replayed => "replayed",
         Outcome::Done(answer) if answer.written == 0 => "nothing",
