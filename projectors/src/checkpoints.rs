@@ -17,7 +17,7 @@ pub(crate) struct Step {
     pub(crate) to: Position,
 }
 
-/// The context as the column `context` has it: `catalog`, `inventory`, `order`, `payment`, `ticket`.
+/// The context as the column `context` has it: `catalog`, `inventory`, `order`, `payment`, `ticket`, `queue`.
 pub fn context_name(context: Context) -> &'static str {
     context.topic().trim_end_matches("-events")
 }

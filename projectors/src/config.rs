@@ -17,8 +17,11 @@ pub struct Config {
     pub postgres: String,
     /// Connections to it at the same time.
     pub connections: u32,
+    /// An instance that is silent for so long loses its partitions.
+    pub session_timeout: Duration,
     batch_records: usize,
     linger: Duration,
+    board_every: Duration,
 }
 
 impl Config {
@@ -47,10 +50,24 @@ impl Config {
             env::millis(0..=10_000),
             "How long a transaction waits for more records.",
         );
+        let board_every = env.with_default(
+            "BOXOFFICE_BOARD_EVERY_MS",
+            "1000",
+            env::millis(0..=60_000),
+            "A waiting room's board is written at most so often.",
+        );
+        let session_timeout = env.with_default(
+            "BOXOFFICE_SESSION_TIMEOUT_MS",
+            "6000",
+            env::millis(1000..=300_000),
+            "An instance that is silent for so long loses its partitions; Kafka's group.min.session.timeout.ms allows 6000 or more by default.",
+        );
         Ok(Self {
             common: common?,
             postgres: postgres?,
             connections: connections?,
+            session_timeout: session_timeout?,
+            board_every: board_every?,
             batch_records: batch_records?,
             linger: linger?,
         })
@@ -59,7 +76,8 @@ impl Config {
     /// How the read models are filled.
     pub fn settings(&self, health: Health) -> Settings {
         let settings = Settings::new(self.common.namespace.clone(), self.common.partitions);
-        Settings { batch_records: self.batch_records, linger: self.linger, health, ..settings }
+        let Self { batch_records, linger, board_every, .. } = *self;
+        Settings { batch_records, linger, board_every, health, ..settings }
     }
 }
 

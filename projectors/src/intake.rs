@@ -7,8 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::event::Event;
-use domain::root::Context;
 use event_log::log::{Followed, Follower, Following, Log, Partition, Record};
 use event_log::validity::{Broken, Position, Reader, Valid, Verdict};
 use schemas::{Codec, DecodeError, LearnError};
@@ -90,14 +88,16 @@ impl Intake {
         }
     }
 
-    /// Takes what is there: up to so many records, waiting so long for more to come.
-    pub(crate) async fn take<M: ReadModel>(&mut self, records: usize, linger: Duration) -> Taken<M::Changes> {
-        let mut taken = Taken {
-            batch: Batch { changes: M::Changes::default(), steps: Vec::new(), events: 0 },
-            void: 0,
-            broken: Vec::new(),
-        };
-        let until = Instant::now() + linger;
+    /// Takes what is there: up to so many records, waiting until then for more to come. What they change is added to
+    /// `changes`.
+    pub(crate) async fn take<M: ReadModel>(
+        &mut self,
+        changes: M::Changes,
+        records: usize,
+        until: Instant,
+    ) -> Taken<M::Changes> {
+        let batch = Batch { changes, steps: Vec::new(), events: 0 };
+        let mut taken = Taken { batch, void: 0, broken: Vec::new() };
         let mut left = records;
         while left > 0 {
             let Some((n, followed)) = self.next(until).await else {
@@ -202,7 +202,7 @@ async fn decoded(codec: &Codec, at: Partition, valid: Vec<Valid>) -> Result<Vec<
                 Err(error) => return Err(undecodable(error.to_string())),
             }
         };
-        if context_of(&event) != at.context {
+        if event.context() != at.context {
             return Err(undecodable("it belongs to another topic".to_owned()));
         }
         envelopes.push(Envelope { meta, event, partition: at.number, offset });
@@ -221,15 +221,5 @@ pub(crate) async fn learn(codec: &Codec, id: u32) -> Result<(), String> {
             }
             Err(error) => return Err(error.to_string()),
         }
-    }
-}
-
-fn context_of(event: &Event) -> Context {
-    match event {
-        Event::Show(_) => Context::Catalog,
-        Event::Inventory(_) => Context::Inventory,
-        Event::Order(_) => Context::Order,
-        Event::Payment(_) => Context::Payment,
-        Event::Ticket(_) => Context::Ticket,
     }
 }

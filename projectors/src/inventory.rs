@@ -117,7 +117,7 @@ impl ReadModel for Inventory {
         Touched { shows: changes.sales.keys().copied().collect(), ..Touched::default() }
     }
 
-    async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let sales = changes.write_sales(tx).await?;
         let terms = changes.write_terms(tx).await?;
         // After the terms, because a price may have changed since in the same batch.
@@ -166,6 +166,7 @@ impl Changes {
                     self.moves(it.show, meta, line.ticket_class).reserved -= i64::from(line.quantity);
                 }
             }
+            inventory::Event::SessionBarred(_) => {}
         }
     }
 
@@ -281,6 +282,7 @@ mod tests {
                 lines,
                 confirmed,
                 reason,
+                session: None,
             })
         };
         let events = [

@@ -2,9 +2,9 @@
 //!
 //! Every read model has tables, and its checkpoints beside them, in a schema of its own
 //! (`<namespace>_<name>_v<version>`; the empty namespace is called `boxoffice`). Readers use the views in the schema
-//! `<namespace>`: [`shows`], [`inventory`], [`orders`], [`payments`], [`tickets`] and [`person_keys`] document them;
-//! the view `checkpoints` has `projection`, `context`, `partition`, `next_offset`, `identity`, `term`, `claim`, `seq`,
-//! `hole`, `updated_at`. Nothing is in them that the logs do not hold: emptied, they are filled again.
+//! `<namespace>`: [`shows`], [`inventory`], [`orders`], [`payments`], [`tickets`], [`queue`] and [`person_keys`]
+//! document them; the view `checkpoints` has `projection`, `context`, `partition`, `next_offset`, `identity`, `term`,
+//! `claim`, `seq`, `hole`, `updated_at`. Nothing is in them that the logs do not hold: emptied, they are filled again.
 //!
 //! Invariant: rows and checkpoints move in one transaction, so that every event counts exactly once, however many
 //! processes run.
@@ -19,8 +19,10 @@ mod model;
 pub mod orders;
 pub mod payments;
 pub mod person_keys;
+pub mod queue;
 mod run;
 mod schema;
+mod share;
 pub mod shows;
 mod store;
 pub mod tickets;

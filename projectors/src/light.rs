@@ -48,10 +48,15 @@ impl Light {
         }
     }
 
-    /// It is filled from the start of the log again.
-    pub(crate) fn emptied(&mut self) {
+    /// It has something to catch up with: everything anew, or partitions that others had.
+    pub(crate) fn behind(&mut self) {
         self.caught_up = false;
         self.show();
+    }
+
+    /// Nobody has said yet which partitions are ours.
+    pub(crate) fn unassigned(&self) {
+        self.check.not_ready("waiting for its partitions");
     }
 
     /// A partition is not read on: somebody has to look.

@@ -72,7 +72,7 @@ async fn project(config: &Config, health: &Health, shutdown: CancellationToken) 
     let log = Arc::new(KafkaLog::connect(settings)?);
     let pool = pool(config)?;
     prepared.ready();
-    let logs = Logs::kafka(log, common.partitions);
+    let logs = Logs::in_group(log, common.partitions, config.session_timeout);
     projectors::run(config.settings(health.clone()), logs, codec, pool, shutdown).await?;
     Ok(())
 }

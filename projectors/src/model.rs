@@ -28,6 +28,8 @@ pub struct Touched {
     pub orders: BTreeSet<OrderId>,
     /// Shows: their details, classes or availability.
     pub shows: BTreeSet<ShowId>,
+    /// Shows whose waiting room moved on.
+    pub queues: BTreeSet<ShowId>,
 }
 
 /// A view under a stable name over the tables of one or more read models.
@@ -59,7 +61,7 @@ pub struct Layout {
 /// `fold` is pure and looks nothing up; a column is written from the events of one topic only, so that the topics may
 /// be read in any order.
 pub trait ReadModel: Send + Sync + 'static {
-    /// Row changes of a batch, collapsed to one per row.
+    /// Row changes of a batch, collapsed to one per row; and what is kept from one batch to the next, if anything.
     type Changes: Default + Send + Sync;
 
     /// Name, version, tables, views.
@@ -76,8 +78,17 @@ pub trait ReadModel: Send + Sync + 'static {
     /// Writes the changes, rows in key order; the search path is the read model's schema. Returns how many rows.
     ///
     /// # Errors
-    /// Whatever the database says; the transaction is then rolled back.
-    fn write(changes: &Self::Changes, tx: &mut PgConnection) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+    /// Whatever the database says; the transaction is then rolled back, and perhaps the same changes written again.
+    fn write(
+        changes: &mut Self::Changes,
+        tx: &mut PgConnection,
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// What goes over from a batch that was written into the next one. It is dropped as soon as somebody else may have
+    /// written.
+    fn carry(_written: Self::Changes) -> Self::Changes {
+        Self::Changes::default()
+    }
 }
 
 /// The word that a value of a fieldless enum has in events and JSON, such as `by_buyer`.

@@ -180,7 +180,7 @@ impl ReadModel for Orders {
         match &envelope.event {
             Event::Inventory(event) => changes.fold_inventory(&envelope.meta, event),
             Event::Order(event) => changes.fold_order(&envelope.meta, event),
-            Event::Show(_) | Event::Payment(_) | Event::Ticket(_) => {}
+            Event::Show(_) | Event::Payment(_) | Event::Ticket(_) | Event::Queue(_) => {}
         }
     }
 
@@ -188,7 +188,7 @@ impl ReadModel for Orders {
         Touched { orders: changes.rows.keys().map(|(order, _)| *order).collect(), ..Touched::default() }
     }
 
-    async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let births = changes.write_births(tx).await?;
         let stock = changes.write_stock(tx).await?;
         let facts = changes.write_facts(tx).await?;
@@ -221,7 +221,8 @@ impl Changes {
             inventory::Event::SalesOpened(_)
             | inventory::Event::SalesClosed(_)
             | inventory::Event::PriceChanged(_)
-            | inventory::Event::CapacityChanged(_) => {}
+            | inventory::Event::CapacityChanged(_)
+            | inventory::Event::SessionBarred(_) => {}
         }
     }
 

@@ -153,7 +153,7 @@ impl ReadModel for Payments {
         changes.touched.clone()
     }
 
-    async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let births = changes.write_births(tx).await?;
         let courses = changes.write_courses(tx).await?;
         let quarantined = changes.write_quarantined(tx).await?;

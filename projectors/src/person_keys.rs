@@ -97,7 +97,7 @@ impl Filler {
             match self.begin().await {
                 Ok(pass) => {
                     self.light.database_answers();
-                    self.light.emptied();
+                    self.light.behind();
                     self.fill(pass).await;
                 }
                 Err(error) => self.light.database_fails("begin to read the persons' keys", &error),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::root::Context;
+use event_log::kafka::membership::{Assignee, Membership};
 use event_log::kafka::{CompactedFollower, KafkaLog};
-use event_log::log::{Following, Log, Partition};
+use event_log::log::{Following, Log, LogError, Partition};
 use event_log::topics;
 use schemas::Codec;
 use service_kit::health::Health;
@@ -21,11 +22,21 @@ use crate::model::{Layout, ReadModel};
 use crate::orders::Orders;
 use crate::payments::Payments;
 use crate::person_keys::{self, Filler};
+use crate::queue::Queue;
 use crate::schema::{BadNamespace, Names};
+use crate::share::Share;
 use crate::shows::Shows;
 use crate::store::Store;
 use crate::tickets::Tickets;
 use crate::worker::{Pace, Refused, Worker};
+
+/// The group of all processes that fill read models.
+const GROUP: &str = "projectors";
+/// Leaving it takes no longer; then the others wait for our session's end.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How often the group is asked whether it knows us.
+const HEAR_EVERY: Duration = Duration::from_millis(250);
 
 /// How the read models are filled.
 #[derive(Debug, Clone)]
@@ -38,6 +49,8 @@ pub struct Settings {
     pub batch_records: usize,
     /// How long a batch waits for more records: longer makes fewer transactions, shorter shows them sooner.
     pub linger: Duration,
+    /// At least so long from one writing of the waiting rooms' boards to the next.
+    pub board_every: Duration,
     /// How often checkpoints (while nothing happens) and the log's ends are looked at.
     pub look_every: Duration,
     /// Where each read model shows whether it is ready.
@@ -52,6 +65,7 @@ impl Settings {
             partitions,
             batch_records: 2000,
             linger: Duration::from_millis(2),
+            board_every: Duration::from_secs(1),
             look_every: Duration::from_secs(1),
             health: Health::default(),
         }
@@ -61,31 +75,53 @@ impl Settings {
 /// Follows the compacted topic of persons' keys from its beginning.
 pub type FollowKeys = Arc<dyn Fn(CompactedFollower) -> Box<dyn Following> + Send + Sync>;
 
+/// Joins the group that shares the partitions, and tells it who is to be given them; whoever drops the answer leaves it.
+type Join = Arc<dyn Fn(Arc<dyn Assignee>) -> Result<Membership, LogError> + Send + Sync>;
+
 /// What is read: the event topics, and the persons' keys where there are any.
 #[derive(Clone)]
 pub struct Logs {
     events: Arc<dyn Log>,
     keys: Option<FollowKeys>,
+    join: Option<Join>,
 }
 
 impl Logs {
     /// Event topics and keys.
     pub fn new(events: Arc<dyn Log>, keys: Option<FollowKeys>) -> Self {
-        Self { events, keys }
+        Self { events, keys, join: None }
     }
 
     /// Both on Kafka.
     pub fn kafka(log: Arc<KafkaLog>, partitions: u32) -> Self {
         let keys = Arc::clone(&log);
         let follow = move |follower| keys.follow_compacted(&topics::person_keys(keys.settings(), partitions), follower);
-        Self { events: log, keys: Some(Arc::new(follow)) }
+        Self { events: log, keys: Some(Arc::new(follow)), join: None }
+    }
+
+    /// Both on Kafka, sharing the event topics' partitions with every other process of this namespace. One that is not
+    /// heard of for `session_timeout` loses its partitions to the others.
+    pub fn in_group(log: Arc<KafkaLog>, partitions: u32, session_timeout: Duration) -> Self {
+        let settings = log.settings().clone();
+        let join = move |assignee| Membership::join(&settings, GROUP, partitions, session_timeout, assignee);
+        Self { join: Some(Arc::new(join)), ..Self::kafka(log, partitions) }
     }
 }
 
 impl From<Arc<dyn Log>> for Logs {
     /// Events without keys.
     fn from(events: Arc<dyn Log>) -> Self {
-        Self { events, keys: None }
+        Self::new(events, None)
+    }
+}
+
+impl Assignee for Share {
+    fn assigned(&self, numbers: &[u32]) {
+        Self::assigned(self, numbers);
+    }
+
+    fn revoked(&self, numbers: &[u32]) {
+        Self::revoked(self, numbers);
     }
 }
 
@@ -98,6 +134,9 @@ pub enum RunError {
     /// The log is not the one that a read model was filled from.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// A setting of Kafka's that makes no sense.
+    #[error("cannot join the group that shares the partitions")]
+    Join(#[from] LogError),
     /// A bug.
     #[error("a read model's task failed")]
     Task(#[from] JoinError),
@@ -116,16 +155,39 @@ pub fn run(
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), RunError>> + Send + 'static {
     // Before anything is awaited, so that nobody finds the process ready that has not begun.
-    let models = Models::new(settings, log.into(), codec, pool);
+    let logs = log.into();
+    let share = if logs.join.is_some() { Share::none_yet() } else { Share::all(settings.partitions) };
+    let join = logs.join.clone();
+    let models = Models::new(settings, logs, codec, pool, share.clone());
     async move {
         let mut tasks = models?.start();
+        let told = share.clone();
+        let group = join.map(|join| join(Arc::new(share))).transpose()?;
         // Dropping the tasks ends them; a transaction in the middle is rolled back, and done again by the next process.
-        tokio::select! {
+        let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
+            never = hear(group.as_ref(), &told) => match never {},
             Some(ended) = tasks.join_next() => match ended? {
                 Ok(never) => match never {},
                 Err(refused) => Err(refused.into()),
             },
+        };
+        // Nothing works on any partition any more, and so the others may have them.
+        tasks.shutdown().await;
+        if let Some(group) = group {
+            spawn_blocking(move || group.leave(FAREWELL)).await?;
+        }
+        ended
+    }
+}
+
+/// The group tells a member what it gets, not that it gets nothing: then there is nothing to wait for either.
+async fn hear(group: Option<&Membership>, share: &Share) -> Infallible {
+    loop {
+        tokio::time::sleep(HEAR_EVERY).await;
+        if group.is_some_and(|group| group.standing().member) {
+            share.assigned(&[]);
+            return std::future::pending().await;
         }
     }
 }
@@ -137,32 +199,42 @@ struct Models {
     orders: Worker<Orders>,
     payments: Worker<Payments>,
     tickets: Worker<Tickets>,
+    queue: Worker<Queue>,
     person_keys: Option<Filler>,
     ends: Arc<Ends>,
-    partitions: u32,
+    share: Share,
     look_every: Duration,
 }
 
 impl Models {
-    fn new(settings: Settings, logs: Logs, codec: Codec, pool: PgPool) -> Result<Self, BadNamespace> {
+    fn new(settings: Settings, logs: Logs, codec: Codec, pool: PgPool, share: Share) -> Result<Self, BadNamespace> {
         let names = Names::of(&settings.namespace)?;
-        let Logs { events: log, keys } = logs;
+        let Logs { events: log, keys, join: _ } = logs;
         let ends = Arc::new(Ends::new(Arc::clone(&log)));
-        let (partitions, look_every) = (settings.partitions, settings.look_every);
-        let start = Start { settings, names, log, ends, codec, pool };
+        let look_every = settings.look_every;
+        let usual = Pace {
+            batch_records: settings.batch_records.max(1),
+            linger: settings.linger,
+            every: Duration::ZERO,
+            look_every,
+        };
+        // Boards are folded in memory, so that a batch has no size, and are written whole, so that it has its time.
+        let seldom = Pace { batch_records: usize::MAX, every: settings.board_every, ..usual };
+        let start = Start { settings, names, log, ends, codec, pool, share };
         let filler = |follow| {
             let (store, light) = (start.store(person_keys::LAYOUT), start.light(person_keys::LAYOUT.name));
             Filler::new(store, light, start.codec.clone(), follow, look_every)
         };
         Ok(Self {
-            shows: start.worker(),
-            inventory: start.worker(),
-            orders: start.worker(),
-            payments: start.worker(),
-            tickets: start.worker(),
+            shows: start.worker(usual),
+            inventory: start.worker(usual),
+            orders: start.worker(usual),
+            payments: start.worker(usual),
+            tickets: start.worker(usual),
+            queue: start.worker(seldom),
             person_keys: keys.map(filler),
             ends: Arc::clone(&start.ends),
-            partitions,
+            share: start.share,
             look_every,
         })
     }
@@ -174,7 +246,8 @@ impl Models {
         tasks.spawn(self.orders.run());
         tasks.spawn(self.payments.run());
         tasks.spawn(self.tickets.run());
-        tasks.spawn(watch(self.ends, self.partitions, self.look_every));
+        tasks.spawn(self.queue.run());
+        tasks.spawn(watch(self.ends, self.share, self.look_every));
         if let Some(filler) = self.person_keys {
             tasks.spawn(filler.run());
         }
@@ -190,15 +263,14 @@ struct Start {
     ends: Arc<Ends>,
     codec: Codec,
     pool: PgPool,
+    share: Share,
 }
 
 impl Start {
-    fn worker<M: ReadModel>(&self) -> Worker<M> {
-        let Settings { partitions, batch_records, linger, look_every, .. } = self.settings;
-        let pace = Pace { batch_records: batch_records.max(1), linger, look_every };
+    fn worker<M: ReadModel>(&self, pace: Pace) -> Worker<M> {
         let log = (Arc::clone(&self.log), Arc::clone(&self.ends));
         let (store, light) = (self.store(M::LAYOUT), self.light(M::LAYOUT.name));
-        Worker::new(log, self.codec.clone(), store, light, (pace, partitions))
+        Worker::new(log, self.codec.clone(), store, light, (pace, self.share.clone()))
     }
 
     fn store(&self, layout: Layout) -> Store {
@@ -210,14 +282,14 @@ impl Start {
     }
 }
 
-/// Keeps the log's ends known, for the lag.
-async fn watch(ends: Arc<Ends>, partitions: u32, every: Duration) -> Result<Infallible, Refused> {
+/// Keeps the ends of our partitions known, for the lag.
+async fn watch(ends: Arc<Ends>, share: Share, every: Duration) -> Result<Infallible, Refused> {
     loop {
         let ends = Arc::clone(&ends);
+        let numbers = share.watch().borrow().clone().unwrap_or_default();
         let round = move || {
-            let places =
-                Context::ALL.into_iter().flat_map(|context| (0..partitions).map(move |number| (context, number)));
-            places.map(|(context, number)| Partition { context, number }).try_for_each(|place| ends.refresh(place))
+            let of = |context| numbers.iter().map(move |number| Partition { context, number: *number });
+            Context::ALL.into_iter().flat_map(of).try_for_each(|place| ends.refresh(place))
         };
         if let Err(error) = spawn_blocking(round).await.expect("asking the log never panics") {
             tracing::warn!(%error, "cannot ask the log where it ends");

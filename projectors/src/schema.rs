@@ -6,25 +6,27 @@ use domain::root::Context;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::{Layout, ReadModel as _};
-use crate::{inventory, orders, payments, person_keys, shows, tickets};
+use crate::{inventory, orders, payments, person_keys, queue, shows, tickets};
 
 /// Every read model's layout. The views name each other's tables, so all are set up together.
-pub const LAYOUTS: [Layout; 6] = [
+pub const LAYOUTS: [Layout; 7] = [
     shows::Shows::LAYOUT,
     inventory::Inventory::LAYOUT,
     orders::Orders::LAYOUT,
     payments::Payments::LAYOUT,
     tickets::Tickets::LAYOUT,
+    queue::Queue::LAYOUT,
     person_keys::LAYOUT,
 ];
 
 /// Which topics each read model of events folds.
-pub const READS: [(&str, &[Context]); 5] = [
+pub const READS: [(&str, &[Context]); 6] = [
     (shows::Shows::LAYOUT.name, shows::Shows::CONTEXTS),
     (inventory::Inventory::LAYOUT.name, inventory::Inventory::CONTEXTS),
     (orders::Orders::LAYOUT.name, orders::Orders::CONTEXTS),
     (payments::Payments::LAYOUT.name, payments::Payments::CONTEXTS),
     (tickets::Tickets::LAYOUT.name, tickets::Tickets::CONTEXTS),
+    (queue::Queue::LAYOUT.name, queue::Queue::CONTEXTS),
 ];
 
 /// The read models that a view shows, with the topics they fold: what a reader who wants to see its own write has to
@@ -110,6 +112,11 @@ impl Names {
     /// The channel that tells the ids of changed shows (details, classes, availability), written like orders.
     pub fn shows_channel(&self) -> String {
         format!("{}_shows", self.base)
+    }
+
+    /// The channel that tells the ids of shows whose waiting room moved on, written like orders.
+    pub fn queues_channel(&self) -> String {
+        format!("{}_queues", self.base)
     }
 
     /// The channel that tells the name of a read model whose checkpoints moved.

@@ -18,6 +18,8 @@
 //! | `status` | text | `draft`, `configured`, `approved`, `published`, `cancelled` |
 //! | `pay_within_s` | bigint, null | null until configured |
 //! | `checkout_url` | text, null | |
+//! | `waiting_room` | jsonb, null | [`domain::queue::Terms`]; null until configured, and if there is none |
+//! | `draw_hash` | text, null | hex SHA-256 of the draw's seed; null until published, and if nothing is drawn |
 //! | `created_at_us` | bigint | |
 //! | `updated_at_us` | bigint | time of the last event |
 //! | `version` | bigint | number of events |
@@ -41,7 +43,7 @@ use std::collections::BTreeMap;
 use domain::event::Event;
 use domain::ids::{ShowId, TicketClassId};
 use domain::root::{Context, Meta};
-use domain::show::{self, ClassTerms, ShowDetails, Status};
+use domain::show::{self, ClassTerms, ShowConfigured, ShowDetails, Status};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -69,6 +71,8 @@ create table if not exists shows (
     status text,
     pay_within_s bigint,
     checkout_url text,
+    waiting_room jsonb,
+    draw_hash text,
     created_at_us bigint,
     updated_at_us bigint,
     version bigint
@@ -94,7 +98,8 @@ const SHOWS: View = View {
     name: "shows",
     query: "
 select show_id, organizer, name, description, starts_at_us, ends_at_us, time_zone, venue_name, venue_city, currency,
-    categories, status, pay_within_s, checkout_url, created_at_us, updated_at_us, version, search_text, search_vector
+    categories, status, pay_within_s, checkout_url, waiting_room, draw_hash, created_at_us, updated_at_us, version,
+    search_text, search_vector
 from {shows}.shows
 where created_at_us is not null",
 };
@@ -118,7 +123,8 @@ struct Show {
     created_at_us: Option<i64>,
     details: Option<ShowDetails>,
     status: Option<Status>,
-    configured: Option<(i64, Option<String>)>,
+    configured: Option<ShowConfigured>,
+    draw_hash: Option<String>,
     updated_at_us: i64,
     version: i64,
 }
@@ -142,7 +148,7 @@ impl ReadModel for Shows {
 
     const LAYOUT: Layout = Layout {
         name: "shows",
-        version: 1,
+        version: 2,
         tables: TABLES,
         table_names: &["shows", "ticket_classes"],
         views: &[SHOWS, TICKET_CLASSES],
@@ -159,7 +165,7 @@ impl ReadModel for Shows {
         Touched { shows: changes.shows.keys().copied().collect(), ..Touched::default() }
     }
 
-    async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
         Ok(changes.write_shows(tx).await? + changes.write_details(tx).await? + changes.write_classes(tx).await?)
     }
 }
@@ -179,11 +185,15 @@ impl Changes {
             show::Event::TicketClassEdited(it) => self.class(it.show, meta, &it.terms, None),
             show::Event::ShowConfigured(it) => {
                 let show = self.show(it.show, meta);
-                show.configured = Some((it.pay_within_s, it.checkout_url.clone()));
+                show.configured = Some(it.clone());
                 show.status = Some(Status::Configured);
             }
             show::Event::ShowApproved(it) => self.show(it.show, meta).status = Some(Status::Approved),
-            show::Event::ShowPublished(it) => self.show(it.show, meta).status = Some(Status::Published),
+            show::Event::ShowPublished(it) => {
+                let show = self.show(it.show, meta);
+                show.status = Some(Status::Published);
+                show.draw_hash = it.draw_hash.clone();
+            }
             show::Event::ShowCancelled(it) => self.show(it.show, meta).status = Some(Status::Cancelled),
         }
     }
@@ -208,12 +218,14 @@ impl Changes {
             return Ok(0);
         }
         let query = sqlx::query(
-            "insert into shows as s (show_id, organizer, created_at_us, status, updated_at_us, version)
-             select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[])
+            "insert into shows as s (show_id, organizer, created_at_us, status, draw_hash, updated_at_us, version)
+             select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
+                $7::bigint[])
              on conflict (show_id) do update set
                 organizer = coalesce(excluded.organizer, s.organizer),
                 created_at_us = coalesce(excluded.created_at_us, s.created_at_us),
                 status = coalesce(excluded.status, s.status),
+                draw_hash = coalesce(excluded.draw_hash, s.draw_hash),
                 updated_at_us = excluded.updated_at_us,
                 version = excluded.version",
         );
@@ -222,6 +234,7 @@ impl Changes {
             .bind(column(&rows, |(_, show)| show.organizer.clone()))
             .bind(column(&rows, |(_, show)| show.created_at_us))
             .bind(column(&rows, |(_, show)| show.status.map(word)))
+            .bind(column(&rows, |(_, show)| show.draw_hash.clone()))
             .bind(column(&rows, |(_, show)| show.updated_at_us))
             .bind(column(&rows, |(_, show)| show.version));
         let written = query.execute(&mut *tx).await?.rows_affected();
@@ -230,19 +243,22 @@ impl Changes {
 
     async fn write_configured(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let configured = self.shows.iter().filter_map(|(id, show)| Some((id, show.configured.as_ref()?)));
-        let rows: Vec<(&ShowId, &(i64, Option<String>))> = configured.collect();
+        let rows: Vec<(&ShowId, &ShowConfigured)> = configured.collect();
         if rows.is_empty() {
             return Ok(0);
         }
         let query = sqlx::query(
-            "update shows s set pay_within_s = c.pay_within_s, checkout_url = c.checkout_url
-             from unnest($1::uuid[], $2::bigint[], $3::text[]) as c (show_id, pay_within_s, checkout_url)
+            "update shows s set pay_within_s = c.pay_within_s, checkout_url = c.checkout_url,
+                waiting_room = c.waiting_room::jsonb
+             from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[])
+                as c (show_id, pay_within_s, checkout_url, waiting_room)
              where s.show_id = c.show_id",
         );
         let query = query
             .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, configured)| configured.0))
-            .bind(column(&rows, |(_, configured)| configured.1.clone()));
+            .bind(column(&rows, |(_, it)| it.pay_within_s))
+            .bind(column(&rows, |(_, it)| it.checkout_url.clone()))
+            .bind(column(&rows, |(_, it)| it.waiting_room.map(|terms| json!(terms).to_string())));
         Ok(query.execute(tx).await?.rows_affected())
     }
 

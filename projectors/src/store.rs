@@ -73,18 +73,18 @@ impl Store {
     }
 
     /// Checkpoints, rows and notifications in one transaction. An error may come although it was committed.
-    pub(crate) async fn write<M: ReadModel>(&self, batch: &Batch<M::Changes>) -> Result<Written, sqlx::Error> {
+    pub(crate) async fn write<M: ReadModel>(&self, batch: &mut Batch<M::Changes>) -> Result<Written, sqlx::Error> {
         let written = timeout(WRITE_LIMIT, self.try_write::<M>(batch)).await;
         written.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
-    async fn try_write<M: ReadModel>(&self, batch: &Batch<M::Changes>) -> Result<Written, sqlx::Error> {
+    async fn try_write<M: ReadModel>(&self, batch: &mut Batch<M::Changes>) -> Result<Written, sqlx::Error> {
         let mut tx = self.begin().await?;
         if !checkpoints::advance(&mut tx, &batch.steps).await? {
             tx.rollback().await?;
             return Ok(Written::Overtaken);
         }
-        let rows = M::write(&batch.changes, &mut tx).await?;
+        let rows = M::write(&mut batch.changes, &mut tx).await?;
         self.tell(&mut tx, &M::touched(&batch.changes)).await?;
         tx.commit().await?;
         Ok(Written::Rows(rows))
@@ -107,9 +107,11 @@ impl Store {
     pub(crate) async fn tell(&self, tx: &mut PgConnection, touched: &Touched) -> Result<(), sqlx::Error> {
         let orders = messages(touched.orders.iter().map(|id| id.0));
         let shows = messages(touched.shows.iter().map(|id| id.0));
+        let queues = messages(touched.queues.iter().map(|id| id.0));
         let mut told: Vec<(String, String)> = Vec::new();
         told.extend(orders.into_iter().map(|message| (self.names.orders_channel(), message)));
         told.extend(shows.into_iter().map(|message| (self.names.shows_channel(), message)));
+        told.extend(queues.into_iter().map(|message| (self.names.queues_channel(), message)));
         told.push((self.names.checkpoints_channel(), self.layout.name.to_owned()));
         let (channels, messages): (Vec<String>, Vec<String>) = told.into_iter().unzip();
         sqlx::query("select pg_notify(channel, message) from unnest($1::text[], $2::text[]) as t (channel, message)")

@@ -82,7 +82,7 @@ impl ReadModel for Tickets {
         changes.touched.clone()
     }
 
-    async fn write(changes: &Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
         Ok(changes.write_issued(tx).await? + changes.write_revoked(tx).await?)
     }
 }

@@ -1,4 +1,5 @@
-//! The loop of every read model: load where it stands, follow the log from there, fold, write, go on.
+//! The loop of every read model: load where it stands, follow the log from there, fold, write, go on. It begins anew
+//! whenever other partitions are ours.
 //!
 //! It ends only when it is dropped, or if at its start the log is not the one that the read model was filled from.
 
@@ -12,12 +13,13 @@ use event_log::validity::{Broken, Position};
 use schemas::Codec;
 use service_kit::random;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::ends::Ends;
 use crate::intake::Intake;
 use crate::light::Light;
 use crate::model::ReadModel;
+use crate::share::{Held, Share};
 use crate::store::{Batch, Store, Written, is_missing};
 
 /// Between two attempts, at least and at most.
@@ -40,8 +42,12 @@ pub struct Refused {
 /// How a worker does its work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
+    /// At most so many records in one transaction.
     pub(crate) batch_records: usize,
+    /// How long a batch waits for more records.
     pub(crate) linger: Duration,
+    /// At least so long from one transaction to the next.
+    pub(crate) every: Duration,
     pub(crate) look_every: Duration,
 }
 
@@ -52,6 +58,8 @@ pub(crate) struct Worker<M> {
     store: Store,
     light: Light,
     pace: Pace,
+    share: Share,
+    /// What of the share is worked on.
     places: Vec<Partition>,
     /// Whether tables and views were made, as far as known.
     prepared: bool,
@@ -64,20 +72,58 @@ impl<M: ReadModel> Worker<M> {
         codec: Codec,
         store: Store,
         light: Light,
-        (pace, partitions): (Pace, u32),
+        (pace, share): (Pace, Share),
     ) -> Self {
-        let of = |context| (0..partitions).map(move |number| Partition { context, number });
-        let places = M::CONTEXTS.iter().copied().flat_map(of).collect();
-        Self { log, ends, codec, store, light, pace, places, prepared: false, model: PhantomData }
+        let places = Vec::new();
+        Self { log, ends, codec, store, light, pace, share, places, prepared: false, model: PhantomData }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
-        let mut backoff = Backoff::default();
+        let share = self.share.clone();
+        let mut told = share.watch();
         let mut first = true;
         loop {
+            match share.hold(&mut told) {
+                None => self.light.unassigned(),
+                Some(held) => {
+                    self.take_over(&held);
+                    tokio::select! {
+                        // What is in the middle is dropped: whoever has it next begins at the checkpoints.
+                        _ = told.changed() => {}
+                        Err(refused) = self.fill(&mut first) => return Err(refused),
+                    }
+                    continue;
+                }
+            }
+            // The share lives as long as we do: there is no other end of this.
+            let _ = told.changed().await;
+        }
+    }
+
+    fn take_over(&mut self, held: &Held) {
+        let of = |context| held.numbers.iter().map(move |number| Partition { context, number: *number });
+        let places: Vec<Partition> = M::CONTEXTS.iter().copied().flat_map(of).collect();
+        for lost in self.places.iter().filter(|place| !places.contains(place)) {
+            self.gauge(*lost, 0);
+        }
+        if places.iter().any(|place| !self.places.contains(place)) {
+            self.light.behind();
+        }
+        self.places = places;
+    }
+
+    /// Until the partitions change, when it is dropped.
+    async fn fill(&mut self, first: &mut bool) -> Result<Infallible, Refused> {
+        if self.places.is_empty() {
+            self.light.reloaded();
+            self.light.caught_up();
+            return std::future::pending().await;
+        }
+        let mut backoff = Backoff::default();
+        loop {
             let positions = self.load().await;
-            let sound = self.sound(positions, first).await?;
-            first = false;
+            let sound = self.sound(positions, *first).await?;
+            *first = false;
             let mut intake = Intake::open(&*self.log, self.codec.clone(), sound);
             self.follow(&mut intake, &mut backoff).await;
             drop(intake);
@@ -95,7 +141,7 @@ impl<M: ReadModel> Worker<M> {
                     self.light.database_answers();
                     self.light.reloaded();
                     if positions.iter().any(|position| position.next == 0) {
-                        self.light.emptied();
+                        self.light.behind();
                     }
                     return positions;
                 }
@@ -154,6 +200,8 @@ impl<M: ReadModel> Worker<M> {
 
     /// Until the checkpoints are found to be somewhere else.
     async fn follow(&mut self, intake: &mut Intake, backoff: &mut Backoff) {
+        let mut changes = M::Changes::default();
+        let mut written_at: Option<Instant> = None;
         loop {
             if timeout(self.pace.look_every, intake.wait()).await.is_err() {
                 let expected = intake.sources().iter().map(|source| (source.place, source.position)).collect();
@@ -163,18 +211,23 @@ impl<M: ReadModel> Worker<M> {
                 self.measure(intake);
                 continue;
             }
-            let taken = intake.take::<M>(self.pace.batch_records, self.pace.linger).await;
+            let until = self.until(written_at);
+            let mut taken = intake.take::<M>(changes, self.pace.batch_records, until).await;
             for (place, broken) in &taken.broken {
                 self.light.broke(*place, broken);
             }
             metrics::counter!("projector_void_records_total", "projection" => M::LAYOUT.name).increment(taken.void);
-            if !taken.batch.steps.is_empty() {
-                if !self.write(&taken.batch).await {
+            changes = if taken.batch.steps.is_empty() {
+                taken.batch.changes
+            } else {
+                if !self.write(&mut taken.batch).await {
                     return;
                 }
                 intake.written();
+                written_at = Some(Instant::now());
                 *backoff = Backoff::default();
-            }
+                M::carry(taken.batch.changes)
+            };
             if intake.sources().iter().all(|source| source.caught_up) {
                 self.light.caught_up();
             }
@@ -182,9 +235,15 @@ impl<M: ReadModel> Worker<M> {
         }
     }
 
+    /// Until when a batch takes in more.
+    fn until(&self, written_at: Option<Instant>) -> Instant {
+        let lingered = Instant::now() + self.pace.linger;
+        written_at.map_or(lingered, |at| lingered.max(at + self.pace.every))
+    }
+
     /// Writes a batch, however long the database is away. False if the batch is void, because somebody else moved the
     /// checkpoints or they are gone.
-    async fn write(&mut self, batch: &Batch<M::Changes>) -> bool {
+    async fn write(&mut self, batch: &mut Batch<M::Changes>) -> bool {
         let mut backoff = Backoff::default();
         loop {
             match self.store.write::<M>(batch).await {
@@ -234,12 +293,14 @@ impl<M: ReadModel> Worker<M> {
 
     fn measure(&self, intake: &Intake) {
         for source in intake.sources() {
-            let lag = self.ends.lag(source.place, source.position.next);
-            let partition = source.place.to_string();
-            #[allow(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
-            metrics::gauge!("projector_lag_records", "projection" => M::LAYOUT.name, "partition" => partition)
-                .set(lag as f64);
+            self.gauge(source.place, self.ends.lag(source.place, source.position.next));
         }
+    }
+
+    fn gauge(&self, place: Partition, lag: i64) {
+        #[allow(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
+        metrics::gauge!("projector_lag_records", "projection" => M::LAYOUT.name, "partition" => place.to_string())
+            .set(lag as f64);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Who waits for a change of an order is woken by what projectors notify: one connection listens for everybody.
+//! Who waits for a change of an order or a waiting room is woken by what projectors notify: one connection listens for
+//! everybody.
 //!
 //! A notification is only a hint to look again. Any may be lost, so every waiter also looks from time to time.
 
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::boards::Boards;
 use crate::database::Database;
 use crate::progress::Progress;
 
@@ -37,6 +39,15 @@ pub struct Changes(Arc<Inner>);
 struct Inner {
     orders: Mutex<HashMap<Uuid, watch::Sender<()>>>,
     listening: AtomicBool,
+}
+
+/// Who else hears of notifications.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Of checkpoints that moved.
+    pub progress: Progress,
+    /// Of waiting rooms that moved on.
+    pub boards: Boards,
 }
 
 /// Hears of changes of one order since it was made; several at once are one.
@@ -76,10 +87,10 @@ impl Changes {
     }
 
     /// Listens until the process stops, and connects again whenever the connection is lost.
-    pub async fn listen(self, database: Database, progress: Progress, shutdown: CancellationToken) {
+    pub async fn listen(self, database: Database, heard: Heard, shutdown: CancellationToken) {
         let mut pause = FIRST_PAUSE;
         while !shutdown.is_cancelled() {
-            let listened = shutdown.run_until_cancelled(self.follow(&database, &progress, &mut pause)).await;
+            let listened = shutdown.run_until_cancelled(self.follow(&database, &heard, &mut pause)).await;
             self.0.listening.store(false, Ordering::Relaxed);
             if let Some(error) = listened {
                 tracing::warn!(%error, "no notifications come; waiting reads look by themselves");
@@ -91,10 +102,11 @@ impl Changes {
     }
 
     /// Until the connection is lost.
-    async fn follow(&self, database: &Database, progress: &Progress, pause: &mut Duration) -> sqlx::Error {
+    async fn follow(&self, database: &Database, heard: &Heard, pause: &mut Duration) -> sqlx::Error {
         let names = database.names();
-        let (orders, checkpoints) = (names.orders_channel(), names.checkpoints_channel());
-        let mut listener = match connect(database, [orders.as_str(), checkpoints.as_str()]).await {
+        let (orders, queues, checkpoints) =
+            (names.orders_channel(), names.queues_channel(), names.checkpoints_channel());
+        let mut listener = match connect(database, [orders.as_str(), queues.as_str(), checkpoints.as_str()]).await {
             Ok(listener) => listener,
             Err(error) => return error,
         };
@@ -102,11 +114,13 @@ impl Changes {
         *pause = FIRST_PAUSE;
         // Whatever happened before was not heard.
         self.wake_all();
-        progress.moved();
+        heard.boards.told_all();
+        heard.progress.moved();
         loop {
             match next(&mut listener).await {
                 Ok(Some(told)) if told.channel() == orders => self.told(told.payload()),
-                Ok(Some(_)) => progress.moved(),
+                Ok(Some(told)) if told.channel() == queues => heard.boards.told(told.payload()),
+                Ok(Some(_)) => heard.progress.moved(),
                 Ok(None) => {}
                 Err(error) => return error,
             }
@@ -132,7 +146,7 @@ impl Changes {
     }
 }
 
-async fn connect(database: &Database, channels: [&str; 2]) -> Result<PgListener, sqlx::Error> {
+async fn connect(database: &Database, channels: [&str; 3]) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&database.lone_pool()).await?;
     listener.eager_reconnect(false);
     listener.listen_all(channels).await?;

@@ -3,6 +3,7 @@
 //! Invariant: nothing here writes, and nothing here reads Kafka. What is answered comes from the views of
 //! [`projectors`], and only whoever may see a thing learns that it exists.
 
+mod boards;
 mod buyers;
 mod changes;
 pub mod config;

@@ -5,8 +5,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::boards::Boards;
 use crate::buyers::Buyers;
-use crate::changes::Changes;
+use crate::changes::{Changes, Heard};
 use crate::config::Config;
 use crate::database::Database;
 use crate::http::{self, App, Parts};
@@ -29,12 +30,14 @@ impl Service {
     /// A setting is wrong.
     pub fn start(config: &Config, health: &Health, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let database = Database::new(&config.postgres, &config.common.namespace, config.connections)?;
-        let (changes, progress) = (Changes::default(), Progress::new());
+        let (changes, progress, boards) = (Changes::default(), Progress::new(), Boards::default());
         let shutdown = shutdown.child_token();
         let tasks = TaskTracker::new();
         tasks.spawn(database.clone().watch(health.register("read-models"), shutdown.clone()));
         tasks.spawn(progress.clone().run(database.clone(), shutdown.clone()));
-        tasks.spawn(changes.clone().listen(database.clone(), progress.clone(), shutdown.clone()));
+        tasks.spawn(boards.clone().run(database.clone(), shutdown.clone()));
+        let heard = Heard { progress: progress.clone(), boards: boards.clone() };
+        tasks.spawn(changes.clone().listen(database.clone(), heard, shutdown.clone()));
         let app = App::new(Parts {
             auth: config.secrets.auth(),
             keys: config.secrets.keys(),
@@ -45,6 +48,7 @@ impl Service {
             database,
             changes,
             progress,
+            boards,
             shutdown: shutdown.clone(),
         });
         Ok(Self { app, tasks, shutdown })

@@ -97,7 +97,7 @@ impl Story {
         self.tell(Context::Catalog, show, catalog(show::Event::TicketClassEdited(edited)));
         let edited = show::ShowEdited { show, details: details_with_city(n) };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowEdited(edited)));
-        let configured = show::ShowConfigured { show, pay_within_s: 900, checkout_url: None };
+        let configured = show::ShowConfigured { show, pay_within_s: 900, checkout_url: None, waiting_room: None };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowConfigured(configured)));
         self.tell(Context::Catalog, show, catalog(show::Event::ShowApproved(show::ShowApproved { show })));
         let (currency, classes) = (vnd(), vec![terms]);
@@ -107,9 +107,13 @@ impl Story {
             currency,
             pay_within_s: 900,
             classes: classes.clone(),
+            checkout_url: None,
+            waiting_room: None,
+            draw_hash: None,
         };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowPublished(published)));
-        let opened = inventory::SalesOpened { show, organizer, currency, pay_within_s: 900, classes };
+        let opened =
+            inventory::SalesOpened { show, organizer, currency, pay_within_s: 900, classes, waiting_room: false };
         self.stock(n, inventory::Event::SalesOpened(opened))
     }
 
@@ -136,7 +140,7 @@ impl Story {
 
     pub fn cancel_show(&mut self, n: u128) -> &mut Self {
         let show = show_id(n);
-        let cancelled = show::ShowCancelled { show, published: true };
+        let cancelled = show::ShowCancelled { show, published: true, waiting_room: false };
         self.tell(Context::Catalog, show, vec![Event::Show(show::Event::ShowCancelled(cancelled))]);
         self.stock(
             n,
@@ -166,7 +170,7 @@ impl Story {
             Way::Failed => {
                 self.asked(s, n, 1).declined(s, n, 1);
                 let (order, show, reason) = (order_id(n), show_id(s), FailReason::PaymentFailed);
-                let failed = order::OrderFailed { order, show, reason, open_payments: vec![] };
+                let failed = order::OrderFailed { order, show, reason, open_payments: vec![], session: None };
                 self.order(n, order::Event::OrderFailed(failed));
                 self.stock(s, released(s, n, ReleaseReason::PaymentFailed, false))
             }
@@ -249,6 +253,7 @@ impl Story {
             hold_until: Timestamp(1200),
             created_at: Timestamp(1),
             payment: (!free).then(|| choice(n)),
+            session: None,
         };
         self.order(n, order::Event::OrderCreated(created))
     }
@@ -331,7 +336,8 @@ impl Story {
     }
 
     fn completed(&mut self, s: u128, n: u128) -> &mut Self {
-        let completed = order::OrderCompleted { order: order_id(n), show: show_id(s), ticket_count: QUANTITY };
+        let completed =
+            order::OrderCompleted { order: order_id(n), show: show_id(s), ticket_count: QUANTITY, session: None };
         self.order(n, order::Event::OrderCompleted(completed))
     }
 
@@ -344,6 +350,7 @@ impl Story {
             refund: None,
             refund_why: None,
             issued: sold,
+            session: None,
         };
         self.order(n, order::Event::OrderCancelled(cancelled));
         self.stock(s, released(s, n, release, sold))
@@ -412,6 +419,7 @@ pub fn released(s: u128, n: u128, reason: ReleaseReason, confirmed: bool) -> inv
         lines: lines(s),
         confirmed,
         reason,
+        session: None,
     })
 }
 

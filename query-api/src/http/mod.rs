@@ -3,8 +3,10 @@
 mod inventory;
 mod orders;
 mod payments;
+mod queue;
 mod shows;
 mod since;
+mod sse;
 mod tickets;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, Required};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::boards::Boards;
 use crate::buyers::Buyers;
 use crate::changes::Changes;
 use crate::config::StreamSettings;
@@ -52,6 +55,8 @@ pub struct Parts {
     pub changes: Changes,
     /// How far the read models have come.
     pub progress: Progress,
+    /// What visitors of waiting rooms are told.
+    pub boards: Boards,
     /// Opens personal data.
     pub buyers: Buyers,
     /// Signs ticket codes.
@@ -91,6 +96,7 @@ pub fn routes(app: App) -> OpenApiRouter {
     let mut routes = OpenApiRouter::new()
         .merge(shows::routes())
         .merge(inventory::routes())
+        .merge(queue::routes())
         .merge(payments::routes())
         .merge(orders::routes())
         .merge(tickets::routes());

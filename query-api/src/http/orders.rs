@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::since::Since;
+use super::sse::LastEventId;
 use row::Whole;
 
 mod entry;
@@ -167,7 +168,7 @@ async fn events(
     Path(order): Path<OrderId>,
     StreamCaller(caller): StreamCaller,
     since: Since,
-    last: stream::LastEventId,
+    last: LastEventId,
     Query(wanted): Query<WantedEvents>,
 ) -> Result<Response, Problem> {
     let wish = Wish { order, show: wanted.show.map(ShowId), actor: caller.actor()? };

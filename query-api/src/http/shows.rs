@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use domain::ids::ShowId;
+use domain::queue;
 use domain::show::Status;
 use domain::value::{Currency, Role, Timestamp};
 use serde::Deserialize;
 use service_kit::caller::Caller;
 use service_kit::extract::{Path, Query, limit};
 use service_kit::problem::{Kind, Problem};
-use service_kit::views::{self, Money, Page, Venue, moment};
+use service_kit::views::{self, Money, Page, Venue, WaitingRoom, moment};
 use sqlx::types::Json;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use utoipa::IntoParams;
@@ -63,6 +64,8 @@ pub struct Row {
     pub status: String,
     pay_within_s: Option<i64>,
     checkout_url: Option<String>,
+    waiting_room: Option<Json<queue::Terms>>,
+    draw_hash: Option<String>,
     pub updated_at_us: i64,
     classes: Json<Vec<Class>>,
 }
@@ -80,7 +83,8 @@ struct Class {
 
 const SELECT: &str = "
 select s.show_id, s.organizer, s.name, s.description, s.starts_at_us, s.ends_at_us, s.time_zone, s.venue_name,
-    s.venue_city, s.currency, s.categories, s.status, s.pay_within_s, s.checkout_url, s.updated_at_us,
+    s.venue_city, s.currency, s.categories, s.status, s.pay_within_s, s.checkout_url, s.waiting_room,
+    s.draw_hash, s.updated_at_us,
     (select coalesce(jsonb_agg(jsonb_build_object('id', c.ticket_class_id, 'name', c.name, 'price', c.price,
             'capacity', c.capacity, 'sale_starts_at_us', c.sale_starts_at_us, 'sale_ends_at_us', c.sale_ends_at_us,
             'max_per_order', c.max_per_order) order by c.ordinal), '[]')
@@ -247,7 +251,6 @@ fn view(row: Row) -> views::Show {
     };
     views::Show {
         id: row.show_id,
-        waiting_room: None,
         ticket_classes: row.classes.0.into_iter().map(class).collect(),
         name: row.name,
         description: row.description,
@@ -260,6 +263,7 @@ fn view(row: Row) -> views::Show {
         status: row.status,
         pay_within_s: row.pay_within_s,
         checkout_url: row.checkout_url,
+        waiting_room: row.waiting_room.map(|Json(terms)| WaitingRoom::of(&terms, row.draw_hash)),
     }
 }
 

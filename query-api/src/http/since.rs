@@ -13,7 +13,8 @@ use super::App;
 
 /// `Consistency-Token` and `Prefer: wait=N` of a request, from when it came.
 pub struct Since {
-    token: Token,
+    /// What it has written.
+    pub token: Token,
     /// Until when the client waits.
     pub deadline: Instant,
 }

@@ -3,13 +3,10 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream};
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
-use ring::digest::{SHA256, digest};
+use http::StatusCode;
 use service_kit::problem::{Kind, Problem};
 use service_kit::views;
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,23 +15,10 @@ use tokio::time::{Instant, sleep};
 use super::{Wish, is_final};
 use crate::changes::Subscription;
 use crate::http::App;
+use crate::http::sse::{self, LastEventId};
 
-/// A comment goes out after so much silence, so that nothing in between takes the connection for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Pause after a look that failed.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// `Last-Event-ID`: the last event that the client saw before it came again. What is none of ours is ignored.
-pub struct LastEventId(Option<String>);
-
-impl<S: Sync> FromRequestParts<S> for LastEventId {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let value = parts.headers.get("last-event-id");
-        Ok(Self(value.and_then(|value| value.to_str().ok()).map(str::to_owned)))
-    }
-}
 
 /// What is sent: named by its content, so that nothing is sent twice.
 struct Told {
@@ -46,9 +30,7 @@ struct Told {
 impl Told {
     fn of(order: &views::Order) -> Self {
         let json = serde_json::to_string(order).expect("an order is plain data");
-        let hash = digest(&SHA256, json.as_bytes());
-        let id = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { id, json, ended: is_final(&order.status) }
+        Self { id: sse::name_of(&json), json, ended: is_final(&order.status) }
     }
 
     fn event(self) -> Event {
@@ -76,8 +58,7 @@ struct Feed {
 /// # Errors
 /// 404 `not-found`; 503 `overloaded` if there are too many streams, `not-ready`.
 pub async fn begin(app: App, wish: Wish, last: LastEventId) -> Result<Response, Problem> {
-    let slot = app.0.streams.clone().try_acquire_owned();
-    let slot = slot.map_err(|_| Problem::new(Kind::Overloaded).retry_after_s(5))?;
+    let slot = app.stream_slot()?;
     // Before the first look, so that no change is missed after it.
     let changes = app.changes.of_order(wish.order.0);
     let first = Told::of(&app.order_view(app.order(&wish).await?).await?);
@@ -88,10 +69,7 @@ pub async fn begin(app: App, wish: Wish, last: LastEventId) -> Result<Response, 
     }
     let until = Instant::now() + app.streams.life;
     let feed = Feed { app, wish, changes, last, first: Some(first), ended: false, until, _slot: slot };
-    let sse = Sse::new(feed.stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive"));
-    // Proxies that collect answers would hold events back.
-    let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(([unbuffered], sse).into_response())
+    Ok(sse::answer(feed.stream()))
 }
 
 impl Feed {

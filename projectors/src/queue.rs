@@ -1,0 +1,177 @@
+//! The boards of waiting rooms, from `queue-events`: what visitors are told, one row a show.
+//!
+//! Invariant: a row is the fold of its show's events below the checkpoint of its partition, whoever folded them, and
+//! in however many batches. A board that is kept from one batch to the next is the one that was written.
+//!
+//! View `queues`, one row for each show with a waiting room:
+//!
+//! | column | type | |
+//! |---|---|---|
+//! | `show_id` | uuid | |
+//! | `partition` | integer | of `queue-events` |
+//! | `organizer` | text, null | `account:<sub>` |
+//! | `board` | jsonb | [`domain::queue::Board`] |
+//! | `updated_at_us` | bigint | time of the room's last event here |
+//! | `at_offset` | bigint | its offset: a board of the same log and offset is the same board |
+//! | `next_offset`, `identity` | bigint, uuid | everything below this offset of the partition is in the row; of which log |
+
+use std::collections::BTreeMap;
+
+use domain::event::Event;
+use domain::ids::ShowId;
+use domain::queue::{self, Board, Mode};
+use domain::root::Context;
+use domain::value::Timestamp;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::model::{Envelope, Layout, ReadModel, Touched, View, column};
+
+/// The read model of waiting rooms.
+#[derive(Debug)]
+pub struct Queue;
+
+/// Boards kept in memory; if there are more, those that did not change lately are loaded again when they do.
+const KEPT: usize = 1000;
+
+const TABLES: &str = "
+create table if not exists boards (
+    show_id uuid primary key,
+    partition integer not null,
+    organizer text,
+    board jsonb not null,
+    updated_at_us bigint not null,
+    at_offset bigint not null
+) with (fillfactor = 50);
+";
+
+const QUEUES: View = View {
+    name: "queues",
+    query: "
+select b.show_id, b.partition, b.organizer, b.board, b.updated_at_us, b.at_offset, c.next_offset, c.identity
+from {queue}.boards b
+join {queue}.checkpoints c on c.context = 'queue' and c.partition = b.partition",
+};
+
+/// The waiting room of one show.
+#[derive(Debug, Default)]
+struct Room {
+    partition: u32,
+    /// `None` until it is loaded: a fold looks nothing up.
+    board: Option<Board>,
+    /// What the board has to take in once it is loaded.
+    pending: Vec<(queue::Event, Timestamp)>,
+    updated_at: Timestamp,
+    at_offset: i64,
+    /// Whether its row has to be written.
+    changed: bool,
+}
+
+/// Every board that changes, and those that changed lately.
+#[derive(Debug, Default)]
+pub struct Changes {
+    rooms: BTreeMap<ShowId, Room>,
+}
+
+impl ReadModel for Queue {
+    type Changes = Changes;
+
+    const LAYOUT: Layout =
+        Layout { name: "queue", version: 1, tables: TABLES, table_names: &["boards"], views: &[QUEUES] };
+    const CONTEXTS: &'static [Context] = &[Context::Queue];
+
+    fn fold(changes: &mut Changes, envelope: &Envelope) {
+        if let Event::Queue(event) = &envelope.event {
+            let room = changes.rooms.entry(ShowId(event.aggregate())).or_default();
+            (room.partition, room.at_offset) = (envelope.partition, envelope.offset);
+            room.fold(event, envelope.meta.occurred_at);
+        }
+    }
+
+    fn touched(changes: &Changes) -> Touched {
+        let changed = changes.rooms.iter().filter(|(_, room)| room.changed).map(|(show, _)| *show);
+        Touched { queues: changed.collect(), ..Touched::default() }
+    }
+
+    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+        changes.load(tx).await?;
+        changes.write_boards(tx).await
+    }
+
+    fn carry(mut written: Changes) -> Changes {
+        if written.rooms.len() > KEPT {
+            written.rooms.retain(|_, room| room.changed);
+        }
+        // Nothing comes any more once it is closed.
+        written.rooms.retain(|_, room| room.board.as_ref().is_some_and(|board| board.mode() != Mode::Closed));
+        written.rooms.values_mut().for_each(|room| room.changed = false);
+        written
+    }
+}
+
+impl Room {
+    fn fold(&mut self, event: &queue::Event, at: Timestamp) {
+        self.updated_at = at;
+        self.changed = true;
+        match &mut self.board {
+            Some(board) => board.apply(event, at),
+            None => self.pending.push((event.clone(), at)),
+        }
+    }
+
+    fn loaded(&mut self, mut board: Board) {
+        for (event, at) in self.pending.drain(..) {
+            board.apply(&event, at);
+        }
+        self.board = Some(board);
+    }
+}
+
+impl Changes {
+    /// Completes the boards that are not in memory. The checkpoint that the rows belong to is locked by now, so that
+    /// nobody else changes them, and stands where our events begin.
+    async fn load(&mut self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let missing: Vec<Uuid> =
+            self.rooms.iter().filter(|(_, room)| room.board.is_none()).map(|(id, _)| id.0).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<(Uuid, Json<Board>)> =
+            sqlx::query_as("select show_id, board from boards where show_id = any($1)")
+                .bind(&missing)
+                .fetch_all(tx)
+                .await?;
+        let mut stored: BTreeMap<Uuid, Board> = rows.into_iter().map(|(show, Json(board))| (show, board)).collect();
+        for (show, room) in self.rooms.iter_mut().filter(|(_, room)| room.board.is_none()) {
+            room.loaded(stored.remove(&show.0).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    async fn write_boards(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+        let changed = self.rooms.iter().filter(|(_, room)| room.changed);
+        let rows: Vec<(&ShowId, &Room, &Board)> =
+            changed.filter_map(|(show, room)| Some((show, room, room.board.as_ref()?))).collect();
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let query = sqlx::query(
+            "insert into boards (show_id, partition, organizer, board, updated_at_us, at_offset)
+             select show_id, partition, organizer, board::jsonb, updated_at_us, at_offset
+             from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+                as b (show_id, partition, organizer, board, updated_at_us, at_offset)
+             on conflict (show_id) do update set
+                partition = excluded.partition, organizer = excluded.organizer, board = excluded.board,
+                updated_at_us = excluded.updated_at_us, at_offset = excluded.at_offset",
+        );
+        let query = query
+            .bind(column(&rows, |(show, ..)| show.0))
+            .bind(column(&rows, |(_, room, _)| i32::try_from(room.partition).unwrap_or(i32::MAX)))
+            .bind(column(&rows, |(.., board)| board.opened().map(|opened| opened.organizer.clone())))
+            .bind(column(&rows, |(.., board)| serde_json::to_string(board).expect("a board is plain data")))
+            .bind(column(&rows, |(_, room, _)| room.updated_at.0))
+            .bind(column(&rows, |(_, room, _)| room.at_offset));
+        Ok(query.execute(tx).await?.rows_affected())
+    }
+}

@@ -1,0 +1,147 @@
+//! Waiting rooms: where a place stands, now and at every change. Answered from memory.
+//!
+//! A place is its queue ticket's bearer's. Every answer has a fresh ticket, which says when its bearer was last there.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::ids::{SessionId, ShowId};
+use domain::queue::{Standing, Terms};
+use domain::value::Timestamp;
+use serde::Deserialize;
+use service_kit::extract::{Path, Query};
+use service_kit::problem::{Kind, Problem};
+use service_kit::queue_ticket::{Place, QueueTicket};
+use service_kit::views::QueuePlace;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::since::Since;
+use super::sse::LastEventId;
+use crate::boards::Room;
+
+mod stream;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(events))
+}
+
+/// Whose events.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WantedEvents {
+    /// The place's ticket: browsers cannot send headers here.
+    queue_ticket: Option<String>,
+}
+
+impl App {
+    /// The room that a place is in, with what the client has written.
+    async fn room(&self, place: &Place, since: &Since) -> Result<Arc<Room>, Problem> {
+        self.boards.room(place.show, &since.token, since.deadline).await
+    }
+
+    /// Where a place stands, with a fresh ticket.
+    ///
+    /// # Errors
+    /// 410 `queue-place-lost` if its bearer was away too long; 503 `not-ready` if the room has not opened here yet.
+    fn place(&self, room: &Room, place: &Place) -> Result<QueuePlace, Problem> {
+        let (board, now) = (&room.board, self.auth.now());
+        let opened = board.opened().ok_or_else(|| Problem::new(Kind::NotReady))?;
+        let standing = board.standing(place.number);
+        if is_lost(&opened.terms, place.seen, standing, now) {
+            return Err(Problem::new(Kind::QueuePlaceLost));
+        }
+        let (seen, order) = (Place { seen: now, ..*place }, board.place(place.number));
+        let view = QueuePlace::of(self.auth.queue_tickets(), &seen, opened, order, standing);
+        let estimated_wait_s = view.ahead.and_then(|ahead| board.estimated_wait_s(ahead, now));
+        Ok(QueuePlace { estimated_wait_s, ..view })
+    }
+}
+
+/// Whether somebody who was last here then has been away too long. Before the opening nobody has to come, and who has
+/// entered, or is through, has nothing to lose.
+fn is_lost(terms: &Terms, seen: Timestamp, standing: Standing, now: Timestamp) -> bool {
+    let since = terms.opens_at.map_or(seen, |opens_at| opens_at.max(seen));
+    match standing {
+        Standing::Queued { .. } | Standing::Admitted { .. } => now > since.plus_s(terms.away_grace_s),
+        Standing::WaitingToOpen | Standing::InCheckout { .. } | Standing::Ended(_) => false,
+    }
+}
+
+#[utoipa::path(get, path = "/v1/shows/{show}/queue/{session}", tag = "queue",
+    params(("show" = Uuid, Path), ("session" = Uuid, Path),
+        ("Queue-Ticket" = String, Header, description = "Of joining, or of the last status.")),
+    responses((status = 200, body = QueuePlace, description = "With a fresh ticket: use it next time."),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "The Queue-Ticket is missing, altered or of another place."),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "The Queue-Ticket was not shown for too long: the place is lost.")))]
+async fn status(
+    State(app): State<App>,
+    Path((show, session)): Path<(ShowId, SessionId)>,
+    since: Since,
+    ticket: QueueTicket,
+) -> Result<axum::Json<QueuePlace>, Problem> {
+    let place = app.auth.queue_tickets().of(ticket.as_deref(), show, session)?;
+    let room = app.room(&place, &since).await?;
+    Ok(axum::Json(app.place(&room, &place)?))
+}
+
+#[utoipa::path(get, path = "/v1/shows/{show}/queue/{session}/events", tag = "queue",
+    params(("show" = Uuid, Path), ("session" = Uuid, Path), WantedEvents,
+        ("last-event-id" = Option<String>, Header, description = "The id of the last event that was seen.")),
+    responses((status = 200, body = QueuePlace, content_type = "text/event-stream", description = "`event: status` with the place as data: as it is, and at every change until it has ended, each time with a fresh ticket."),
+        (status = 204, description = "The place has ended, and the last event was seen: do not come again."),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "The ticket is missing, altered or of another place."),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "The ticket was not shown for too long: the place is lost.")))]
+async fn events(
+    State(app): State<App>,
+    Path((show, session)): Path<(ShowId, SessionId)>,
+    since: Since,
+    LastEventId(last): LastEventId,
+    Query(wanted): Query<WantedEvents>,
+) -> Result<Response, Problem> {
+    let place = app.auth.queue_tickets().of(wanted.queue_ticket.as_deref(), show, session)?;
+    let last = last.as_deref().and_then(|last| stream::Seen::read(app.auth.queue_tickets(), last, &place));
+    app.room(&place, &since).await?;
+    stream::begin(app, place, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::queue::Ending;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_must_come_now_and_then_but_only_after_the_opening() {
+        let (opens_at, grace_s) = (Timestamp(1_000_000_000), 300);
+        let terms = |opens_at| Terms {
+            opens_at,
+            slots: 1,
+            admission_batch: 1,
+            tick_ms: 1000,
+            enter_s: 1,
+            token_ttl_s: 1,
+            away_grace_s: grace_s,
+        };
+        let queued = Standing::Queued { place: 1, ahead: 0 };
+        let lost =
+            |standing, seen: i64, now: Timestamp| is_lost(&terms(Some(opens_at)), Timestamp(seen), standing, now);
+        // Joined long before the opening, and never seen again.
+        assert!(!lost(queued, 0, opens_at.plus_s(grace_s)));
+        assert!(lost(queued, 0, Timestamp(opens_at.plus_s(grace_s).0 + 1)));
+        // Seen after it.
+        let seen = opens_at.plus_s(100);
+        assert!(!lost(queued, seen.0, seen.plus_s(grace_s)));
+        assert!(lost(queued, seen.0, seen.plus_s(grace_s + 1)));
+        let late = opens_at.plus_s(1_000_000);
+        assert!(lost(Standing::Admitted { enter_by: late }, 0, late));
+        let safe =
+            [Standing::WaitingToOpen, Standing::InCheckout { expires_at: late }, Standing::Ended(Ending::Completed)];
+        assert!(safe.into_iter().all(|standing| !lost(standing, 0, late)));
+        assert!(is_lost(&terms(None), Timestamp(0), queued, Timestamp(0).plus_s(grace_s + 1)));
+    }
+}
