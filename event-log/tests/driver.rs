@@ -1,96 +1,15 @@
 //! The owner on its own thread, on both logs: commands, a take-over by another process, and the way out.
 
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, LazyLock};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
 
-use domain::inventory::Inventory;
-use event_log::driver::{Mailbox, Reply, Surroundings, start, vouch_always};
 use event_log::log::Log;
 use event_log::memory::MemoryLog;
-use event_log::owner::{Now, Outcome, Settings, Submission};
-use schemas::Codec;
-use tokio::time::Instant;
+use event_log::owner::Settings;
 
 use crate::support::rig::{settings, short};
+use crate::support::running::{PATIENCE, Running, both};
 use crate::support::stock::{look, open, reserve};
-use crate::support::{AT, kafka, oracle, unique, wall};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-struct Running {
-    mailbox: Mailbox<Inventory>,
-    thread: JoinHandle<()>,
-    sent: Receiver<event_log::owner::Send>,
-}
-
-impl Running {
-    fn on(log: &Arc<dyn Log>) -> Self {
-        Self::with(log, settings())
-    }
-
-    fn with(log: &Arc<dyn Log>, settings: Settings) -> Self {
-        let (sender, sent) = channel();
-        let surroundings = Surroundings {
-            log: Arc::clone(log),
-            codec: Codec::in_memory(),
-            clock: Arc::new(|| Now { wall: wall(), mono: BEGIN.elapsed() }),
-            new_claim: unique,
-            outbox: Arc::new(move |_, send| drop(sender.send(send))),
-            vouch: vouch_always(),
-            snapshots: None,
-        };
-        let (mailbox, thread) = start(settings, surroundings).unwrap();
-        Self { mailbox, thread, sent }
-    }
-
-    fn until_serving(self, term: u32) -> Self {
-        let deadline = Instant::now() + PATIENCE;
-        while !(self.mailbox.status().serving && self.mailbox.status().term == term) {
-            assert!(Instant::now() < deadline, "{:?}", self.mailbox.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        self
-    }
-
-    fn submit(&self, submission: Submission<Inventory, u32>) -> Receiver<Outcome<Inventory>> {
-        let (sender, outcome) = channel();
-        let reply: Reply<Inventory> = Box::new(move |outcome| drop(sender.send(outcome)));
-        let Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, .. } = submission;
-        self.mailbox.submit(Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, reply });
-        outcome
-    }
-
-    #[track_caller]
-    fn ask(&self, submission: Submission<Inventory, u32>) -> &'static str {
-        short(&self.submit(submission).recv_timeout(PATIENCE).expect("every command is answered"))
-    }
-
-    /// As a caller does that learns nothing: the same again.
-    fn until_told(&self, submission: impl Fn() -> Submission<Inventory, u32>) -> &'static str {
-        let mut told = std::iter::repeat_with(|| self.ask(submission())).take(10);
-        told.find(|told| *told != "in doubt").unwrap_or("in doubt")
-    }
-
-    fn leave(self) {
-        self.mailbox.shut_down();
-        self.thread.join().unwrap();
-    }
-}
-
-/// Two processes' ways to one log.
-fn both() -> Vec<[Arc<dyn Log>; 2]> {
-    let memory = MemoryLog::auto(Arc::new(wall)).unwrap();
-    let settings = kafka::settings();
-    kafka::create_events(&settings.name(AT.context.topic()), 4);
-    vec![
-        [Arc::new(memory.writer()), Arc::new(memory)],
-        [Arc::new(kafka::connect(&settings)), Arc::new(kafka::connect(&settings))],
-    ]
-}
+use crate::support::{AT, oracle, wall};
 
 fn everything(log: &Arc<dyn Log>) -> Vec<event_log::log::Record> {
     let followed = crate::support::collector::Collector::default();

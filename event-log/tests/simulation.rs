@@ -12,7 +12,8 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::AT;
 use crate::support::oracle::{self, Counted};
-use crate::support::rig::{Rig, Told, World, short};
+use crate::support::image::{Image, image};
+use crate::support::rig::{Rig, Told, World, settings, short};
 use crate::support::stock::{capacity, command_id, look, open, reserve};
 
 /// Cases for every run of the test; each is about a hundred steps.
@@ -34,6 +35,8 @@ enum Step {
     Wait(u64),
     /// Whether the group thinks that it is an owner: it may think so of both, and of nobody.
     Vouch(Option<bool>),
+    /// What is acknowledged here is written down.
+    Snapshot,
     Crash,
 }
 
@@ -59,6 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Release),
         6 => prop_oneof![4 => Just(20), 2 => Just(300), 1 => Just(1500), 1 => Just(5000)].prop_map(Step::Wait),
         2 => prop_oneof![3 => Just(Some(true)), 1 => Just(Some(false)), 1 => Just(None)].prop_map(Step::Vouch),
+        2 => Just(Step::Snapshot),
         1 => Just(Step::Crash),
     ]
 }
@@ -91,6 +95,8 @@ struct Simulation {
     sent: Vec<i64>,
     known: i64,
     crashes: u32,
+    /// What was written down, by whomever.
+    snapshots: Vec<Image>,
     seen: BTreeMap<String, u32>,
 }
 
@@ -113,6 +119,7 @@ impl Simulation {
             sent: Vec::new(),
             known: 1,
             crashes: 0,
+            snapshots: Vec::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -153,15 +160,17 @@ impl Simulation {
             }
             Step::Wait(ms) => self.world.advance_ms(*ms),
             Step::Vouch(vouched) => rig.vouched = *vouched,
+            Step::Snapshot => self.snapshots.push(image(rig.owner.state())),
             Step::Crash => self.crash(who),
         }
         self.hear(who);
     }
 
-    /// The process is gone. What it had on its way may still land later.
+    /// The process is gone. What it had on its way may still land later. The next one begins with what was written down.
     fn crash(&mut self, who: usize) {
         self.crashes += 1;
-        let new = Rig::new(&self.world, &self.log, &format!("new-{}", self.crashes));
+        let state = self.snapshots.last().map(Image::restore).unwrap_or_default();
+        let new = Rig::with(&self.world, &self.log, &format!("new-{}", self.crashes), settings(), state);
         let old = std::mem::replace(&mut self.rigs[who], new);
         old.log.land(AT, 1);
         self.sent.extend(old.sends.iter().map(|send| send.at.0));
@@ -202,6 +211,7 @@ impl Simulation {
         let last = Rig::serving(&self.world, &self.log, "last");
         self.count(&last);
         let counted = oracle::counted(&self.log.records(AT));
+        self.snapshots_lead_to(&last);
         assert_eq!(last.stock(), oracle::stock(&counted, i64::MAX), "another reader folds the log to another state");
         let mut ids: Vec<_> = counted.iter().map(|command| command.command).collect();
         ids.sort_unstable();
@@ -212,6 +222,22 @@ impl Simulation {
             assert!(counted.iter().any(caused), "offset {at} does not count, but something was sent for it");
         }
         self.seen
+    }
+}
+
+impl Simulation {
+    /// Whatever was written down at any moment by anybody leads to the same state as the whole log.
+    fn snapshots_lead_to(&mut self, last: &Rig) {
+        let whole = image(last.owner.state());
+        *self.seen.entry("snapshot".to_owned()).or_default() += u32::try_from(self.snapshots.len()).unwrap();
+        for taken in &self.snapshots {
+            assert_eq!(image(&taken.restore()), *taken, "what is restored is what was written");
+            let mut reader = Rig::with(&self.world, &self.log, "reader", settings(), taken.restore());
+            reader.vouched = None;
+            reader.log.deliver(AT);
+            reader.take();
+            assert_eq!(image(reader.owner.state()), whole);
+        }
     }
 }
 
@@ -278,6 +304,7 @@ fn whatever_happens_what_is_answered_is_true() {
         "OldTerm",
         "Duplicate",
         "AfterHole",
+        "snapshot",
     ] {
         assert!(seen.get(what).copied() >= Some(CASES / 20), "{what} hardly ever happened: {seen:?}");
     }

@@ -290,6 +290,7 @@ impl<A: Root> Driver<A> {
             in_doubt: self.in_doubt,
             snapshot: self.keeper.taken(),
             recovery_ms: self.recovery.took_ms,
+            replayed: self.recovery.replayed,
         };
         self.meters.show(&status, now.wall);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;

@@ -47,6 +47,8 @@ pub struct Status {
     pub snapshot: Option<SnapshotTaken>,
     /// How long the last recovery took, from the start (or the doubt) to serving, milliseconds; none before the first.
     pub recovery_ms: Option<u64>,
+    /// How many records were read since that start or doubt.
+    pub replayed: u64,
 }
 
 /// The metrics of one partition; made once, because looking them up costs more than setting them.

@@ -1,9 +1,12 @@
 //! What the tests share.
 
 pub mod collector;
+pub mod image;
 pub mod kafka;
 pub mod oracle;
 pub mod rig;
+pub mod running;
+pub mod shelf;
 pub mod stock;
 
 use domain::root::Context;
