@@ -1,8 +1,9 @@
 //! What the process is told by its environment.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use service_kit::config::{self, Common, Env, Noted, Secrets, Variable};
+use service_kit::config::{self, Common, Env, Format, Noted, Secrets, Variable};
 use service_kit::env;
 use service_kit::keys::Secret32;
 
@@ -19,6 +20,8 @@ pub struct Config {
     pub master_key: Secret32,
     /// Of the partition owners.
     pub owners: OwnerSettings,
+    /// Of this instance among others.
+    pub cluster: ClusterSettings,
     /// Of payments.
     pub payments: PaymentSettings,
     /// How many keys for personal data are kept ready.
@@ -44,6 +47,17 @@ pub struct OwnerSettings {
     pub mailbox: usize,
 }
 
+/// Settings of an instance among others.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// An instance that is silent for so long loses its partitions.
+    pub session_timeout: Duration,
+    /// Where snapshots are kept, the same place for every instance.
+    pub snapshot_dir: PathBuf,
+    /// A snapshot is taken after so many bytes of log.
+    pub snapshot_bytes: u64,
+}
+
 /// Settings of payments.
 #[derive(Debug, Clone)]
 pub struct PaymentSettings {
@@ -67,6 +81,12 @@ impl Config {
         let secrets = Secrets::read(env);
         let master_key = config::master_key(env);
         let owners = OwnerSettings::read(env);
+        let cluster = ClusterSettings::read(env);
+        let advertised = env.optional(
+            "BOXOFFICE_ADVERTISED_URL",
+            env::url(),
+            "How the other instances reach this one; http:// and BOXOFFICE_LISTEN if not set.",
+        );
         let payments = PaymentSettings::read(env);
         let pool = env.with_default(
             "BOXOFFICE_KEY_POOL",
@@ -74,11 +94,47 @@ impl Config {
             env::whole(1..=100_000),
             "Keys for personal data kept ready, so that no order waits for one.",
         );
-        let (common, mut owners) = (common?, owners?);
+        let (common, mut owners, mut cluster) = (common?, owners?, cluster?);
         owners.partitions = common.partitions;
         owners.instance.clone_from(&common.instance);
-        owners.url = format!("http://{}", common.listen);
-        Ok(Self { common, secrets: secrets?, master_key: master_key?, owners, payments: payments?, key_pool: pool? })
+        owners.url = match advertised? {
+            Some(url) => url,
+            None if common.listen.ip().is_unspecified() => {
+                let problem = "is not set while BOXOFFICE_LISTEN is every address of this machine";
+                return Err(env.refuse("BOXOFFICE_ADVERTISED_URL", problem, "how the other instances reach this one"));
+            }
+            None => format!("http://{}", common.listen),
+        };
+        if !common.namespace.is_empty() {
+            cluster.snapshot_dir.push(&common.namespace);
+        }
+        let (secrets, master_key, payments) = (secrets?, master_key?, payments?);
+        Ok(Self { common, secrets, master_key, owners, cluster, payments, key_pool: pool? })
+    }
+}
+
+impl ClusterSettings {
+    fn read(env: &mut Env) -> Result<Self, Noted> {
+        let session = env.with_default(
+            "BOXOFFICE_SESSION_TIMEOUT_MS",
+            "6000",
+            env::millis(1000..=300_000),
+            "An instance that is silent for so long loses its partitions; Kafka's group.min.session.timeout.ms allows 6000 or more by default.",
+        );
+        let folder = Format::new("a folder", |text: &str| Some(PathBuf::from(text)));
+        let dir = env.with_default(
+            "BOXOFFICE_SNAPSHOT_DIR",
+            "snapshots",
+            folder,
+            "Where snapshots of partitions are kept; several instances must share it.",
+        );
+        let bytes = env.with_default(
+            "BOXOFFICE_SNAPSHOT_BYTES",
+            "67108864",
+            env::whole(65_536..=1_099_511_627_776),
+            "A partition's snapshot is taken after so many bytes of log.",
+        );
+        Ok(Self { session_timeout: session?, snapshot_dir: dir?, snapshot_bytes: bytes? })
     }
 }
 
@@ -148,4 +204,41 @@ impl PaymentSettings {
 /// Every variable that this process reads.
 pub fn variables() -> Vec<Variable> {
     Env::declared(Config::read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(more: &[(&str, &str)]) -> Result<Config, config::Invalid> {
+        let hex = "11".repeat(32);
+        let needed = [
+            ("BOXOFFICE_KAFKA", "127.0.0.1:9092"),
+            ("BOXOFFICE_REGISTRY", "http://127.0.0.1:8081"),
+            ("BOXOFFICE_SECRET", hex.as_str()),
+            ("BOXOFFICE_TOKEN_KEY", hex.as_str()),
+            ("BOXOFFICE_MASTER_KEY", hex.as_str()),
+        ];
+        Env::from_map(needed.iter().chain(more).copied()).read(Config::read)
+    }
+
+    #[test]
+    fn an_instance_is_reached_where_it_listens_unless_that_is_no_address() {
+        assert_eq!(read(&[]).unwrap().owners.url, "http://127.0.0.1:8081");
+        let everywhere = ("BOXOFFICE_LISTEN", "0.0.0.0:8081");
+        let refused = read(&[everywhere]).unwrap_err().to_string();
+        assert!(refused.starts_with("BOXOFFICE_ADVERTISED_URL: is not set while BOXOFFICE_LISTEN"), "{refused}");
+        let told = read(&[everywhere, ("BOXOFFICE_ADVERTISED_URL", "http://box-1:8081")]).unwrap();
+        assert_eq!(told.owners.url, "http://box-1:8081");
+        let wrong = read(&[("BOXOFFICE_ADVERTISED_URL", "box-1:8081")]).unwrap_err().to_string();
+        assert!(wrong.starts_with("BOXOFFICE_ADVERTISED_URL: "), "{wrong}");
+    }
+
+    #[test]
+    fn installations_do_not_share_snapshots() {
+        let folder = ("BOXOFFICE_SNAPSHOT_DIR", "/var/boxoffice");
+        assert_eq!(read(&[folder]).unwrap().cluster.snapshot_dir, PathBuf::from("/var/boxoffice"));
+        let named = read(&[folder, ("BOXOFFICE_NAMESPACE", "one")]).unwrap();
+        assert_eq!(named.cluster.snapshot_dir, PathBuf::from("/var/boxoffice/one"));
+    }
 }

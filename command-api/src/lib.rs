@@ -1,5 +1,7 @@
 //! The write side: partition owners, outbox, payment gateways and the HTTP commands.
 
+mod background;
+pub mod cluster;
 pub mod config;
 pub mod effects;
 pub mod http;

@@ -11,6 +11,7 @@ use service_kit::operations::Operations;
 use service_kit::shutdown::Shutdown;
 use service_kit::{http, telemetry};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     // The first thing: every TLS client needs it.
@@ -41,8 +42,17 @@ async fn run() -> anyhow::Result<()> {
     };
     let (router, openapi) = service.routes().split_for_parts();
     let operations = Operations { health, metrics, auth: Some(config.secrets.auth()) };
-    let router = http::router(operations, &config.common.http, router, openapi);
-    http::serve(listener, router, &config.common.http, shutdown.token()).await?;
+    let router = service.internal_routes().merge(http::router(operations, &config.common.http, router, openapi));
+    // Requests are answered while partitions are handed over, and end after that.
+    let (handed_over, limits) = (CancellationToken::new(), config.common.http);
+    let serving = tokio::spawn({
+        let ended = handed_over.clone();
+        async move { http::serve(listener, router, &limits, ended).await }
+    });
+    shutdown.begun().await;
+    service.hand_over().await;
+    handed_over.cancel();
+    serving.await.context("serving HTTP")??;
     service.stop().await;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Gets done what events caused: commands to other aggregates, and effects on the world outside.
 //!
 //! Invariant: something is settled only once it was answered, or its refusal was dealt with. Until then it is tried again,
-//! always under the same id, so that a target recognises it; also after a panic.
+//! always under the same id, so that a target recognises it; also after a panic. It ends with the tenure of the partition
+//! that wants it: the successor sends it again.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -13,6 +14,7 @@ use domain::ids::{CommandId, OrderId};
 use domain::inventory::Inventory;
 use domain::order::{self, Order, Step};
 use domain::payment::Payment;
+use domain::queue::WaitingRoom;
 use domain::root::Context;
 use domain::saga::{self, Action, Outgoing};
 use domain::show::Show;
@@ -23,6 +25,8 @@ use event_log::owner::{Outcome, Send, Target};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::effects::Effects;
@@ -36,20 +40,67 @@ const REFUSALS: u64 = 4;
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 
 /// What an owner wants done, with where it comes from.
-#[derive(Debug)]
 pub struct Wanted {
     cause: Partition,
     sent: Send,
+    tenure: Arc<Tenure>,
 }
 
-/// Collects what owners want done, until the dispatcher is started.
-pub fn collect() -> (event_log::driver::Outbox, UnboundedReceiver<Wanted>) {
+/// One spell of owning a partition number; what its outbox wants is carried out during that alone.
+#[derive(Default)]
+pub struct Tenure {
+    ending: CancellationToken,
+    ended: CancellationToken,
+    effects: TaskTracker,
+}
+
+impl Tenure {
+    /// From now on nothing new is begun.
+    pub fn begin_to_end(&self) {
+        self.ending.cancel();
+    }
+
+    /// Whether no effect is under way any more.
+    pub fn effects_ended(&self) -> bool {
+        self.effects.is_empty()
+    }
+
+    /// Whatever is still under way ends where it is.
+    pub fn end(&self) {
+        self.begin_to_end();
+        self.ended.cancel();
+    }
+
+    /// Runs something to its end, or to the tenure's.
+    async fn carry<T>(&self, action: &Action, work: impl Future<Output = T>) -> Option<T> {
+        if self.ending.is_cancelled() {
+            return None;
+        }
+        // Commands are quick and can be cut off anywhere: their targets recognise them.
+        let _under_way = matches!(action, Action::Effect(_)).then(|| self.effects.token());
+        self.ended.run_until_cancelled(work).await
+    }
+}
+
+/// Collects what owners want done, until the dispatcher is started. Cheap to clone.
+#[derive(Clone)]
+pub struct Collector(UnboundedSender<Wanted>);
+
+/// A collector and what it collects.
+pub fn collect() -> (Collector, UnboundedReceiver<Wanted>) {
     let (wanted, received) = unbounded_channel();
-    let outbox = Arc::new(move |cause, sent| {
-        // A dispatcher that is gone belongs to a process that ends: the next one re-sends.
-        let _ = wanted.send(Wanted { cause, sent });
-    });
-    (outbox, received)
+    (Collector(wanted), received)
+}
+
+impl Collector {
+    /// The outbox of owners during one tenure.
+    pub fn during(&self, tenure: &Arc<Tenure>) -> event_log::driver::Outbox {
+        let (wanted, tenure) = (self.0.clone(), Arc::clone(tenure));
+        Arc::new(move |cause, sent| {
+            // A dispatcher that is gone belongs to a process that ends: the next one re-sends.
+            let _ = wanted.send(Wanted { cause, sent, tenure: Arc::clone(&tenure) });
+        })
+    }
 }
 
 /// Where something goes: each destination has a sender of its own, so that a slow one holds back no other.
@@ -79,6 +130,7 @@ fn destination(owners: &Owners, action: &Action) -> Destination {
     let at = |partition: Partition| Destination::Owner(partition.context, partition.number);
     match action {
         Action::Command(Command::Show(id, _)) => at(owners.partition_of::<Show>(Target::Id(id.0))),
+        Action::Command(Command::Queue(id, _)) => at(owners.partition_of::<WaitingRoom>(Target::Id(id.0))),
         Action::Command(Command::Inventory(id, _)) => at(owners.partition_of::<Inventory>(Target::Id(id.0))),
         Action::Command(Command::Order(id, _)) => at(owners.partition_of::<Order>(Target::Id(id.0))),
         Action::Command(Command::Payment(id, _)) => at(owners.partition_of::<Payment>(Target::Id(id.0))),
@@ -101,15 +153,16 @@ async fn send_all(owners: Arc<Owners>, effects: Arc<Effects>, mut received: Unbo
 }
 
 async fn carry_out(owners: &Owners, effects: &Effects, wanted: Wanted) {
-    let Wanted { cause, sent } = wanted;
+    let Wanted { cause, sent, tenure } = wanted;
     let attempt = || async {
         match &sent.outgoing.action {
             Action::Command(_) => deliver(owners, &sent).await,
             Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).await,
         }
     };
-    until_done(attempt, AFTER_PANIC).await;
-    owners.settled(cause, sent.at);
+    if tenure.carry(&sent.outgoing.action, until_done(attempt, AFTER_PANIC)).await.is_some() {
+        owners.settled(cause, sent.at);
+    }
 }
 
 /// Others go the same way, so a panic must not end it; and what was wanted is not dropped either.
@@ -154,6 +207,7 @@ pub async fn insist(
     let insistent = Insistent { owners, id, correlation_id, causation_id };
     match command {
         Command::Show(to, ask) => insistent.ask::<Show>(to.0, ask).await.map_err(Refusal::Show),
+        Command::Queue(to, ask) => insistent.ask::<WaitingRoom>(to.0, ask).await.map_err(Refusal::Queue),
         Command::Inventory(to, ask) => insistent.ask::<Inventory>(to.0, ask).await.map_err(Refusal::Inventory),
         Command::Order(to, ask) => insistent.ask::<Order>(to.0, ask).await.map_err(Refusal::Order),
         Command::Payment(to, ask) => insistent.ask::<Payment>(to.0, ask).await.map_err(Refusal::Payment),
@@ -184,7 +238,7 @@ impl Insistent<'_> {
             match self.owners.ask::<A>(Target::Id(to), request).await {
                 Outcome::Done(_) => return Ok(()),
                 Outcome::Refused(refusal) => return Err(refusal),
-                Outcome::Overloaded | Outcome::TooLate | Outcome::InDoubt | Outcome::Broken => {}
+                Outcome::Overloaded | Outcome::TooLate | Outcome::NotServed | Outcome::InDoubt | Outcome::Broken => {}
                 // None of these can come of a command that Boxoffice itself sends; a person has to look.
                 outcome @ (Outcome::KeyReused | Outcome::TooLarge | Outcome::NoSuchSerial) => {
                     // Not the command itself: it may name who bought.
@@ -229,5 +283,28 @@ mod tests {
         };
         until_done(attempt, Duration::ZERO).await;
         assert_eq!(attempts.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_tenure_begins_nothing_when_it_ends_and_waits_for_effects_alone() {
+        let tenure = Tenure::default();
+        let effect = Action::Effect(saga::Effect::ClosePayment {
+            payment: domain::ids::PaymentId(Uuid::nil()),
+            provider: domain::value::Provider::Payos,
+            serial: 1,
+        });
+        let command = Action::Command(Command::Order(OrderId(Uuid::nil()), order::Command::Look));
+        let stuck = tenure.carry(&command, std::future::pending::<()>());
+        let slow = tenure.carry(&effect, tokio::time::sleep(Duration::from_millis(50)));
+        let ending = async {
+            tenure.begin_to_end();
+            assert!(tenure.carry(&effect, async {}).await.is_none(), "nothing new is begun");
+            while !tenure.effects_ended() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tenure.end();
+        };
+        let (stuck, slow, ()) = tokio::join!(stuck, slow, ending);
+        assert_eq!((stuck, slow), (None, Some(())), "the effect came to its end, the command was cut off");
     }
 }

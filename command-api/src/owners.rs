@@ -1,169 +1,66 @@
-//! The partitions this process owns, and the way to the owner of any aggregate.
+//! The partitions this process owns, and the way to the owner of any aggregate, here or in another instance.
+//!
+//! Invariant: a command goes to at most one other instance at a time, and is asked for again only if nothing can have come
+//! of it.
 
-use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
+mod holding;
+mod request;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use domain::inventory::Inventory;
-use domain::order::Order;
 use domain::payment::Payment;
-use domain::root::Root;
-use domain::show::Show;
-use domain::ticket::TicketBatch;
-use domain::value::{Actor, Fingerprint};
-use event_log::driver::{self, Mailbox, Outbox, Status, Surroundings};
-use event_log::log::{Log, Partition};
-use event_log::owner::{Now, Outcome, Settings, Submission, Target};
+use event_log::driver::Status;
+use event_log::kafka::membership::Assignee;
+use event_log::log::Partition;
+use event_log::owner::{Outcome, Target};
 use event_log::partition::partition_of;
-use event_log::state::State;
-use schemas::Codec;
-use tokio::sync::oneshot;
+use service_kit::clock;
 use uuid::Uuid;
 
-use crate::config::OwnerSettings;
+use crate::cluster::directory::Directory;
+use holding::Holding;
+pub use holding::{Held, Mailboxes, Setup, now};
+pub use request::Request;
 
-/// One command with who sends it, before it has a destination.
-#[derive(Debug, Clone)]
-pub struct Request<C> {
-    /// What is asked.
-    pub ask: C,
-    /// Who asks.
-    pub by: Actor,
-    /// What a repeat is recognised by.
-    pub id: domain::ids::CommandId,
-    /// HMAC of the body.
-    pub hash: Fingerprint,
-    /// The request that it all started with.
-    pub correlation_id: Uuid,
-    /// What caused it.
-    pub causation_id: Uuid,
-    /// Not decided later than this from now; never too late if none.
-    pub within: Option<Duration>,
-}
+/// What is not served just now is looked for again after so long, if nothing changes before.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// An instance that serves others well is not called unready while it takes a partition over, for so long.
+const TAKING_OVER: Duration = Duration::from_secs(15);
 
-/// An aggregate type that owners of this process hold.
-pub trait Held: Root {
-    /// The mailboxes of this type's partitions, by number.
-    fn mailboxes(owners: &Owners) -> &[Mailbox<Self>];
-}
-
-macro_rules! held {
-    ($($root:ident in $field:ident;)*) => {
-        /// The mailboxes of all owners.
-        pub struct Owners {
-            $($field: Vec<Mailbox<$root>>,)*
-            threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
-        }
-
-        $(impl Held for $root {
-            fn mailboxes(owners: &Owners) -> &[Mailbox<Self>] {
-                &owners.$field
-            }
-        })*
-
-        impl Owners {
-            /// Starts the owner of every partition. Each serves once its claim is back.
-            ///
-            /// # Errors
-            /// The operating system gives no thread.
-            pub fn start(setup: &Setup) -> std::io::Result<Self> {
-                let mut threads = Vec::new();
-                $(let $field = start_all::<$root>(setup, &mut threads)?;)*
-                Ok(Self { $($field,)* threads: std::sync::Mutex::new(threads) })
-            }
-
-            /// How every owner stands.
-            pub fn statuses(&self) -> Vec<(Partition, Status)> {
-                let mut all = Vec::new();
-                $(all.extend(self.$field.iter().map(|mailbox| (mailbox.partition(), mailbox.status())));)*
-                all
-            }
-
-            /// Tells every owner that something its outbox wanted was answered.
-            pub fn settled(&self, cause: Partition, at: (i64, usize)) {
-                $(if cause.context == <$root as Root>::CONTEXT {
-                    self.$field[cause.number as usize].settled(at);
-                })*
-            }
-
-            fn shut_down_all(&self) {
-                $(self.$field.iter().for_each(Mailbox::shut_down);)*
-            }
-        }
-    };
-}
-
-held! {
-    Show in shows;
-    Inventory in inventories;
-    Order in orders;
-    Payment in payments;
-    TicketBatch in tickets;
-}
-
-/// What owners are started with.
-pub struct Setup {
-    /// The log.
-    pub log: Arc<dyn Log>,
-    /// Encodes and decodes.
-    pub codec: Codec,
-    /// Their settings.
-    pub settings: OwnerSettings,
-    /// Where outgoing commands go.
-    pub outbox: Outbox,
-}
-
-fn start_all<A: Root>(setup: &Setup, threads: &mut Vec<JoinHandle<()>>) -> std::io::Result<Vec<Mailbox<A>>> {
-    let partitions = setup.settings.partitions;
-    let mut mailboxes = Vec::new();
-    for number in 0..partitions {
-        let settings = settings(&setup.settings, Partition { context: A::CONTEXT, number });
-        let surroundings = Surroundings {
-            log: Arc::clone(&setup.log),
-            codec: setup.codec.clone(),
-            clock: Arc::new(now),
-            new_claim: service_kit::random::id,
-            outbox: Arc::clone(&setup.outbox),
-        };
-        let (mailbox, thread) = driver::start(settings, State::<A>::default(), surroundings)?;
-        mailboxes.push(mailbox);
-        threads.push(thread);
-    }
-    Ok(mailboxes)
-}
-
-fn settings(common: &OwnerSettings, partition: Partition) -> Settings {
-    Settings {
-        partition,
-        partitions: common.partitions,
-        instance: common.instance.clone(),
-        url: common.url.clone(),
-        ack_deadline: common.ack_deadline,
-        barrier_after: common.barrier_after,
-        takeover_grace: common.takeover_grace,
-        in_flight: 500,
-        mailbox: common.mailbox,
-        settle_every: Duration::from_secs(1),
-        clock_tolerance: Duration::from_secs(2),
-    }
-}
-
-/// Both clocks.
-pub fn now() -> Now {
-    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    let mono = service_kit::clock::monotonic();
-    let since = mono.saturating_duration_since(*START.get_or_init(service_kit::clock::monotonic));
-    Now { wall: service_kit::clock::now(), mono: since }
+/// The owners of this process's partitions.
+pub struct Owners {
+    setup: Setup,
+    held: RwLock<BTreeMap<u32, Arc<Holding>>>,
+    /// Whether everything it had was served once.
+    begun: AtomicBool,
 }
 
 impl Owners {
+    /// Without a partition; the group hands them out.
+    pub fn new(setup: Setup) -> Arc<Self> {
+        let (held, begun) = (RwLock::default(), AtomicBool::new(false));
+        Arc::new(Self { setup, held, begun })
+    }
+
+    /// With every partition, where there is no group.
+    pub fn of_everything(setup: Setup) -> Arc<Self> {
+        let owners = Self::new(setup);
+        let all: Vec<u32> = (0..owners.partitions()).collect();
+        owners.assigned(&all);
+        owners
+    }
+
     /// How many partitions every topic has.
     pub fn partitions(&self) -> u32 {
-        u32::try_from(self.shows.len()).expect("partitions are counted in 32 bits")
+        self.setup.settings.partitions
     }
 
     /// Where an aggregate of this type lies.
-    pub fn partition_of<A: Root>(&self, target: Target) -> Partition {
+    pub fn partition_of<A: Held>(&self, target: Target) -> Partition {
         let number = match target {
             Target::Id(id) => partition_of(id, self.partitions()),
             Target::Serial(serial) => {
@@ -173,57 +70,149 @@ impl Owners {
         Partition { context: A::CONTEXT, number }
     }
 
-    /// Sends a command to the owner of its aggregate and waits for what it led to.
+    /// Sends a command to the owner of its aggregate, wherever that is, and waits for what it led to. While nobody serves
+    /// the partition it waits until somebody does, within the command's time.
     pub async fn ask<A: Held>(&self, target: Target, request: Request<A::Ask>) -> Outcome<A> {
-        let (reply, answered) = oneshot::channel();
-        let partition = self.partition_of::<A>(target);
-        let submission = Submission {
-            target,
-            ask: request.ask,
-            by: request.by,
-            id: request.id,
-            hash: request.hash,
-            correlation_id: request.correlation_id,
-            causation_id: request.causation_id,
-            deadline: request.within.map(|within| now().mono + within),
-            reply: Box::new(move |outcome| {
-                // A caller that went away wants no answer.
-                let _ = reply.send(outcome);
-            }) as driver::Reply<A>,
-        };
-        A::mailboxes(self)[partition.number as usize].submit(submission);
-        // An owner that ends drops what waits: it may or may not have been carried out.
-        answered.await.unwrap_or(Outcome::InDoubt)
+        let (within, begun) = (request.within, clock::monotonic());
+        let mut request = request;
+        loop {
+            let mut changed = pin!(self.directory().changed());
+            // Before the look, so that no change is missed after it.
+            changed.as_mut().enable();
+            request.within = within.map(|within| within.saturating_sub(begun.elapsed()));
+            match self.ask_once(target, &request).await {
+                Outcome::NotServed => {}
+                outcome => return outcome,
+            }
+            let left = within.map_or(LOOK_AGAIN, |within| within.saturating_sub(begun.elapsed()));
+            if left.is_zero() {
+                return Outcome::NotServed;
+            }
+            let _ = tokio::time::timeout(left.min(LOOK_AGAIN), changed).await;
+        }
     }
 
-    /// Whether every partition is served; else the first reason why not.
+    async fn ask_once<A: Held>(&self, target: Target, request: &Request<A::Ask>) -> Outcome<A> {
+        let number = self.partition_of::<A>(target).number;
+        if self.holds(number) {
+            return self.ask_here(target, request.clone()).await;
+        }
+        match (self.directory().owner(number), &self.setup.peers) {
+            (Some(served), Some(peers)) if served.url != self.setup.settings.url => {
+                peers.ask(&served.url, target, request).await
+            }
+            _ => Outcome::NotServed,
+        }
+    }
+
+    /// As `ask`, and never from another instance: what is not served here is not served.
+    pub async fn ask_here<A: Held>(&self, target: Target, request: Request<A::Ask>) -> Outcome<A> {
+        match self.holding(self.partition_of::<A>(target).number) {
+            Some(holding) => holding.ask(target, request).await,
+            None => Outcome::NotServed,
+        }
+    }
+
+    /// How every owner of this process stands.
+    pub fn statuses(&self) -> Vec<(Partition, Status)> {
+        self.all().iter().flat_map(|holding| holding.statuses()).collect()
+    }
+
+    /// Every number that is served here in all its contexts, with the term of its claim on `catalog-events`.
+    pub fn serving(&self) -> BTreeMap<u32, u32> {
+        self.all().iter().filter_map(|holding| Some((holding.number(), holding.term()?))).collect()
+    }
+
+    /// Every number that is ours.
+    pub fn numbers(&self) -> BTreeSet<u32> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Something an owner's outbox wanted was answered. Where the partition is ours no longer, whoever has it sends it again.
+    pub fn settled(&self, cause: Partition, at: (i64, usize)) {
+        if let Some(holding) = self.holding(cause.number) {
+            holding.settled(cause.context, at);
+        }
+    }
+
+    /// Whether everything that is ours is served; a partition that is just being taken over counts for a while.
     ///
     /// # Errors
-    /// What is not served yet, or broken.
+    /// What is not served, or broken.
     pub fn ready(&self) -> Result<(), String> {
-        for (partition, status) in self.statuses() {
-            match status.broken {
-                Some(broken) => return Err(format!("{partition} is broken: {broken}")),
-                None if !status.serving => return Err(format!("{partition} is not served yet")),
-                None => {}
+        let begun = self.begun.load(Ordering::Relaxed);
+        for holding in self.all() {
+            let patience = if begun { TAKING_OVER } else { Duration::ZERO };
+            for (partition, status) in holding.statuses() {
+                match status.broken {
+                    Some(broken) => return Err(format!("{partition} is broken: {broken}")),
+                    None if !status.serving && holding.age() >= patience => {
+                        return Err(format!("{partition} is not served yet"));
+                    }
+                    None => {}
+                }
             }
         }
+        self.begun.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Stops intake and waits, bounded, until what is in flight is acknowledged. Blocks.
+    /// Gives everything up in order, and waits for that, bounded. Blocks: not to be called on a thread of the runtime.
     pub fn shut_down(&self) {
-        self.shut_down_all();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("an owner's thread panicked");
-            }
-        }
+        let all: Vec<u32> = self.numbers().into_iter().collect();
+        self.revoked(&all);
     }
 
-    /// Every payment that its provider has to be asked about.
+    /// Every payment of ours that its provider has to be asked about.
     pub fn watched_payments(&self) -> Vec<Uuid> {
-        self.payments.iter().flat_map(|mailbox| mailbox.status().watched).collect()
+        let watched = |holding: &Arc<Holding>| Payment::mailbox(holding.mailboxes()).status().watched;
+        self.all().iter().flat_map(watched).collect()
+    }
+
+    fn directory(&self) -> &Directory {
+        &self.setup.directory
+    }
+
+    fn holds(&self, number: u32) -> bool {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).contains_key(&number)
+    }
+
+    fn holding(&self, number: u32) -> Option<Arc<Holding>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Holding>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Assignee for Owners {
+    fn assigned(&self, numbers: &[u32]) {
+        for number in numbers {
+            match Holding::start(*number, &self.setup) {
+                Ok(holding) => {
+                    let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+                    held.insert(*number, Arc::new(holding));
+                }
+                Err(error) => {
+                    tracing::error!(partition = number, %error, "the owners of a partition cannot be started")
+                }
+            }
+        }
+        metrics::gauge!("boxoffice_partitions_held").set(self.numbers().len() as f64);
+    }
+
+    /// Effects that are under way get a moment, while the partition is still served; then nothing is taken any more, what is
+    /// in flight is acknowledged or in doubt, and the outbox is left to the successor.
+    fn revoked(&self, numbers: &[u32]) {
+        let holding = |number: &u32| self.holding(*number);
+        let leaving: Vec<Arc<Holding>> = numbers.iter().filter_map(holding).collect();
+        holding::let_effects_end(&leaving);
+        {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            held.retain(|number, _| !numbers.contains(number));
+        }
+        holding::end(&leaving);
+        metrics::gauge!("boxoffice_partitions_held").set(self.numbers().len() as f64);
     }
 }

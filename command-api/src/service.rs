@@ -1,192 +1,192 @@
 //! Puts the process together: owners, outbox, effects, routes; and takes it apart again in order.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use event_log::kafka::{CompactedTopic, KafkaLog, KafkaSettings};
+use axum::{Router, middleware};
+use event_log::driver::Vouch;
+use event_log::kafka::membership::{Assignee, Membership};
+use event_log::kafka::{KafkaLog, KafkaSettings};
 use event_log::learning::Learning;
-use event_log::log::Log;
+use event_log::log::{Following, Log};
+use event_log::snapshot::{SnapshotSettings, Snapshots};
 use event_log::topics;
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use schemas::sealed::MasterKey;
-use schemas::{Codec, PersonKey, Registry};
+use schemas::{Codec, Registry};
 use service_kit::health::Health;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use service_kit::random;
+use tokio::runtime::Handle;
 use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
 
-use crate::config::Config;
-use crate::effects::Effects;
+use crate::background::Background;
+use crate::cluster::announce::Announcer;
+use crate::cluster::carried;
+use crate::cluster::directory::Directory;
+use crate::cluster::peers::Peers;
+use crate::cluster::receive::Receiver;
+use crate::cluster::report::{Report, Row};
+use crate::cluster::signature::InternalKey;
+use crate::cluster::store;
+use crate::config::{Config, OwnerSettings};
 use crate::http::{self, App};
+use crate::outbox;
 use crate::owners::{Owners, Setup};
-use crate::payments::Gateways;
-use crate::payments::payos::Payos;
-use crate::person_keys::{KeyPool, KeyStore};
-use crate::{outbox, watch};
 
 /// The running write side.
 pub struct Service {
     owners: Arc<Owners>,
+    membership: Arc<OnceLock<Membership>>,
     app: App,
-    tasks: TaskTracker,
-    background: CancellationToken,
+    receiver: Receiver,
+    background: Background,
+    _following: Box<dyn Following>,
 }
 
-/// Background work that panicked begins again after so long.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
-/// A stop waits so long for background work.
-const STOP: Duration = Duration::from_secs(5);
-
-struct KafkaKeys {
-    log: Arc<KafkaLog>,
-    topic: CompactedTopic,
-}
-
-impl KeyStore for KafkaKeys {
-    fn keep(&self, key: PersonKey, value: Vec<u8>) -> BoxFuture<'_, anyhow::Result<()>> {
-        Box::pin(async move {
-            let name = key.key_id.hyphenated().to_string();
-            self.log.append_compacted(&self.topic, name.as_bytes(), Some(&value)).await?;
-            Ok(())
-        })
-    }
-}
+/// Giving up partitions is bounded by itself; this is more.
+const HAND_OVER: Duration = Duration::from_secs(25);
+/// The consumer group that hands out partitions.
+const GROUP: &str = "partition-owners";
 
 impl Service {
     /// Waits until Kafka and the registry answer, checks them, and starts everything. It serves once `health` says so.
     ///
     /// # Errors
-    /// What answers is wrong: topics, schemas, settings.
+    /// What answers is wrong: topics, schemas, settings; or another instance keeps its snapshots elsewhere.
     pub async fn start(config: &Config, health: &Health) -> anyhow::Result<Self> {
+        let store = store::identify(&config.cluster.snapshot_dir)?;
         let kafka = KafkaSettings::new(&config.common.kafka, &config.common.namespace, &config.common.instance);
         let ids = topics::check(&kafka, &config.common.registry, config.common.partitions).await?;
         let codec = Codec::new(ids, Registry::new(&config.common.registry)?);
-        let topic = topics::person_keys(&kafka, config.common.partitions);
-        let log = Arc::new(KafkaLog::connect(kafka)?);
-        let keys: Arc<dyn KeyStore> = Arc::new(KafkaKeys { log: Arc::clone(&log), topic });
-        let log = Arc::new(Learning::over(log, codec.clone(), tokio::runtime::Handle::current()));
-        Self::start_on(config, health, log, codec, keys)
-    }
+        let kafka_log = Arc::new(KafkaLog::connect(kafka.clone())?);
+        let key = InternalKey::new(&config.secrets.derive(InternalKey::PURPOSE));
+        let peers = Peers::new(key.clone())?;
+        let directory = Arc::new(Directory::default());
+        let following = kafka_log.follow_compacted(&topics::partition_owners(&kafka), directory.follower());
+        caught_up(&directory).await;
+        store::shared(&config.cluster.snapshot_dir, store, &config.owners.url, &directory, &peers).await?;
 
-    /// As `start`, on a log that is there.
-    ///
-    /// # Errors
-    /// The payment settings are wrong, or the operating system gives no thread.
-    pub fn start_on(
-        config: &Config,
-        health: &Health,
-        log: Arc<dyn Log>,
-        codec: Codec,
-        keys: Arc<dyn KeyStore>,
-    ) -> anyhow::Result<Self> {
-        let gateways = Arc::new(gateways(config)?);
+        let membership = Arc::new(OnceLock::new());
         let (collector, wanted) = outbox::collect();
-        let setup = Setup { log, codec: codec.clone(), settings: config.owners.clone(), outbox: collector };
-        let owners = Arc::new(Owners::start(&setup).context("starting the partition owners")?);
-        let effects = Arc::new(Effects::new(Arc::clone(&owners), Arc::clone(&gateways), config.payments.give_up));
-        let pool = KeyPool::new(config.key_pool);
-        let background = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let master = MasterKey::new(*config.master_key.expose());
-        let (filled, ended) = (Arc::clone(&pool), background.clone());
-        let fill = move || Arc::clone(&filled).fill(Arc::clone(&keys), master.clone(), codec.clone(), ended.clone());
-        tasks.spawn(keep_running("person-keys", fill, background.clone()));
-        let dispatch = outbox::dispatch(Arc::clone(&owners), Arc::clone(&effects), wanted);
-        let dispatching = tasks.spawn(background.clone().run_until_cancelled_owned(dispatch));
-        health.register_probe("outbox", move || match dispatching.is_finished() {
-            true => Err("nothing that events cause is carried out any more".to_owned()),
-            false => Ok(()),
+        let owners = Owners::new(Setup {
+            log: Arc::new(Learning::over(Arc::clone(&kafka_log) as Arc<dyn Log>, codec.clone(), Handle::current())),
+            codec: codec.clone(),
+            settings: config.owners.clone(),
+            outbox: collector,
+            directory: Arc::clone(&directory),
+            peers: Some(peers.clone()),
+            vouch: vouch(&membership),
+            snapshots: Some(snapshots(config)?),
         });
-        let (watched, every, ended) = (Arc::clone(&owners), config.payments.status_every, background.clone());
-        let watching = move || watch::run(Arc::clone(&watched), Arc::clone(&effects), every, ended.clone());
-        tasks.spawn(keep_running("payment-status", watching, background.clone()));
-        watch_health(health, &owners, &pool);
-        let backstop = i64::try_from(config.payments.hold_backstop.as_secs()).context("the hold backstop")?;
-        let app = App::new(Arc::clone(&owners), config.secrets.auth(), config.secrets.keys(), gateways, pool, backstop);
-        Ok(Self { owners, app, tasks, background })
+        let (background, app) = Background::start(config, &owners, health, wanted, codec, &kafka_log)?;
+        let announcer = Announcer {
+            topic: topics::partition_owners(&kafka),
+            log: kafka_log,
+            directory: Arc::clone(&directory),
+            url: config.owners.url.clone(),
+            instance: config.owners.instance.clone(),
+            store,
+        };
+        background.announce(announcer, &owners);
+        background.compare_stores(config, store, &directory, peers);
+        let group = (config.common.partitions, config.cluster.session_timeout);
+        let assignee = Arc::clone(&owners) as Arc<dyn Assignee>;
+        let joined = Membership::join(&kafka, GROUP, group.0, group.1, assignee)?;
+        assert!(membership.set(joined).is_ok(), "it is joined once");
+        watch_health(health, &owners, &membership, &directory);
+        let report = report(&config.owners, store, &owners, &membership);
+        let receiver = Receiver::new(Arc::clone(&owners), key, report);
+        Ok(Self { owners, membership, app, receiver, background, _following: following })
     }
 
     /// The writing routes with their document.
     pub fn routes(&self) -> OpenApiRouter {
-        http::routes(self.app.clone())
+        http::routes(self.app.clone()).layer(middleware::from_fn(carried::carry))
     }
 
-    /// Stops intake, waits (bounded) for what is in flight, and ends what runs in the background.
+    /// The routes for other instances and operators: beside the public ones, not among them, for they have limits of their
+    /// own and are in no document.
+    pub fn internal_routes(&self) -> Router {
+        self.receiver.routes()
+    }
+
+    /// Hands every partition over: stops intake, waits (bounded) for what is in flight, writes snapshots, and leaves the
+    /// group. Requests are still answered, from wherever their partition is served then.
+    pub async fn hand_over(&self) {
+        let membership = Arc::clone(&self.membership);
+        let left = tokio::task::spawn_blocking(move || membership.wait().leave(HAND_OVER)).await;
+        match left {
+            Ok(true) => tracing::info!("every partition is handed over"),
+            Ok(false) => tracing::warn!("not every partition was handed over in time"),
+            Err(error) => tracing::error!(%error, "the partitions were not handed over in order"),
+        }
+    }
+
+    /// Hands over what was not yet, and ends what runs in the background.
     pub async fn stop(self) {
-        let owners = Arc::clone(&self.owners);
-        let left = tokio::task::spawn_blocking(move || owners.shut_down()).await;
-        if let Err(error) = left {
-            tracing::error!(%error, "the owners did not leave in order");
-        }
-        self.background.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(STOP, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "not everything in the background ended in time");
-        }
+        self.hand_over().await;
+        self.background.stop().await;
+        debug_assert!(self.owners.numbers().is_empty(), "whoever left the group has no partitions");
     }
 }
 
-/// Runs something until it ends or the process does, wherever it waits; a panic only makes it begin again.
-async fn keep_running<F>(name: &'static str, work: impl Fn() -> F, shutdown: CancellationToken)
-where
-    F: Future<Output = ()>,
-{
-    let work = async {
-        while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
-            metrics::counter!("boxoffice_background_panics_total", "task" => name).increment(1);
-            tracing::error!(task = name, "background work panicked and begins again");
-            tokio::time::sleep(AFTER_PANIC).await;
-        }
-    };
-    // What it waits for may never come: an owner that has left answers nobody.
-    shutdown.run_until_cancelled(work).await;
-}
-
-fn gateways(config: &Config) -> anyhow::Result<Gateways> {
-    let gateways = Gateways::new(&config.common.public_url);
-    match &config.payments.payos {
-        Some(settings) => Ok(gateways.with(Arc::new(Payos::new(settings.clone())?))),
-        None => {
-            tracing::warn!("no payment provider is set up: only free orders can be placed");
-            Ok(gateways)
-        }
+/// Until it is, nobody knows where to send commands; what waits for it is dropped when the process is to end.
+async fn caught_up(directory: &Directory) {
+    while !directory.is_caught_up() {
+        let _ = tokio::time::timeout(Duration::from_millis(100), directory.changed()).await;
     }
 }
 
-fn watch_health(health: &Health, owners: &Arc<Owners>, pool: &Arc<KeyPool>) {
+fn snapshots(config: &Config) -> anyhow::Result<Arc<Snapshots>> {
+    let (folder, every_bytes) = (config.cluster.snapshot_dir.clone(), config.cluster.snapshot_bytes);
+    Snapshots::open(SnapshotSettings { folder, every_bytes }, random::opaque_id)
+        .context("starting the snapshots' thread")
+}
+
+/// Asks the group. An owner can be started before the membership has been put in its place: that is waited for.
+fn vouch(membership: &Arc<OnceLock<Membership>>) -> Vouch {
+    // The membership keeps the owners, so they must not keep it.
+    let membership = Arc::downgrade(membership);
+    Arc::new(move |partition, reply| match membership.upgrade() {
+        Some(membership) => membership.wait().vouch(partition.number, reply),
+        None => reply(false),
+    })
+}
+
+fn report(
+    settings: &OwnerSettings,
+    store: Uuid,
+    owners: &Arc<Owners>,
+    membership: &Arc<OnceLock<Membership>>,
+) -> impl Fn() -> Report + Send + Sync + 'static {
+    let (instance, url) = (settings.instance.clone(), settings.url.clone());
+    let (owners, membership) = (Arc::clone(owners), Arc::clone(membership));
+    move || Report {
+        instance: instance.clone(),
+        url: url.clone(),
+        store,
+        member: membership.get().is_some_and(|it| it.standing().member),
+        partitions: owners.statuses().iter().map(|(partition, status)| Row::of(*partition, status)).collect(),
+    }
+}
+
+fn watch_health(
+    health: &Health,
+    owners: &Arc<Owners>,
+    membership: &Arc<OnceLock<Membership>>,
+    directory: &Arc<Directory>,
+) {
+    let (all, membership) = (Arc::clone(owners), Arc::clone(membership));
+    health.register_probe("membership", move || match membership.get().map(Membership::standing) {
+        Some(standing) if standing.member && standing.assigned.is_subset(&all.numbers()) => Ok(()),
+        Some(standing) if standing.member => Err("a partition is ours and has no owner".to_owned()),
+        _ => Err("not a member of the group that hands out partitions".to_owned()),
+    });
     let owners = Arc::clone(owners);
     health.register_probe("partitions", move || owners.ready());
-    let pool = Arc::clone(pool);
-    health.register_probe("person-keys", move || match pool.ready() {
-        0 => Err("no key for personal data is ready".to_owned()),
-        _ => Ok(()),
+    let directory = Arc::clone(directory);
+    health.register_probe("partition-owners", move || match directory.is_caught_up() {
+        true => Ok(()),
+        false => Err("it is not known yet who serves what".to_owned()),
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn background_work_survives_a_panic_and_ends_with_the_process() {
-        let begun = AtomicU32::new(0);
-        let work = || async {
-            assert!(begun.fetch_add(1, Ordering::Relaxed) > 1, "as the test wants");
-            std::future::pending::<()>().await;
-        };
-        let shutdown = CancellationToken::new();
-        let stop = async {
-            while begun.load(Ordering::Relaxed) < 3 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            shutdown.cancel();
-        };
-        tokio::join!(keep_running("test", work, shutdown.clone()), stop);
-        assert_eq!(begun.load(Ordering::Relaxed), 3);
-    }
 }

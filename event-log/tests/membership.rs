@@ -79,7 +79,7 @@ fn until_it_has(member: &Membership, count: usize) -> Vec<u32> {
 
 fn vouch(member: &Membership, number: u32) -> bool {
     let (reply, vouched) = channel();
-    member.vouch(number, Box::new(move |it| drop(reply.send(it))));
+    member.vouch(number, Box::new(move |it| reply.send(it).unwrap()));
     vouched.recv_timeout(PATIENCE).expect("whoever asks is answered")
 }
 
@@ -212,8 +212,13 @@ impl Apart {
 
     #[track_caller]
     fn until_it_says(&mut self, start: &str) -> String {
-        let lines = self.from.by_ref().lines().map(Result::unwrap);
-        lines.skip_while(|line| !line.starts_with(start)).take(1).collect::<Vec<String>>().remove(0)
+        loop {
+            let mut line = String::new();
+            assert!(self.from.read_line(&mut line).unwrap() > 0, "it ended before it said {start}");
+            if line.starts_with(start) {
+                return line.trim_end().to_owned();
+            }
+        }
     }
 
     fn signal(&self, name: &str) {

@@ -90,6 +90,11 @@ impl Secrets {
         Keys::new(&self.secret)
     }
 
+    /// An independent key for one purpose, derived from the lasting secret.
+    pub fn derive(&self, purpose: &str) -> Secret32 {
+        self.secret.derive(purpose)
+    }
+
     /// What verifies tokens.
     pub fn auth(&self) -> Auth {
         Auth::new(&self.settings)

@@ -125,11 +125,8 @@ impl Membership {
     pub fn leave(&self, limit: Duration) -> bool {
         self.shared.leaving.store(true, Ordering::Release);
         let left = self.shared.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let (left, _) = self
-            .shared
-            .has_left
-            .wait_timeout_while(left, limit, |left| !*left)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (left, _) =
+            self.shared.has_left.wait_timeout_while(left, limit, |left| !*left).unwrap_or_else(PoisonError::into_inner);
         *left
     }
 }

@@ -1,0 +1,210 @@
+//! What runs beside the requests: keys for personal data, the outbox, questions to payment providers, and what instances
+//! tell each other.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use event_log::kafka::{CompactedTopic, KafkaLog};
+use event_log::topics;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use schemas::sealed::MasterKey;
+use schemas::{Codec, PersonKey};
+use service_kit::health::Health;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::cluster::announce::Announcer;
+use crate::cluster::directory::Directory;
+use crate::cluster::peers::Peers;
+use crate::cluster::store;
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::http::App;
+use crate::outbox::{self, Wanted};
+use crate::owners::Owners;
+use crate::payments::Gateways;
+use crate::payments::payos::Payos;
+use crate::person_keys::{KeyPool, KeyStore};
+use crate::watch;
+
+/// Background work that panicked begins again after so long.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// A stop waits so long for background work.
+const STOP: Duration = Duration::from_secs(5);
+/// How often stores of snapshots are compared while instances come and go.
+const COMPARE_EVERY: Duration = Duration::from_secs(10);
+
+/// Everything that runs until the process ends.
+pub struct Background {
+    tasks: TaskTracker,
+    ended: CancellationToken,
+}
+
+struct KafkaKeys {
+    log: Arc<KafkaLog>,
+    topic: CompactedTopic,
+}
+
+impl KeyStore for KafkaKeys {
+    fn keep(&self, key: PersonKey, value: Vec<u8>) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async move {
+            let name = key.key_id.hyphenated().to_string();
+            self.log.append_compacted(&self.topic, name.as_bytes(), Some(&value)).await?;
+            Ok(())
+        })
+    }
+}
+
+impl Background {
+    /// Starts what the owners need, and what handlers work with.
+    ///
+    /// # Errors
+    /// The payment settings are wrong.
+    pub fn start(
+        config: &Config,
+        owners: &Arc<Owners>,
+        health: &Health,
+        wanted: UnboundedReceiver<Wanted>,
+        codec: Codec,
+        log: &Arc<KafkaLog>,
+    ) -> anyhow::Result<(Self, App)> {
+        let gateways = Arc::new(gateways(config)?);
+        let (give_up, lasting) = (config.payments.give_up, config.secrets.keys());
+        let effects = Arc::new(Effects::new(Arc::clone(owners), Arc::clone(&gateways), give_up, lasting));
+        let background = Self { tasks: TaskTracker::new(), ended: CancellationToken::new() };
+        let topic = topics::person_keys(log.settings(), config.common.partitions);
+        let pool = background.fill_keys(config, KafkaKeys { log: Arc::clone(log), topic }, codec, health);
+        background.dispatch(owners, &effects, wanted, health);
+        let (watched, every, ended) = (Arc::clone(owners), config.payments.status_every, background.ended.clone());
+        let watching = move || watch::run(Arc::clone(&watched), Arc::clone(&effects), every, ended.clone());
+        background.keep_running("payment-status", watching);
+        let backstop = i64::try_from(config.payments.hold_backstop.as_secs()).context("the hold backstop")?;
+        let (auth, keys) = (config.secrets.auth(), config.secrets.keys());
+        let app = App::new(Arc::clone(owners), auth, keys, gateways, pool, backstop);
+        Ok((background, app))
+    }
+
+    /// Tells the other instances what is served here.
+    pub fn announce(&self, announcer: Announcer, owners: &Arc<Owners>) {
+        let (announcer, owners, ended) = (Arc::new(announcer), Arc::clone(owners), self.ended.clone());
+        let announcing = move || Arc::clone(&announcer).run(Arc::clone(&owners), ended.clone());
+        self.keep_running("partition-owners", announcing);
+    }
+
+    /// Looks from time to time whether an instance that came later keeps its snapshots elsewhere.
+    pub fn compare_stores(&self, config: &Config, store: Uuid, directory: &Arc<Directory>, peers: Peers) {
+        let (folder, url) = (config.cluster.snapshot_dir.clone(), config.owners.url.clone());
+        let directory = Arc::clone(directory);
+        let comparing = async move {
+            loop {
+                tokio::time::sleep(COMPARE_EVERY).await;
+                if let Err(error) = store::shared(&folder, store, &url, &directory, &peers).await {
+                    tracing::error!(error = %error, "what moves between these instances is read from the log's beginning");
+                }
+            }
+        };
+        self.tasks.spawn(self.ended.clone().run_until_cancelled_owned(comparing));
+    }
+
+    /// Ends everything, bounded.
+    pub async fn stop(self) {
+        self.ended.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "not everything in the background ended in time");
+        }
+    }
+
+    fn fill_keys(&self, config: &Config, keys: impl KeyStore, codec: Codec, health: &Health) -> Arc<KeyPool> {
+        let (pool, keys) = (KeyPool::new(config.key_pool), Arc::new(keys) as Arc<dyn KeyStore>);
+        let master = MasterKey::new(*config.master_key.expose());
+        let (filled, ended) = (Arc::clone(&pool), self.ended.clone());
+        let fill = move || Arc::clone(&filled).fill(Arc::clone(&keys), master.clone(), codec.clone(), ended.clone());
+        self.keep_running("person-keys", fill);
+        let probed = Arc::clone(&pool);
+        health.register_probe("person-keys", move || match probed.ready() {
+            0 => Err("no key for personal data is ready".to_owned()),
+            _ => Ok(()),
+        });
+        pool
+    }
+
+    fn dispatch(
+        &self,
+        owners: &Arc<Owners>,
+        effects: &Arc<Effects>,
+        wanted: UnboundedReceiver<Wanted>,
+        health: &Health,
+    ) {
+        let dispatch = outbox::dispatch(Arc::clone(owners), Arc::clone(effects), wanted);
+        let dispatching = self.tasks.spawn(self.ended.clone().run_until_cancelled_owned(dispatch));
+        health.register_probe("outbox", move || match dispatching.is_finished() {
+            true => Err("nothing that events cause is carried out any more".to_owned()),
+            false => Ok(()),
+        });
+    }
+
+    fn keep_running<F>(&self, name: &'static str, work: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(keep_running(name, work, self.ended.clone()));
+    }
+}
+
+/// Runs something until it ends or the process does, wherever it waits; a panic only makes it begin again.
+async fn keep_running<F>(name: &'static str, work: impl Fn() -> F, shutdown: CancellationToken)
+where
+    F: Future<Output = ()>,
+{
+    let work = async {
+        while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+            metrics::counter!("boxoffice_background_panics_total", "task" => name).increment(1);
+            tracing::error!(task = name, "background work panicked and begins again");
+            tokio::time::sleep(AFTER_PANIC).await;
+        }
+    };
+    // What it waits for may never come: an owner that has left answers nobody.
+    shutdown.run_until_cancelled(work).await;
+}
+
+fn gateways(config: &Config) -> anyhow::Result<Gateways> {
+    let gateways = Gateways::new(&config.common.public_url);
+    match &config.payments.payos {
+        Some(settings) => Ok(gateways.with(Arc::new(Payos::new(settings.clone())?))),
+        None => {
+            tracing::warn!("no payment provider is set up: only free orders can be placed");
+            Ok(gateways)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn background_work_survives_a_panic_and_ends_with_the_process() {
+        let begun = AtomicU32::new(0);
+        let work = || async {
+            assert!(begun.fetch_add(1, Ordering::Relaxed) > 1, "as the test wants");
+            std::future::pending::<()>().await;
+        };
+        let shutdown = CancellationToken::new();
+        let stop = async {
+            while begun.load(Ordering::Relaxed) < 3 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            shutdown.cancel();
+        };
+        tokio::join!(keep_running("test", work, shutdown.clone()), stop);
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
+    }
+}
