@@ -81,7 +81,7 @@ pub async fn run(args: &LogArgs) -> anyhow::Result<()> {
 }
 
 /// Every record up to the end.
-async fn read_all(log: &KafkaLog, at: Partition) -> anyhow::Result<Vec<Record>> {
+pub(crate) async fn read_all(log: &KafkaLog, at: Partition) -> anyhow::Result<Vec<Record>> {
     let (sender, mut received) = mpsc::unbounded_channel();
     let following = log.follow(at, 0, Arc::new(move |followed| drop(sender.send(followed))));
     let mut records = Vec::new();

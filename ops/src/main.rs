@@ -9,7 +9,7 @@ use ops::dev::{DevArgs, UpArgs};
 use ops::init::InitArgs;
 use ops::log::LogArgs;
 use ops::token::TokenArgs;
-use ops::{check, config, demo, dev, init, log, stack, token};
+use ops::{check, config, demo, dev, init, log, queue, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -32,6 +32,9 @@ enum Command {
     Config(ConfigArgs),
     /// Show the records of a partition with the verdict of every reader.
     Log(LogArgs),
+    /// Waiting rooms, for whoever doubts one.
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Recompute the laws of a box office that runs, from its log and from Postgres; ends with 1 if one does not hold.
     Check(CheckArgs),
     /// Bring everything up on one port, until Ctrl-C.
@@ -68,10 +71,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&args)?,
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
+        Command::Queue(command) => return queue::run(command).await,
         Command::Check(args) => return check::run(args).await,
         Command::Dev(args) => dev::run(args).await?,
         Command::Demo(DemoArgs { up, demo }) => {
-            dev::demo(up.apart("demo", &demo::SETTINGS), demo.exit, |running| demo::run(demo, running)).await?;
+            dev::demo(up.apart("demo", &demo::SETTINGS, demo::COUNTS), demo.exit, |running| demo::run(demo, running))
+                .await?;
         }
     }
     Ok(ExitCode::SUCCESS)

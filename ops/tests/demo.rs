@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use local_stack::{Endpoints, StackConfig, find_root};
 use ops::check::Checker;
-use ops::demo::{self, Args};
+use ops::demo::{self, Args, Room};
 use ops::dev::{self, DevOptions, Running};
 use service_kit::random;
 use sqlx::PgPool;
@@ -24,6 +24,7 @@ async fn up(folder: &std::path::Path) -> Running {
     let id = random::opaque_id().simple().to_string();
     let mut options = DevOptions::new(stack().await, format!("demo-{}", &id[..8]), folder);
     options.overrides = demo::SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    options.counts = demo::COUNTS;
     options.say = Arc::new(|line| eprintln!("{line}"));
     let running = dev::start(options).await.unwrap();
     running.wait_ready(READY).await.unwrap();
@@ -36,10 +37,12 @@ fn small() -> Args {
         show_tickets: 60,
         buyers: 80,
         seed: Some(42),
-        over: 8,
+        over: 12,
         pay_within: 15,
         at_once: 50,
-        kill: vec!["command-api@3s".parse().unwrap()],
+        room: Room { slots: 20, admission_batch: 5, tick: 200, enter_within: 5, token_ttl: 20, opens_after: 6 },
+        kill: vec!["command-api-1@3s".parse().unwrap()],
+        term: vec!["command-api-2@9s".parse().unwrap()],
     }
 }
 

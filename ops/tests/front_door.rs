@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode};
-use ops::front_door::{Limits, Upstreams, router, serve};
+use ops::front_door::{Door as FrontDoor, Limits, Upstreams, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,12 +33,16 @@ struct Door {
 
 impl Door {
     async fn open(command: SocketAddr, query: SocketAddr) -> Self {
+        Self::of(&[command], &[query]).await
+    }
+
+    async fn of(command: &[SocketAddr], query: &[SocketAddr]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let to = |address: SocketAddr| address.to_string().parse().unwrap();
-        let router = router(Upstreams { command: to(command), query: to(query) }, LIMITS);
-        tokio::spawn(serve(listener, router, stop.clone()));
+        let to = |all: &[SocketAddr]| all.iter().map(|address| address.to_string().parse().unwrap()).collect();
+        let door = FrontDoor::new(Upstreams { command: to(command), query: to(query) }, LIMITS);
+        tokio::spawn(serve(listener, door, stop.clone()));
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         Self { address, client: client.build().unwrap(), _stop: stop.drop_guard() }
     }
@@ -179,7 +183,7 @@ async fn an_event_stream_is_passed_on_event_by_event() {
             ([("content-type", "text/event-stream")], Body::from_stream(stream.map(Ok::<_, std::io::Error>)))
         }
     });
-    let door = Door::before(stream).await;
+    let door = Door::before(stream.route("/readyz", axum::routing::get(|| async {}))).await;
     events.send(Bytes::from_static(b"data: 0\n\n")).unwrap();
     let response = soon("the head", door.client.get(door.url("/v1/orders/1/events")).send()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -271,4 +275,106 @@ async fn redirects_and_errors_of_a_service_are_passed_on() {
     let refused = door.client.put(door.url("/v1/orders/1")).send().await.unwrap();
     assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (409, &"7".parse().unwrap()));
     assert_eq!(refused.text().await.unwrap(), "sold out");
+}
+
+/// Who answered so many requests one after the other.
+async fn who(door: &Door, method: &reqwest::Method, count: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    for _ in 0..count {
+        let answer = door.client.request(method.clone(), door.url("/v1/orders/1")).body("{}").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        names.push(answer.headers()["x-upstream"].to_str().unwrap().to_owned());
+    }
+    names
+}
+
+#[tokio::test]
+async fn several_services_of_a_kind_take_turns() {
+    let [a, b] = [upstream("a", echo()).await, upstream("b", echo()).await];
+    let door = Door::of(&[a, b], &[b, a]).await;
+    for method in [reqwest::Method::PUT, reqwest::Method::GET] {
+        let names = who(&door, &method, 10).await;
+        assert_eq!(names.iter().filter(|name| *name == "a").count(), 5, "{method}: {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_to_nobody_goes_to_the_next_one() {
+    let door = Door::of(&[nobody().await, upstream("b", echo()).await], &[upstream("c", echo()).await]).await;
+    // Also the very first ones, before anybody was asked whether it is ready.
+    assert_eq!(who(&door, &reqwest::Method::PUT, 6).await, ["b"; 6]);
+    let put = door.client.put(door.url("/v1/orders/1")).body("{\"a\":1}").send().await.unwrap();
+    let echoed: Value = put.json().await.unwrap();
+    assert_eq!(echoed["body"].as_str(), Some("{\"a\":1}"), "the whole request");
+}
+
+#[tokio::test]
+async fn a_write_that_broke_off_is_not_sent_to_the_next_one() {
+    let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counting = {
+        let sent = sent.clone();
+        Router::new().fallback(move || async move {
+            sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        })
+    };
+    let counting = upstream("b", counting.route("/readyz", axum::routing::get(|| async {}))).await;
+    let breaks = hangs_up().await;
+    let door = Door::of(&[breaks, counting], &[breaks, counting]).await;
+    let mut doubtful = 0;
+    for _ in 0..4 {
+        let before = sent.load(std::sync::atomic::Ordering::SeqCst);
+        let put = door.client.put(door.url("/v1/orders/1")).body("{}").send().await.unwrap();
+        if put.status() == 503 {
+            assert_eq!(problem(put).await.2, "/problems/in-doubt");
+            assert_eq!(sent.load(std::sync::atomic::Ordering::SeqCst), before, "nobody else got it");
+            doubtful += 1;
+        }
+    }
+    assert!(doubtful > 0, "nothing broke off");
+    for _ in 0..4 {
+        let get = door.client.get(door.url("/v1/orders/1")).send().await.unwrap();
+        assert_eq!(get.status(), 200, "what only reads is asked anew");
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_ready_is_left_out_until_it_is() {
+    let ready = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let sometimes = {
+        let ready = ready.clone();
+        let status = move || async move {
+            if ready.load(std::sync::atomic::Ordering::SeqCst) {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        echo().route("/readyz", axum::routing::get(status))
+    };
+    let (a, b) = (upstream("a", sometimes).await, upstream("b", echo()).await);
+    let door = Door::of(&[a, b], &[b]).await;
+    let put = reqwest::Method::PUT;
+    soon("a is left out", async { while who(&door, &put, 4).await.iter().any(|name| name == "a") {} }).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(who(&door, &put, 4).await, ["b"; 4], "as long as it is not ready");
+    ready.store(true, std::sync::atomic::Ordering::SeqCst);
+    soon("a is back", async { while !who(&door, &put, 4).await.iter().any(|name| name == "a") {} }).await;
+}
+
+#[tokio::test]
+async fn what_services_say_to_each_other_is_nobody_elses_business() {
+    let door = Door::before(echo()).await;
+    for (method, path) in [
+        (reqwest::Method::POST, "/internal/v1/commands"),
+        (reqwest::Method::GET, "/internal/v1/partitions"),
+        (reqwest::Method::GET, "/internal"),
+    ] {
+        let answer = door.client.request(method, door.url(path)).header("x-request-id", "r1").send().await.unwrap();
+        assert!(!answer.headers().contains_key("x-upstream"), "{path}");
+        let (status, _, kind, headers) = problem(answer).await;
+        assert_eq!(
+            (status, kind.as_str(), &headers["x-request-id"]),
+            (404, "/problems/not-found", &"r1".parse().unwrap())
+        );
+    }
 }

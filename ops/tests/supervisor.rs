@@ -62,6 +62,21 @@ async fn a_killed_process_is_started_again_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_ends_because_it_was_asked_to_did_not_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "trap 'exit 0' TERM; echo up $$; while :; do sleep 0.02; done";
+    let sample = Supervised::start(spec(folder.path(), script), Spawner::start().unwrap(), QUICK, silent());
+    for round in 0..6 {
+        until("it is up again", || (log(folder.path()).lines().count() > round).then_some(())).await;
+        sample.signal(Signal::Terminate).await.unwrap();
+    }
+    until("it is up after all", || (log(folder.path()).lines().count() > 6 && sample.pid().is_some()).then_some(()))
+        .await;
+    assert_eq!(sample.restarts(), 6, "more often than it may crash");
+    soon("the stop", sample.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_loop_ends_with_the_end_of_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let told = Arc::new(Mutex::new(Vec::<String>::new()));

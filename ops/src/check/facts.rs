@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use domain::event::Event;
 use domain::ids::ShowId;
 use domain::root::Context;
+use domain::value::Timestamp;
 use event_log::log::Partition;
 use event_log::validity::Void;
 use uuid::Uuid;
 
+use super::boards::Boards;
+use super::queue::Queues;
 use super::report::Faults;
 use super::sales::Sales;
 use super::stock::Stock;
@@ -82,24 +85,33 @@ pub struct Facts {
     pub stock: Stock,
     /// Orders, payments and tickets.
     pub sales: Sales,
+    /// Waiting rooms.
+    pub queues: Queues,
+    /// Boards of Postgres with what they have to be.
+    pub boards: Boards,
     /// Names of shows.
     pub shows: BTreeMap<ShowId, String>,
     versions: BTreeMap<(Context, Uuid), u64>,
 }
 
 impl Facts {
-    /// Takes an event in. Events of one topic come in the order of their partition; topics may come in any order.
-    pub fn fold(&mut self, event: &Event) {
+    /// Takes an event in that was decided at this moment. Events of one topic come in the order of their partition; topics
+    /// may come in any order.
+    pub fn fold(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::Show(event) => {
                 if let domain::show::Event::ShowCreated(created) = event {
                     self.shows.insert(created.show, created.details.name.clone());
                 }
             }
-            Event::Inventory(event) => self.stock.fold(event),
+            Event::Inventory(event) => {
+                self.stock.fold(event);
+                self.queues.fold_inventory(event, at);
+            }
             Event::Order(event) => self.sales.fold_order(event),
             Event::Payment(event) => self.sales.fold_payment(event),
             Event::Ticket(event) => self.sales.fold_ticket(event),
+            Event::Queue(event) => self.queues.fold(event, at),
         }
     }
 

@@ -9,13 +9,14 @@ use domain::inventory::ReleaseReason;
 use domain::value::Currency;
 
 use super::facts::Facts;
+use super::queue;
 use super::report::{Faults, Law, Report, money};
 use super::sales::{Batch, Key, Order};
 use super::stock::Lines;
 
 /// Every law that the log alone can be held against.
 pub fn check(facts: &Facts) -> Report {
-    let laws = vec![
+    let mut laws = vec![
         history(facts),
         not_oversold(facts),
         reservations_end(facts),
@@ -26,6 +27,7 @@ pub fn check(facts: &Facts) -> Report {
         not_paid_twice(facts),
         nothing_stuck(facts),
     ];
+    laws.extend(queue::laws(facts));
     Report { laws }
 }
 

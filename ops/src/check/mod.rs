@@ -2,12 +2,16 @@
 //!
 //! It shares with the services how records are judged and decoded, and nothing of what they mean: sums of its own.
 
+mod boards;
 mod cli;
 mod facts;
 mod laws;
 mod postgres;
+mod queue;
 mod read;
 mod report;
+#[cfg(test)]
+pub(crate) mod rooms;
 mod sales;
 mod statement;
 mod stock;
@@ -15,11 +19,13 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use boards::{BoardRow, Boards, from_postgres as boards_from_postgres};
 pub use cli::{CheckArgs, run};
 pub use facts::{Counts, Facts};
 pub use laws::{Purse, check as from_facts, promised, purses};
 pub use postgres::from_postgres;
-pub use read::from_log;
+pub use queue::{At, Draw, Placed, Queues, Room, Visitor, hash_of};
+pub use read::{from_log, from_log_with};
 pub use report::{Faults, Law, Report, money};
 pub use sales::{Key, Order, Payment, Sales};
 pub use statement::{Transfer, compare as compare_statement, fetch as fetch_statement};
@@ -97,8 +103,11 @@ impl Checker {
     /// # Errors
     /// Something does not answer.
     pub async fn check(&self, promised_to: Option<&Promised>) -> anyhow::Result<(Report, Facts)> {
-        let facts = from_log(Arc::clone(&self.log), &self.codec, self.partitions).await?;
+        let boards = boards_from_postgres(&self.pool, &self.namespace).await.context("ask Postgres for the boards")?;
+        let boards = Boards::of(boards);
+        let facts = from_log_with(Arc::clone(&self.log), &self.codec, self.partitions, boards).await?;
         let mut report = from_facts(&facts);
+        report.laws.push(facts.boards.law(&facts.queues.rooms));
         if let Some(Promised { orders, tickets }) = promised_to {
             report.laws.push(promised(&facts, orders, tickets));
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use domain::event::Event;
 use domain::root::Context;
 use event_log::frame::Kind;
 use event_log::log::{Bounds, Followed, Follower, Log, Partition, Record};
@@ -12,6 +13,7 @@ use schemas::{Codec, DecodeError};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::boards::Boards;
 use super::facts::{Counts, Facts};
 
 /// Messages of the log that wait for us; then its threads do.
@@ -24,7 +26,16 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// The log does not answer. What is wrong with the log itself is among the facts.
 pub async fn from_log(log: Arc<dyn Log>, codec: &Codec, partitions: u32) -> anyhow::Result<Facts> {
+    from_log_with(log, codec, partitions, Boards::default()).await
+}
+
+/// The same, with what these rows of Postgres have to be.
+///
+/// # Errors
+/// As for [`from_log`].
+pub async fn from_log_with(log: Arc<dyn Log>, codec: &Codec, partitions: u32, boards: Boards) -> anyhow::Result<Facts> {
     let mut facts = Facts::default();
+    facts.boards = boards;
     for context in Context::ALL {
         for number in 0..partitions {
             let place = Partition { context, number };
@@ -143,7 +154,10 @@ impl Taking<'_> {
             self.facts.history.add(format!("{}: {name} at {offset} does not agree with its own header", self.place));
         }
         self.facts.version(&event, version);
-        self.facts.fold(&event);
+        if let Event::Queue(event) = &event {
+            self.facts.boards.fold(event, valid.record.offset, meta.occurred_at);
+        }
+        self.facts.fold(&event, meta.occurred_at);
         Ok(true)
     }
 

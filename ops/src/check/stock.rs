@@ -111,7 +111,7 @@ impl Stock {
         self.events += 1;
         match event {
             Event::SalesOpened(event) => self.open(event),
-            Event::SalesClosed(_) | Event::PriceChanged(_) => {}
+            Event::SalesClosed(_) | Event::PriceChanged(_) | Event::SessionBarred(_) => {}
             Event::CapacityChanged(event) => {
                 let key = (event.show, event.ticket_class);
                 self.class(key, &"a capacity").capacity = event.capacity;

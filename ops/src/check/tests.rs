@@ -1,7 +1,7 @@
 //! A good purchase holds every law; every way in which a log could be wrong breaks the law that is meant to see it.
 
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, PersonId, ShowId, TicketClassId, TicketId};
+use domain::ids::{OrderId, PaymentId, PersonId, SessionId, ShowId, TicketClassId, TicketId};
 use domain::inventory::{
     Checkout, ReleaseReason, ReservationConfirmed, ReservationReleased, SalesOpened, TicketsReserved,
 };
@@ -57,8 +57,8 @@ fn opened(capacity: i64) -> Event {
         max_per_order: 10,
     };
     let (organizer, currency) = ("account:o".to_owned(), vnd());
-    inventory::Event::from(SalesOpened { show: SHOW, organizer, currency, pay_within_s: 20, classes: vec![terms] })
-        .into()
+    let (pay_within_s, classes, waiting_room) = (20, vec![terms], false);
+    inventory::Event::from(SalesOpened { show: SHOW, organizer, currency, pay_within_s, classes, waiting_room }).into()
 }
 
 fn reserved(n: u128, quantity: i32) -> Event {
@@ -66,8 +66,18 @@ fn reserved(n: u128, quantity: i32) -> Event {
 }
 
 fn reserved_again(n: u128, quantity: i32, attempt: i32) -> Event {
+    let Event::Inventory(inventory::Event::TicketsReserved(reserved)) = reserved_by(order(n), SHOW, None) else {
+        unreachable!("that is what it makes")
+    };
+    let checkout = reserved.checkout.filter(|_| attempt == 1);
+    let (lines, total) = (lines(quantity), total(quantity));
+    inventory::Event::from(TicketsReserved { lines, total, attempt, checkout, ..reserved }).into()
+}
+
+/// An order of one, by a session of a waiting room or without one.
+pub(super) fn reserved_by(order: OrderId, show: ShowId, session: Option<SessionId>) -> Event {
     let checkout = Checkout {
-        session: None,
+        session,
         person: PersonId::default(),
         principal: "guest:1".to_owned(),
         code: "ABCDEFGHJK".to_owned(),
@@ -77,16 +87,16 @@ fn reserved_again(n: u128, quantity: i32, attempt: i32) -> Event {
         fingerprint: Fingerprint::default(),
     };
     let reserved = TicketsReserved {
-        show: SHOW,
-        order: order(n),
-        attempt,
+        show,
+        order,
+        attempt: 1,
         organizer: "account:o".to_owned(),
-        lines: lines(quantity),
+        lines: lines(1),
         currency: vnd(),
-        total: total(quantity),
+        total: total(1),
         pay_by: Timestamp(0),
         hold_until: Timestamp(0),
-        checkout: (attempt == 1).then_some(checkout),
+        checkout: Some(checkout),
     };
     inventory::Event::from(reserved).into()
 }
@@ -99,25 +109,36 @@ fn confirmed(n: u128, quantity: i32) -> Event {
 fn released(n: u128, quantity: i32, confirmed: bool) -> Event {
     let reason = if confirmed { ReleaseReason::Refunded } else { ReleaseReason::Expired };
     let lines = bare(quantity);
-    let released = ReservationReleased { show: SHOW, order: order(n), attempt: 1, lines, confirmed, reason };
+    let released =
+        ReservationReleased { show: SHOW, order: order(n), attempt: 1, lines, confirmed, reason, session: None };
     inventory::Event::from(released).into()
 }
 
 fn created(n: u128, quantity: i32) -> Event {
+    let Event::Order(order::Event::OrderCreated(created)) = created_order(order(n), SHOW) else {
+        unreachable!("that is what it makes")
+    };
+    let (lines, total) = (lines(quantity), total(quantity));
+    order::Event::from(OrderCreated { lines, total, ..created }).into()
+}
+
+/// An order of one.
+pub(super) fn created_order(order: OrderId, show: ShowId) -> Event {
     let created = OrderCreated {
-        order: order(n),
-        show: SHOW,
+        order,
+        show,
         organizer: "account:o".to_owned(),
         person: PersonId::default(),
         principal: "guest:1".to_owned(),
         code: "ABCDEFGHJK".to_owned(),
-        lines: lines(quantity),
+        lines: lines(1),
         currency: vnd(),
-        total: total(quantity),
+        total: total(1),
         created_at: Timestamp(0),
         pay_by: Timestamp(0),
         hold_until: Timestamp(0),
         payment: None,
+        session: None,
     };
     order::Event::from(created).into()
 }
@@ -212,18 +233,29 @@ fn ticket_id(n: u128, at: u128) -> TicketId {
 }
 
 fn completed(n: u128, ticket_count: i32) -> Event {
-    order::Event::from(OrderCompleted { order: order(n), show: SHOW, ticket_count }).into()
+    order::Event::from(OrderCompleted { order: order(n), show: SHOW, ticket_count, session: None }).into()
+}
+
+/// The end of an order that got its ticket.
+pub(super) fn completed_order(order: OrderId, show: ShowId) -> Event {
+    order::Event::from(OrderCompleted { order, show, ticket_count: 1, session: None }).into()
 }
 
 fn cancelled(n: u128) -> Event {
+    cancelled_order(order(n), SHOW)
+}
+
+/// The end of an order that nobody paid.
+pub(super) fn cancelled_order(order: OrderId, show: ShowId) -> Event {
     let cancelled = OrderCancelled {
-        order: order(n),
-        show: SHOW,
+        order,
+        show,
         reason: CancelReason::Expired,
         open_payments: vec![],
         refund: None,
         refund_why: None,
         issued: false,
+        session: None,
     };
     order::Event::from(cancelled).into()
 }
@@ -260,7 +292,7 @@ fn walk_away(n: u128) -> Vec<Event> {
 
 fn folded(events: impl IntoIterator<Item = Event>) -> Facts {
     let mut facts = Facts::default();
-    events.into_iter().for_each(|event| facts.fold(&event));
+    events.into_iter().for_each(|event| facts.fold(&event, Timestamp(0)));
     facts
 }
 

@@ -12,6 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use super::dice::Dice;
 use super::shop::Shop;
 
+/// A hold may end and another begin between two looks of the read model, so nothing has to be seen so often.
+const SURE: u32 = 3;
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -45,6 +47,11 @@ impl Availability {
         self.classes.iter().map(|class| class.available).sum()
     }
 
+    /// Whether nothing is left, and nothing can come back.
+    fn nothing(&self) -> bool {
+        !self.classes.is_empty() && self.available() == 0 && self.reserved() == 0
+    }
+
     /// What is held and may come back.
     pub fn reserved(&self) -> i64 {
         self.classes.iter().map(|class| class.reserved).sum()
@@ -55,25 +62,30 @@ impl Availability {
 #[derive(Debug, Clone)]
 pub struct Board {
     seen: watch::Receiver<Availability>,
+    over: watch::Receiver<bool>,
     waiting: Arc<AtomicU64>,
 }
 
 /// Looks until nobody looks at the board any more.
 pub fn start(shop: Shop, show: ShowId) -> Board {
     let (sender, seen) = watch::channel(Availability::default());
+    let (ended, over) = watch::channel(false);
     tokio::spawn(async move {
         let path = format!("/v1/shows/{show}/availability");
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut nothing = 0;
         while !sender.is_closed() {
             ticks.tick().await;
             // What is not answered now is answered at the next look.
-            if let Ok(left) = shop.get(&path, None).await {
+            if let Ok(left) = shop.get::<Availability>(&path, None).await {
+                nothing = if left.nothing() { nothing + 1 } else { 0 };
                 sender.send_replace(left);
+                ended.send_if_modified(|over| std::mem::replace(over, nothing >= SURE) != (nothing >= SURE));
             }
         }
     });
-    Board { seen, waiting: Arc::default() }
+    Board { seen, over, waiting: Arc::default() }
 }
 
 /// Counts who waits, until it is dropped.
@@ -91,6 +103,14 @@ impl Board {
         self.seen.borrow().clone()
     }
 
+    /// Waits until nothing is left and nothing can come back; for ever once nobody looks any more.
+    pub async fn over(&self) {
+        let mut over = self.over.clone();
+        if over.wait_for(|over| *over).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Waits for stock to come back; `None` once nothing can, or at the deadline. Of many who wait, about twice as many
     /// as there are tickets see them at a look.
     pub async fn stock(&self, deadline: Instant, dice: &mut Dice) -> Option<Left> {
@@ -102,9 +122,8 @@ impl Board {
             timeout_at(deadline, seen.changed()).await.ok()?.ok()?;
             let left = seen.borrow_and_update().clone();
             let available = u64::try_from(left.available()).unwrap_or(0);
-            // A hold may end and another begin between two looks of the read model.
-            nothing = if available == 0 && left.reserved() == 0 { nothing + 1 } else { 0 };
-            if nothing >= 3 {
+            nothing = if left.nothing() { nothing + 1 } else { 0 };
+            if nothing >= SURE {
                 return None;
             }
             if available > 0 && dice.below(waiting.0.load(Ordering::Relaxed).max(1)) < 2 * available {

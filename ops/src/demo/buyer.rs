@@ -4,51 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use domain::ids::{OrderId, PaymentId, TicketId};
-use jiff::Timestamp;
+use domain::ids::OrderId;
 use reqwest::Method;
 use serde_json::{Value, json};
-use service_kit::views::{Order, Page as Paged, Ticket};
+use service_kit::views::Order;
 use service_kit::{clock, random};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 
 use super::Scene;
 use super::dice::Dice;
 use super::payer::{LATE_MS, Page, Payer};
+use super::placed::{LOOK, Placed, TRUST, Turn, until};
 use super::plan::{Act, Plan};
 use super::shop::{Answer, Ask};
 use super::stage::Stage;
 use super::tally::{Outcome, Step, bump};
+use super::visitor::{Pass, Visit, Visitor};
 
-/// How long a buyer looks out for tickets that come back.
+/// How long a buyer looks out for tickets that come back, at most: no longer than the checkout token is good.
 const HOPE: Duration = Duration::from_secs(75);
-/// How long a buyer waits for what has to come by itself.
-const TRUST: Duration = Duration::from_secs(120);
-/// One question waits so long for news.
-const NEWS_S: u32 = 5;
-/// Between two questions that cannot wait for news.
-const LOOK: Duration = Duration::from_millis(500);
 /// More than was asked for, by who pays too much.
 const EXTRA: i64 = 50_000;
-
-/// A place among those that order or pay at once. Who merely waits gives it up.
-type Turn = OwnedSemaphorePermit;
-
-/// An order that was acknowledged, and how its owner reads it.
-struct Placed {
-    order: Order,
-    bearer: String,
-    /// The consistency token of the last write.
-    after: Option<String>,
-    quantity: i32,
-}
-
-impl Placed {
-    fn id(&self) -> OrderId {
-        OrderId(self.order.id)
-    }
-}
 
 /// A buyer at work.
 struct Buyer {
@@ -72,27 +48,43 @@ pub async fn play(scene: Arc<Scene>, plan: Plan, account: Option<String>) {
 
 impl Buyer {
     async fn buy(&mut self) -> anyhow::Result<Outcome> {
-        let Some((placed, turn)) = self.place().await? else { return Ok(Outcome::SoldOut) };
+        let (scene, plan, account) = (Arc::clone(&self.scene), self.plan.clone(), self.account.clone());
+        let visitor = Visitor::new(&scene, &plan, account.as_deref());
+        let pass = match visitor.visit().await? {
+            Visit::Entered(pass) => pass,
+            Visit::SoldOut => return Ok(Outcome::SoldOut),
+            Visit::Left => return Ok(Outcome::Left),
+            Visit::NeverEntered => return Ok(Outcome::NeverEntered),
+            Visit::NeverOrdered => return Ok(Outcome::NeverOrdered),
+        };
+        let Some((placed, turn)) = self.place(&pass).await? else {
+            visitor.give_up(&pass).await?;
+            return Ok(Outcome::SoldOut);
+        };
         let since = clock::monotonic();
-        let Some(page) = self.page(&placed, None).await? else { return self.ended(&placed, turn).await };
+        let Some(page) = placed.page(None).await? else { return placed.ended(turn).await };
         self.scene.tally.took(Step::Page, since.elapsed());
         bump(&self.scene.tally.counters.awaiting);
         self.pay(&placed, page, turn).await
     }
 
-    /// Orders, and looks out for what comes back if too little is left. `None` once everything is sold.
-    async fn place(&mut self) -> anyhow::Result<Option<(Placed, Turn)>> {
-        let deadline = Instant::now() + HOPE;
+    /// Orders, and looks out for what comes back if too little is left. `None` once everything is sold, or the checkout
+    /// token has ended.
+    async fn place(&mut self, pass: &Pass) -> anyhow::Result<Option<(Placed, Turn)>> {
+        let deadline = Instant::now() + until(pass.ends).min(HOPE);
         let classes = self.scene.stage.classes.len();
         let (mut class, mut quantity) = (self.plan.class.min(classes - 1), self.plan.quantity);
         loop {
             let turn = Arc::clone(&self.scene.turns).acquire_owned().await.expect("nobody closes it");
             let since = clock::monotonic();
             let order = OrderId(random::id());
-            let answer = self.order(order, class, quantity).await?;
+            let answer = self.order(order, class, quantity, pass).await?;
             if answer.status.is_success() {
                 self.scene.tally.took(Step::Place, since.elapsed());
                 return self.placed(answer, quantity).map(|placed| Some((placed, turn)));
+            }
+            if answer.is("checkout-token-invalid") && until(pass.ends).is_zero() {
+                return Ok(None);
             }
             ensure!(answer.is("sold-out"), "the order was refused: {} {}", answer.status, answer.body);
             bump(&self.scene.tally.counters.refusals);
@@ -111,8 +103,8 @@ impl Buyer {
         }
     }
 
-    async fn order(&self, order: OrderId, class: usize, quantity: i32) -> anyhow::Result<Answer> {
-        let Stage { show, classes } = &self.scene.stage;
+    async fn order(&self, order: OrderId, class: usize, quantity: i32, pass: &Pass) -> anyhow::Result<Answer> {
+        let Stage { show, classes, .. } = &self.scene.stage;
         let class = &classes[class];
         let number = self.plan.number;
         let price = json!({"amount": class.price, "currency": "VND"});
@@ -131,6 +123,7 @@ impl Buyer {
             body: Some(&body),
             key: Some(&key),
             bearer,
+            checkout: Some(&pass.token),
             ..Ask::default()
         };
         self.scene.shop.ask(ask).await
@@ -142,26 +135,7 @@ impl Buyer {
         self.scene.tally.acknowledged(OrderId(order.id), self.scene.stage.show);
         let bearer = self.account.clone().or_else(|| order.access_token.clone());
         let bearer = bearer.context("a guest's order came without an access token")?;
-        Ok(Placed { order, bearer, after, quantity })
-    }
-
-    /// The page to pay at, another one than that of `before`. `None` if the order ends before there is one.
-    async fn page(&self, placed: &Placed, before: Option<PaymentId>) -> anyhow::Result<Option<Page>> {
-        let deadline = Instant::now() + TRUST;
-        while Instant::now() < deadline {
-            let order = self.look(placed, "awaiting_payment").await?;
-            match (Page::of(&order, before), order.status.as_str()) {
-                (Some(page), "awaiting_payment") => return Ok(Some(page)),
-                (_, "cancelled" | "failed") => return Ok(None),
-                (_, "reserved" | "awaiting_payment") => {}
-                (_, other) => bail!("the order is {other} before it was paid"),
-            }
-            // A second page comes without a change of status.
-            if before.is_some() {
-                sleep(LOOK).await;
-            }
-        }
-        bail!("there is no page to pay at within {} s", TRUST.as_secs())
+        Ok(Placed { order, bearer, after, quantity, scene: Arc::clone(&self.scene) })
     }
 
     async fn pay(&self, placed: &Placed, page: Page, turn: Turn) -> anyhow::Result<Outcome> {
@@ -170,13 +144,13 @@ impl Buyer {
         let (page, how) = match self.plan.act {
             Act::WalkAway => {
                 drop(turn);
-                self.sleep_until_over(placed).await;
-                return self.ended(placed, None).await;
+                placed.sleep_until_over().await;
+                return placed.ended(None).await;
             }
             Act::AfterExpiry => return self.pay_late(placed, page, turn).await,
             Act::DeclineThenPay => match self.second_page(placed, &page).await? {
                 Some(second) => (second, whole),
-                None => return self.ended(placed, turn).await,
+                None => return placed.ended(turn).await,
             },
             Act::WebhookTwice => (arranged(payer, page, json!({"webhook": "twice", "delay_ms": 300})).await?, whole),
             Act::WebhookLate => (arranged(payer, page, json!({"webhook": "late", "delay_ms": LATE_MS})).await?, whole),
@@ -198,10 +172,10 @@ impl Buyer {
         };
         let paid = page;
         if !payer.pay(&paid, how).await? {
-            return self.ended(placed, turn).await;
+            return placed.ended(turn).await;
         }
         match self.plan.act {
-            Act::TooMuch => self.ended(placed, turn).await.map(|outcome| match outcome {
+            Act::TooMuch => placed.ended(turn).await.map(|outcome| match outcome {
                 Outcome::Expired => Outcome::Quarantined,
                 other => other,
             }),
@@ -230,7 +204,7 @@ impl Buyer {
         let ask = Ask { method: Some(&Method::POST), path: &path, body: Some(&body), key, bearer, ..Ask::default() };
         let answer = self.scene.shop.ask(ask).await?;
         match answer.status.as_u16() {
-            200 | 201 => self.page(placed, Some(page.payment)).await,
+            200 | 201 => placed.page(Some(page.payment)).await,
             // It took so long that the order is over.
             409 => Ok(None),
             _ => bail!("a second attempt was refused: {} {}", answer.status, answer.body),
@@ -239,8 +213,8 @@ impl Buyer {
 
     async fn pay_late(&self, placed: &Placed, page: Page, turn: Turn) -> anyhow::Result<Outcome> {
         drop(turn);
-        self.sleep_until_over(placed).await;
-        let order = self.final_order(placed).await?;
+        placed.sleep_until_over().await;
+        let order = placed.final_order().await?;
         ensure!(order.status == "cancelled", "nobody paid, and the order is {}", order.status);
         sleep(Duration::from_secs(1)).await;
         ensure!(self.scene.payer.pay(&page, json!({"force": true})).await?, "the provider refuses late money");
@@ -252,7 +226,7 @@ impl Buyer {
         ensure!(self.scene.payer.pay(page, json!({"force": true})).await?, "the provider refuses late money");
         let deadline = Instant::now() + TRUST;
         while Instant::now() < deadline {
-            let order = self.look(placed, "completed").await?;
+            let order = placed.look("completed").await?;
             if order.refund.is_some_and(|refund| refund.amount.amount == page.amount) {
                 return Ok(Outcome::RefundDue);
             }
@@ -266,13 +240,13 @@ impl Buyer {
         let since = clock::monotonic();
         let deadline = Instant::now() + TRUST;
         while Instant::now() < deadline {
-            let order = self.look(placed, "completed").await?;
+            let order = placed.look("completed").await?;
             match (order.status.as_str(), &order.refund) {
                 ("completed", _) => {
                     if self.plan.act != Act::AfterExpiry {
                         self.scene.tally.took(Step::Complete, since.elapsed());
                     }
-                    return self.tickets(placed).await;
+                    return placed.tickets().await;
                 }
                 (_, Some(_)) => return Ok(Outcome::RefundDue),
                 ("stuck", _) => bail!("the order is stuck"),
@@ -282,56 +256,6 @@ impl Buyer {
             }
         }
         bail!("money was sent for order {}, and neither tickets nor a refund came", placed.id())
-    }
-
-    async fn tickets(&self, placed: &Placed) -> anyhow::Result<Outcome> {
-        let since = clock::monotonic();
-        let path = format!("/v1/orders/{}/tickets", placed.id());
-        let tickets: Paged<Ticket> = self.scene.shop.get(&path, Some(&placed.bearer)).await?;
-        self.scene.tally.took(Step::Tickets, since.elapsed());
-        let valid = tickets.items.iter().filter(|ticket| ticket.status == "valid" && !ticket.code.is_empty());
-        let valid = u32::try_from(valid.count()).unwrap_or(u32::MAX);
-        self.scene.tally.handed_out(placed.id(), tickets.items.iter().map(|ticket| TicketId(ticket.id)));
-        let wanted = u32::try_from(placed.quantity).unwrap_or(0);
-        ensure!(valid == wanted, "order {}: {valid} valid tickets instead of {wanted}", placed.id());
-        Ok(Outcome::Completed(valid))
-    }
-
-    /// The end of an order that nobody paid in time.
-    async fn ended(&self, placed: &Placed, turn: impl Into<Option<Turn>>) -> anyhow::Result<Outcome> {
-        drop(turn.into());
-        let order = self.final_order(placed).await?;
-        match (order.status.as_str(), order.refund) {
-            ("cancelled" | "failed", None) => Ok(Outcome::Expired),
-            ("cancelled" | "failed", Some(_)) => Ok(Outcome::RefundDue),
-            (other, _) => bail!("nobody paid order {}, and it is {other}", placed.id()),
-        }
-    }
-
-    async fn final_order(&self, placed: &Placed) -> anyhow::Result<Order> {
-        let deadline = Instant::now() + TRUST;
-        loop {
-            let order = self.look(placed, "completed").await?;
-            if matches!(order.status.as_str(), "completed" | "cancelled" | "failed") {
-                return Ok(order);
-            }
-            ensure!(order.status != "stuck", "order {} is stuck", placed.id());
-            ensure!(Instant::now() < deadline, "order {} does not end: it is {}", placed.id(), order.status);
-        }
-    }
-
-    /// The order, once it has this status or has ended, or a few seconds later.
-    async fn look(&self, placed: &Placed, until: &str) -> anyhow::Result<Order> {
-        let path = format!("/v1/orders/{}?until={until}", placed.id());
-        let (bearer, after) = (Some(placed.bearer.as_str()), placed.after.as_deref());
-        let answer = self.scene.shop.ask(Ask { path: &path, bearer, after, wait_s: NEWS_S, ..Ask::default() }).await?;
-        answer.read().with_context(|| format!("GET {path}"))
-    }
-
-    async fn sleep_until_over(&self, placed: &Placed) {
-        let now = Timestamp::from_microsecond(clock::now().0).unwrap_or(placed.order.pay_by);
-        let left = placed.order.pay_by.duration_since(now);
-        sleep(Duration::try_from(left).unwrap_or_default()).await;
     }
 }
 

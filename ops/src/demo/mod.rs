@@ -5,12 +5,15 @@ mod buyer;
 mod chaos;
 mod dice;
 mod payer;
+mod placed;
 mod plan;
+mod probe;
 mod progress;
 mod shop;
 mod stage;
 mod summary;
 mod tally;
+mod visitor;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,19 +27,27 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::check::{Checker, Facts};
+use crate::topology::Counts;
 use crate::{dev, stack};
 use board::Board;
-pub use chaos::Kill;
+pub use chaos::When;
+use chaos::{How, Struck};
 use payer::{Payer, Webhooks};
+use placed::until;
 use plan::Plan;
+use probe::Probe;
 use progress::Progress;
 use shop::Shop;
+pub use stage::Room;
 use stage::Stage;
 use tally::Tally;
 
 /// Durations of the services while the demo runs: short enough to be watched.
 pub const SETTINGS: [(&str, &str); 3] =
     [("BOXOFFICE_TAKEOVER_GRACE_S", "2"), ("BOXOFFICE_HOLD_BACKSTOP_S", "10"), ("BOXOFFICE_STATUS_EVERY_MS", "1000")];
+
+/// How many of each program run, unless asked otherwise.
+pub const COUNTS: Counts = Counts::TWO;
 
 /// Webhooks that are still on their way are waited for so long.
 const LAST_WEBHOOKS: Duration = Duration::from_secs(45);
@@ -86,9 +97,14 @@ pub struct Args {
     /// Buyers that order or pay at once, at most; the others wait outside.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub at_once: u16,
-    /// Kill a process in the middle, such as command-api@10s; may be repeated.
+    #[command(flatten)]
+    pub room: Room,
+    /// Kill a process in the middle, such as command-api-1@12s; it is started again. May be repeated.
     #[arg(long, value_name = "PROCESS@SECONDS")]
-    pub kill: Vec<Kill>,
+    pub kill: Vec<When>,
+    /// Stop a process in order in the middle, such as command-api-2@20s; it is started again. May be repeated.
+    #[arg(long, value_name = "PROCESS@SECONDS")]
+    pub term: Vec<When>,
 }
 
 /// Runs it against services that are up. boxctl stays up after an `Ok`, unless `--exit`, and stops the services.
@@ -96,27 +112,33 @@ pub struct Args {
 /// # Errors
 /// The demo cannot go on, or a law does not hold.
 pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
+    chaos::check(&dev, &[&args.kill[..], &args.term].concat())?;
     let seed = args.seed.unwrap_or_else(|| random::below(1_000_000));
     let shop = Shop::new(dev.base_url())?;
     let payer = Payer::new(Shop::new(&dev.sandbox_url())?);
-    let stage = stage::set(&shop, &dev, args.show_tickets, args.pay_within).await.context("put the show on sale")?;
+    let stage = stage::set(&shop, &dev, args.show_tickets, args.pay_within, &args.room);
+    let stage = stage.await.context("put the show on sale")?;
     stack::print(&format!(
-        "On sale: {} tickets of show {}; {} buyers come over {} s (--seed {seed})\n",
-        args.show_tickets, stage.show, args.buyers, args.over
+        "On sale: {} tickets of show {}; {} visitors come over {} s{} (--seed {seed})\n",
+        args.show_tickets,
+        stage.show,
+        args.buyers,
+        args.over,
+        stage.opens_at.map(|at| format!(", the waiting room opens at {at:.0}")).unwrap_or_default()
     ))?;
     let turns = Arc::new(Semaphore::new(usize::from(args.at_once)));
     let board = board::start(shop.clone(), stage.show);
     let scene = Arc::new(Scene { shop, payer, stage, board, tally: Tally::default(), turns, seed });
     let progress = Progress::start();
-    let kills = sell(&args, &dev, &scene, progress).await?;
+    let struck = sell(&args, &dev, &scene, progress).await?;
     let webhooks = last_webhooks(&scene.payer).await?;
     let (endpoints, plan) = (dev.endpoints(), dev.plan());
     let sandbox = dev.sandbox_url();
     let checker = Checker::connect(endpoints, &plan.namespace, plan.partitions, Some(&sandbox)).await?;
     let promised = scene.tally.promised();
     let (mut report, facts) = checker.settle(Some(&promised), AT_REST, at_rest).await.context("check the laws")?;
-    report.laws.extend(summary::laws(&scene.tally, &facts, &webhooks, &kills));
-    let told = summary::text(&scene.tally, &facts, &webhooks, &scene.shop.troubles);
+    report.laws.extend(summary::laws(&scene, &facts, &webhooks, &struck));
+    let told = summary::text(&scene, &facts, &webhooks, &struck);
     let seconds = progress.began().elapsed().as_secs();
     stack::print(&format!(
         "\nAfter {seconds} s:\n{told}\nRecomputed from the log, Postgres and the provider:\n{}",
@@ -128,21 +150,20 @@ pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
     }
 }
 
-/// Every order has ended, and nothing is held.
+/// Every order has ended, nothing is held, and nobody waits or has a slot.
 fn at_rest(facts: &Facts) -> bool {
-    facts.stock.live().next().is_none() && facts.sales.orders.values().all(|order| order.phase != "open")
+    let over = facts.queues.rooms.values().all(|room| room.count(|at| !at.over()) == 0);
+    over && facts.stock.live().next().is_none() && facts.sales.orders.values().all(|order| order.phase != "open")
 }
 
-/// Lets all buyers play, and the chaos; gives how long each killed process was away.
-async fn sell(
-    args: &Args,
-    dev: &dev::Running,
-    scene: &Arc<Scene>,
-    progress: Progress,
-) -> anyhow::Result<Vec<(Kill, Duration)>> {
+/// Lets all buyers play, and the chaos; gives what each ended process meant.
+async fn sell(args: &Args, dev: &dev::Running, scene: &Arc<Scene>, progress: Progress) -> anyhow::Result<Vec<Struck>> {
+    let probe = probe(dev, &scene.shop).await.context("prepare to probe the partitions")?;
     let start = progress.began();
     let mut buyers = JoinSet::new();
-    for plan in plan::plans(scene.seed, args.buyers, Duration::from_secs(args.over)) {
+    // Whoever comes in the last second may come too late for the draw.
+    let before = scene.stage.opens_at.map(|at| until(at).saturating_sub(Duration::from_secs(1))).unwrap_or_default();
+    for plan in plan::plans(scene.seed, args.buyers, (before, Duration::from_secs(args.over))) {
         let account = account(dev, scene.seed, &plan)?;
         let scene = Arc::clone(scene);
         buyers.spawn(async move {
@@ -150,14 +171,7 @@ async fn sell(
             buyer::play(scene, plan, account).await;
         });
     }
-    let mut kills = JoinSet::new();
-    for kill in args.kill.iter().copied() {
-        let dev = dev.clone();
-        kills.spawn(async move {
-            let away = chaos::strike(&dev, kill, start, |text| progress.note(text)).await?;
-            anyhow::Ok((kill, away))
-        });
-    }
+    let mut strikes = strikes(args, dev, &probe, progress);
     let shown = show(scene, progress, args.buyers);
     tokio::select! {
         () = shown => {}
@@ -165,11 +179,29 @@ async fn sell(
     }
     progress.show(&scene.tally, &scene.board, args.buyers);
     progress.end();
-    let mut away = Vec::new();
-    while let Some(struck) = kills.join_next().await {
-        away.push(struck.context("a kill panicked")??);
+    let mut all = Vec::new();
+    while let Some(struck) = strikes.join_next().await {
+        all.push(struck.context("a strike panicked")??);
     }
-    Ok(away)
+    all.sort_by_key(|struck| struck.when.after);
+    Ok(all)
+}
+
+fn strikes(args: &Args, dev: &dev::Running, probe: &Probe, progress: Progress) -> JoinSet<anyhow::Result<Struck>> {
+    let kills = args.kill.iter().map(|when| (*when, How::Kill));
+    let mut strikes = JoinSet::new();
+    for planned in kills.chain(args.term.iter().map(|when| (*when, How::Term))) {
+        let (dev, probe) = (dev.clone(), probe.clone());
+        strikes.spawn(async move {
+            chaos::strike(&dev, &probe, planned, progress.began(), |text| progress.note(text)).await
+        });
+    }
+    strikes
+}
+
+async fn probe(dev: &dev::Running, shop: &Shop) -> anyhow::Result<Probe> {
+    let organizer = dev.token("demo-prober", &[Role::Organizer])?;
+    Probe::set(shop, dev.base_url(), &organizer, dev.plan().partitions).await
 }
 
 fn account(dev: &dev::Running, seed: u64, plan: &Plan) -> anyhow::Result<Option<String>> {

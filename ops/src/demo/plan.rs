@@ -72,6 +72,46 @@ impl Act {
     }
 }
 
+/// How a buyer behaves in the waiting room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Manner {
+    /// Waits, enters and orders.
+    Orders,
+    /// Waits for a while, and leaves.
+    LeavesWaiting,
+    /// Waits, and does not see that the turn has come.
+    NeverEnters,
+    /// Enters, and leaves without an order.
+    EntersAndLeaves,
+    /// Enters, and does nothing any more.
+    EntersAndGoesSilent,
+}
+
+impl Manner {
+    /// Whom the buyers after [`Act::CAST`] play, so that nothing is left to chance.
+    pub const CAST: [Self; 4] =
+        [Self::LeavesWaiting, Self::NeverEnters, Self::EntersAndLeaves, Self::EntersAndGoesSilent];
+
+    /// How many of a thousand others play it; the rest orders.
+    const SHARES: [(Self, u64); 4] = [
+        (Self::LeavesWaiting, 50),
+        (Self::NeverEnters, 40),
+        (Self::EntersAndLeaves, 20),
+        (Self::EntersAndGoesSilent, 20),
+    ];
+
+    fn dealt(dice: &mut Dice) -> Self {
+        let mut at = dice.below(1000);
+        for (manner, share) in Self::SHARES {
+            if at < share {
+                return manner;
+            }
+            at -= share;
+        }
+        Self::Orders
+    }
+}
+
 /// One buyer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -85,34 +125,59 @@ pub struct Plan {
     pub class: usize,
     /// How many tickets, 1 or 2.
     pub quantity: i32,
-    /// What the buyer does then.
+    /// What the buyer does in the waiting room.
+    pub manner: Manner,
+    /// Whether the buyer watches a page that is told, instead of asking.
+    pub streams: bool,
+    /// What the buyer does with an order.
     pub act: Act,
 }
 
 /// How popular the classes are, in shares of a hundred.
 const WANTED: [u64; 3] = [65, 25, 10];
 
-/// All buyers, in the order of their arrival over so long.
-pub fn plans(seed: u64, buyers: u32, over: Duration) -> Vec<Plan> {
-    let over_ms = u64::try_from(over.as_millis()).unwrap_or(u64::MAX);
+/// So many of a thousand come before the opening.
+const EARLY: u64 = 400;
+
+/// All buyers, in the order of their arrival over so long; a part of them `before` the opening, which comes after the
+/// first of these durations.
+pub fn plans(seed: u64, buyers: u32, (before, over): (Duration, Duration)) -> Vec<Plan> {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let (before_ms, over_ms) = (ms(before), ms(over.max(before)));
     let plan = |number: u32| {
         let dice = &mut Dice::of(seed, u64::from(number));
-        let role = usize::try_from(number).ok().and_then(|at| Act::CAST.get(at)).copied();
+        let (act, manner) = parts(number);
+        let cast = act.is_some() || manner.is_some();
         // Who has to play a part comes while there surely is stock.
-        let arrives_ms = if role.is_some() { dice.below(over_ms / 20) } else { dice.below(over_ms) };
-        let act = Act::dealt(dice);
+        let early = dice.in_thousand(EARLY) || cast;
+        let arrives_ms = match (early, cast, before_ms) {
+            (true, true, 0) => dice.below(over_ms / 20),
+            (true, _, 1..) => dice.below(before_ms),
+            _ => before_ms + dice.below(over_ms - before_ms),
+        };
+        let dealt = (Act::dealt(dice), Manner::dealt(dice));
+        let wanted = class(dice.below(WANTED.iter().sum()));
         Plan {
             number,
             arrives: Duration::from_millis(arrives_ms),
             account: dice.in_thousand(500),
-            class: class(dice.below(WANTED.iter().sum())),
+            class: if cast { 0 } else { wanted },
             quantity: if dice.in_thousand(500) { 2 } else { 1 },
-            act: role.unwrap_or(act),
+            manner: if cast { manner.unwrap_or(Manner::Orders) } else { dealt.1 },
+            streams: dice.in_thousand(500),
+            act: act.unwrap_or(dealt.0),
         }
     };
     let mut plans: Vec<Plan> = (0..buyers).map(plan).collect();
     plans.sort_by_key(|plan| (plan.arrives, plan.number));
     plans
+}
+
+/// What the first buyers have to play.
+fn parts(number: u32) -> (Option<Act>, Option<Manner>) {
+    let at = usize::try_from(number).unwrap_or(usize::MAX);
+    let manner = at.checked_sub(Act::CAST.len()).and_then(|at| Manner::CAST.get(at));
+    (Act::CAST.get(at).copied(), manner.copied())
 }
 
 fn class(mut at: u64) -> usize {
@@ -129,7 +194,7 @@ fn class(mut at: u64) -> usize {
 mod tests {
     use super::*;
 
-    const OVER: Duration = Duration::from_secs(30);
+    const OVER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
 
     #[test]
     fn a_seed_repeats_itself_and_another_does_not() {
@@ -138,13 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_played_early_whatever_the_seed() {
+    fn every_part_is_played_before_the_opening_whatever_the_seed() {
         for seed in 0..50 {
             let plans = plans(seed, 1500, OVER);
             for act in Act::CAST {
-                let first = plans.iter().find(|plan| plan.act == act).unwrap();
-                assert!(first.arrives < Duration::from_secs(2), "{act:?} comes after {:?}", first.arrives);
+                let part = plans.iter().find(|plan| plan.act == act && plan.number < 10).unwrap();
+                assert!(part.arrives < OVER.0 && part.manner == Manner::Orders && part.class == 0, "{act:?}: {part:?}");
             }
+            for manner in Manner::CAST {
+                let early = plans.iter().filter(|plan| plan.manner == manner && (10..14).contains(&plan.number));
+                assert!(early.clone().count() == 1 && early.clone().all(|plan| plan.arrives < OVER.0), "{manner:?}");
+            }
+            let without = super::plans(seed, 1500, (Duration::ZERO, OVER.1));
+            let cast = without.iter().filter(|plan| plan.number < 14);
+            assert!(cast.clone().all(|plan| plan.arrives < Duration::from_secs(2)), "nobody comes before an opening");
         }
     }
 
@@ -159,7 +231,11 @@ mod tests {
         assert!((650..850).contains(&accounts), "{accounts}");
         assert!(plans.iter().map(|plan| plan.quantity).sum::<i32>() > 2000);
         assert!((0..WANTED.len()).all(|class| plans.iter().any(|plan| plan.class == class)));
-        assert!(plans.iter().all(|plan| plan.arrives < OVER));
+        assert!(plans.iter().all(|plan| plan.arrives < OVER.1));
+        let early = plans.iter().filter(|plan| plan.arrives < OVER.0).count();
+        assert!((550..680).contains(&early), "{early}");
+        let ordering = plans.iter().filter(|plan| plan.manner == Manner::Orders).count();
+        assert!((1250..1380).contains(&ordering), "{ordering}");
     }
 
     #[test]

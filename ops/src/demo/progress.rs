@@ -70,9 +70,11 @@ fn line(since: Duration, tally: &Tally, board: &Board, buyers: u32) -> String {
     let left: Vec<String> =
         board.now().classes.iter().map(|class| format!("{} {}", class.name, class.available)).collect();
     format!(
-        "{:>3} s  joined {}/{buyers}  reserved {}  at payment {}  completed {}  sold out {}  expired {}  failed {}  | left: {}",
+        "{:>3} s  came {}/{buyers}  entered {}  strayed {}  reserved {}  at payment {}  completed {}  sold out {}  expired {}  failed {}  | left: {}",
         since.as_secs(),
         of(&counters.joined),
+        of(&counters.entered),
+        of(&counters.strayed),
         of(&counters.reserved),
         of(&counters.awaiting),
         of(&counters.completed),

@@ -1,22 +1,29 @@
 //! How a careful client app speaks to the shop: it waits when asked to, and repeats what is in doubt by the same key.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures::{Stream, StreamExt as _, stream};
 use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service_kit::random;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A request is repeated for so long.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// An answer has to come within so long, beside what it was asked to wait.
 const ANSWER: Duration = Duration::from_secs(20);
+/// A stream says something, if only a comment, within so long.
+const SILENCE: Duration = Duration::from_secs(45);
 /// What a `Retry-After` may ask at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Events with their names and data, until the stream ends or says nothing for too long.
+pub type EventStream = Pin<Box<dyn Stream<Item = (String, String)> + Send>>;
 
 /// The shop, or its payment provider. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -53,6 +60,10 @@ pub struct Ask<'a> {
     pub key: Option<&'a str>,
     /// Who asks.
     pub bearer: Option<&'a str>,
+    /// The queue ticket of who waits.
+    pub ticket: Option<&'a str>,
+    /// The checkout token of who was admitted.
+    pub checkout: Option<&'a str>,
     /// A consistency token: see at least that write.
     pub after: Option<&'a str>,
     /// Seconds that the answer may wait for.
@@ -134,6 +145,22 @@ impl Shop {
         answer.read().with_context(|| format!("GET {path}"))
     }
 
+    /// Opens a stream of events.
+    ///
+    /// # Errors
+    /// No answer, or another one than 200.
+    pub async fn events(&self, path: &str) -> anyhow::Result<EventStream> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let response = tokio::time::timeout(ANSWER, request.send()).await.context("open a stream")?;
+        let response = response.map_err(reqwest::Error::without_url).context("open a stream")?;
+        if response.status() != StatusCode::OK {
+            bail!("a stream was answered with {}", response.status());
+        }
+        let bytes = response.bytes_stream().map(|piece| piece.map(|bytes| bytes.to_vec()).ok());
+        let pieces = bytes.take_while(|piece| std::future::ready(piece.is_some())).filter_map(std::future::ready);
+        Ok(Box::pin(stream::unfold((Box::pin(pieces), Vec::new()), next_event)))
+    }
+
     async fn once(&self, ask: Ask<'_>) -> Result<Answer, Again> {
         let broke = |error: reqwest::Error| {
             self.troubles.broken.fetch_add(1, Ordering::Relaxed);
@@ -165,11 +192,14 @@ impl Shop {
         if let Some(bearer) = ask.bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         }
-        if let Some(key) = ask.key {
-            request = request.header("idempotency-key", key);
-        }
-        if let Some(token) = ask.after {
-            request = request.header("consistency-token", token);
+        let headers = [
+            ("idempotency-key", ask.key),
+            ("queue-ticket", ask.ticket),
+            ("checkout-token", ask.checkout),
+            ("consistency-token", ask.after),
+        ];
+        for (name, value) in headers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            request = request.header(name, value);
         }
         if ask.wait_s > 0 {
             request = request.header("prefer", format!("wait={}", ask.wait_s));
@@ -181,7 +211,46 @@ impl Shop {
     }
 }
 
+/// A stream's next event, out of the pieces it comes in; comments and what is no event are skipped.
+async fn next_event<S>((mut pieces, mut read): (S, Vec<u8>)) -> Option<((String, String), (S, Vec<u8>))>
+where
+    S: Stream<Item = Vec<u8>> + Unpin,
+{
+    loop {
+        if let Some(end) = read.windows(2).position(|two| two == b"\n\n") {
+            let rest = read.split_off(end + 2);
+            let text = String::from_utf8_lossy(&std::mem::replace(&mut read, rest)).into_owned();
+            let of =
+                |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+            if let Some(data) = of("data:") {
+                return Some(((of("event:").unwrap_or_default(), data), (pieces, read)));
+            }
+            continue;
+        }
+        let piece = timeout(SILENCE, pieces.next()).await.ok()??;
+        read.extend(piece);
+    }
+}
+
 /// Whether the answer says no more than: ask again.
 fn later(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 429 | 502 | 503 | 504) || answer.is("request-in-progress")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn events_are_read_whatever_pieces_they_come_in() {
+        let sent = b": hello\n\nevent: status\ndata: {\"a\":1}\n\nretry: 5\n\nevent:status\ndata:2\n\nevent: cut";
+        for size in [1, 3, 1000] {
+            let pieces: Vec<Vec<u8>> = sent.chunks(size).map(<[u8]>::to_vec).collect();
+            let events = stream::unfold((stream::iter(pieces), Vec::new()), next_event);
+            let events: Vec<(String, String)> = events.collect().await;
+            let expected =
+                [("status", "{\"a\":1}"), ("status", "2")].map(|(name, data)| (name.to_owned(), data.to_owned()));
+            assert_eq!(events, expected, "{size}");
+        }
+    }
 }

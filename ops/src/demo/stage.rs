@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::Args as ClapArgs;
 use domain::ids::{ShowId, TicketClassId};
 use domain::value::Role;
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
-use service_kit::random;
+use service_kit::{clock, random};
 use tokio::time::{Instant, sleep};
 
 use super::board::Availability;
@@ -24,6 +26,46 @@ pub struct Stage {
     pub show: ShowId,
     /// Its classes.
     pub classes: Vec<Class>,
+    /// When its waiting room opens; open from the beginning if left out.
+    pub opens_at: Option<Timestamp>,
+}
+
+/// How the show's waiting room is run.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Room {
+    /// Visitors that may be admitted or ordering at once.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub slots: u32,
+    /// Visitors that are admitted in one round at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=400))]
+    pub admission_batch: u32,
+    /// Milliseconds between two rounds.
+    #[arg(long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=60_000))]
+    pub tick: u32,
+    /// Seconds that an admitted visitor has to enter.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub enter_within: u32,
+    /// Seconds that a checkout token is good for.
+    #[arg(long, value_name = "SECONDS", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub token_ttl: u32,
+    /// Seconds until the waiting room opens; who comes before takes part in the draw. 0: it is open from the beginning.
+    #[arg(long, value_name = "SECONDS", default_value_t = 12)]
+    pub opens_after: u32,
+}
+
+impl Room {
+    fn opens_at(&self) -> Option<Timestamp> {
+        let now = Timestamp::from_microsecond(clock::now().0).ok()?;
+        let after = Duration::from_secs(u64::from(self.opens_after));
+        (self.opens_after > 0).then(|| now.checked_add(after).ok()).flatten()
+    }
+
+    fn body(&self, opens_at: Option<Timestamp>) -> Value {
+        json!({
+            "enabled": true, "opens_at": opens_at, "slots": self.slots, "admission_batch": self.admission_batch,
+            "tick_ms": self.tick, "enter_s": self.enter_within, "token_ttl_s": self.token_ttl, "away_grace_s": 120
+        })
+    }
 }
 
 /// A class of it.
@@ -57,7 +99,7 @@ pub fn classes(tickets: u32) -> Vec<Class> {
 ///
 /// # Errors
 /// A step is refused, or the sale does not open.
-pub async fn set(shop: &Shop, dev: &Running, tickets: u32, pay_within_s: u64) -> anyhow::Result<Stage> {
+pub async fn set(shop: &Shop, dev: &Running, tickets: u32, pay_within_s: u64, room: &Room) -> anyhow::Result<Stage> {
     let organizer = dev.token("demo-organizer", &[Role::Organizer])?;
     let admin = dev.token("demo-admin", &[Role::Admin])?;
     let (show, classes) = (ShowId(random::id()), classes(tickets));
@@ -67,12 +109,13 @@ pub async fn set(shop: &Shop, dev: &Running, tickets: u32, pay_within_s: u64) ->
         let path = format!("{path}/ticket-classes/{}", class.id);
         write(shop, &organizer, Method::PUT, &path, &class_body(class)).await?;
     }
-    let configuration = json!({"pay_within_s": pay_within_s});
+    let opens_at = room.opens_at();
+    let configuration = json!({"pay_within_s": pay_within_s, "waiting_room": room.body(opens_at)});
     write(shop, &organizer, Method::POST, &format!("{path}/configure"), &configuration).await?;
     write(shop, &admin, Method::POST, &format!("{path}/approve"), &json!({})).await?;
     write(shop, &organizer, Method::POST, &format!("{path}/publish"), &json!({})).await?;
     opened(shop, show, classes.len()).await?;
-    Ok(Stage { show, classes })
+    Ok(Stage { show, classes, opens_at })
 }
 
 fn show_body() -> Value {

@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::chaos::Kill;
+use super::Scene;
+use super::chaos::Struck;
 use super::payer::Webhooks;
 use super::plan::Act;
-use super::shop::Troubles;
-use super::tally::{Outcome, Step, Tally};
-use crate::check::{Class, Facts, Faults, Law, Purse, money, purses};
-use crate::topology::Process;
+use super::tally::{Outcome, Step};
+use crate::check::{At, Class, Facts, Faults, Law, Purse, Room, money, purses};
 
 /// A kind of end that has to have been seen, and whether this story is one.
 type Wanted = (&'static str, Act, fn(&(Act, Outcome)) -> bool);
@@ -32,11 +31,17 @@ const WANTED: [Wanted; 5] = [
 ];
 
 /// The laws of the demo itself, beside those of every box office.
-pub fn laws(tally: &Tally, facts: &Facts, webhooks: &Webhooks, kills: &[(Kill, Duration)]) -> Vec<Law> {
-    let outcomes = tally.outcomes();
-    let mut laws = vec![sold_out(facts, &outcomes), seen(&outcomes, webhooks), nobody_failed(&outcomes)];
-    if !kills.is_empty() {
-        laws.push(taken_over(facts, kills));
+pub fn laws(scene: &Scene, facts: &Facts, webhooks: &Webhooks, struck: &[Struck]) -> Vec<Law> {
+    let outcomes = scene.tally.outcomes();
+    let room = facts.queues.rooms.get(&scene.stage.show).cloned().unwrap_or_default();
+    let mut laws = vec![
+        sold_out(facts, &outcomes),
+        seen(&outcomes, webhooks),
+        strayed(&outcomes, &room),
+        nobody_failed(&outcomes),
+    ];
+    if !struck.is_empty() {
+        laws.push(taken_over(facts, struck));
     }
     laws
 }
@@ -73,6 +78,23 @@ fn seen(outcomes: &[(Act, Outcome)], webhooks: &Webhooks) -> Law {
     Law::new("everything that was played happened", numbers.join(", "), faults)
 }
 
+/// What visitors did in the waiting room is what the log says.
+fn strayed(outcomes: &[(Act, Outcome)], room: &Room) -> Law {
+    let count = |wanted: Outcome| outcomes.iter().filter(|(_, outcome)| *outcome == wanted).count();
+    let kinds = [
+        ("left", count(Outcome::Left), usize::try_from(room.left.0).unwrap_or(usize::MAX)),
+        ("never entered", count(Outcome::NeverEntered), room.count(|at| at == At::Lapsed)),
+        ("never ordered", count(Outcome::NeverOrdered), room.count(|at| matches!(at, At::Expired | At::Left))),
+    ];
+    let mut faults = Faults::default();
+    // Others may have done so, too: those for whom nothing was left, or who missed their turn.
+    for (name, told, known) in kinds.iter().filter(|(_, told, known)| told > known) {
+        faults.add(format!("{told} say they {name}, the log knows {known}"));
+    }
+    let numbers: Vec<String> = kinds.iter().map(|(name, told, _)| format!("{name} {told}")).collect();
+    Law::new("who strayed lost the place, and only that", numbers.join(", "), faults)
+}
+
 fn nobody_failed(outcomes: &[(Act, Outcome)]) -> Law {
     let failed = outcomes.iter().filter_map(|(_, outcome)| match outcome {
         Outcome::Failed(why) => Some(why.clone()),
@@ -82,22 +104,31 @@ fn nobody_failed(outcomes: &[(Act, Outcome)]) -> Law {
     Law::new("no buyer met what should not happen", format!("{} of {}", faults.count, outcomes.len()), faults)
 }
 
-/// Every killed owner was followed by another claim of every partition.
-fn taken_over(facts: &Facts, kills: &[(Kill, Duration)]) -> Law {
-    let owners = kills.iter().filter(|(kill, _)| kill.process == Process::CommandApi).count() as u64;
+/// Every owner that ended was followed by another one: each time, somebody claimed partitions anew.
+fn taken_over(facts: &Facts, struck: &[Struck]) -> Law {
+    let ended = struck.iter().filter(|it| it.owned()).count() as u64;
+    let again: u64 = facts.partitions.values().map(|counts| counts.claims.saturating_sub(1)).sum();
     let mut faults = Faults::default();
-    for (partition, counts) in facts.partitions.iter().filter(|(_, counts)| counts.claims < 1 + owners) {
-        faults.add(format!("{partition} was claimed {} times", counts.claims));
+    if again < ended {
+        faults.add(format!("{ended} owners ended, but partitions were claimed anew {again} times"));
     }
-    let away = kills.iter().map(|(kill, away)| format!("{} away {:.2} s", kill.process.binary(), away.as_secs_f64()));
-    Law::new("who was killed was followed", away.collect::<Vec<_>>().join(", "), faults)
+    let told: Vec<String> =
+        struck.iter().map(|it| format!("{} {:.2} s", it.when.instance, it.silence.longest().as_secs_f64())).collect();
+    Law::new("who was ended was followed", format!("{}; {again} claims anew", told.join(", ")), faults)
 }
 
 /// What came of it, in people's words.
-pub fn text(tally: &Tally, facts: &Facts, webhooks: &Webhooks, troubles: &Troubles) -> String {
+pub fn text(scene: &Scene, facts: &Facts, webhooks: &Webhooks, struck: &[Struck]) -> String {
+    let (tally, troubles) = (&scene.tally, &scene.shop.troubles);
     let mut text = String::new();
     let mut line = |name: &str, value: String| writeln!(text, "  {name:<20}{value}").expect("strings take everything");
     line("buyers", buyers(&tally.outcomes()));
+    let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    if let Some(room) = facts.queues.rooms.get(&scene.stage.show) {
+        line("waiting room", queue(room));
+        let (missed, again) = (of(&tally.counters.missed), of(&tally.counters.streams_again));
+        line("", format!("{missed} missed the turn and came again; {again} event streams were opened again"));
+    }
     line("orders", orders(facts));
     for class in classes(facts) {
         line(&format!("sold {}", class.name), format!("{} of {}", class.sold, class.capacity));
@@ -114,7 +145,6 @@ pub fn text(tally: &Tally, facts: &Facts, webhooks: &Webhooks, troubles: &Troubl
         facts.sales.declined
     );
     line("webhooks", shown);
-    let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let shown = format!(
         "{} refused as sold out; {} in doubt, {} later, {} broken connections, {} answers repeated",
         of(&tally.counters.refusals),
@@ -129,6 +159,9 @@ pub fn text(tally: &Tally, facts: &Facts, webhooks: &Webhooks, troubles: &Troubl
         let ms = |time: Duration| format!("{} ms", time.as_millis());
         line(step.name(), format!("p50 {:>9}  p95 {:>9}  p99 {:>9}  ({count})", ms(p50), ms(p95), ms(p99)));
     }
+    for struck in struck {
+        line("ended", struck.to_string());
+    }
     text
 }
 
@@ -138,6 +171,9 @@ fn buyers(outcomes: &[(Act, Outcome)]) -> String {
         let name = match outcome {
             Outcome::Completed(_) => "with tickets",
             Outcome::SoldOut => "sent away",
+            Outcome::Left => "left the queue",
+            Outcome::NeverEntered => "never entered",
+            Outcome::NeverOrdered => "never ordered",
             Outcome::Expired => "expired",
             Outcome::RefundDue => "refund due",
             Outcome::Quarantined => "paid too much",
@@ -147,6 +183,22 @@ fn buyers(outcomes: &[(Act, Outcome)]) -> String {
     }
     let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
     format!("{}: {}", outcomes.len(), counts.join(", "))
+}
+
+fn queue(room: &Room) -> String {
+    let lapsed = room.count(|at| at == At::Lapsed);
+    let drawn = room.draw.map(|draw| format!(" ({} before the opening, drawn)", draw.count())).unwrap_or_default();
+    let slots = room.opened.as_ref().map_or(0, |opened| opened.terms.slots);
+    format!(
+        "{} joined{drawn}, {} admitted, {} entered, {lapsed} lapsed, {} left ({} while waiting); order inversions {}; most slots in use at once {} of {slots}",
+        room.visitors.len(),
+        room.admissions.len(),
+        room.entered,
+        room.left.0,
+        room.left.1,
+        room.inversions,
+        room.peak
+    )
 }
 
 fn orders(facts: &Facts) -> String {

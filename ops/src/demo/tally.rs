@@ -17,6 +17,12 @@ pub enum Outcome {
     Completed(u32),
     /// Gave up, because everything was sold.
     SoldOut,
+    /// Left the queue while waiting.
+    Left,
+    /// Was admitted and never entered.
+    NeverEntered,
+    /// Entered and never ordered.
+    NeverOrdered,
     /// The order ended without money.
     Expired,
     /// Money came and goes back.
@@ -32,6 +38,16 @@ pub enum Outcome {
 pub struct Counters {
     /// Came.
     pub joined: AtomicU64,
+    /// Got a place in the queue; who comes again gets another one.
+    pub queued: AtomicU64,
+    /// Got a checkout token.
+    pub entered: AtomicU64,
+    /// Missed the turn and came again.
+    pub missed: AtomicU64,
+    /// Streams that were opened again.
+    pub streams_again: AtomicU64,
+    /// Left the queue, never entered or never ordered, as they meant to.
+    pub strayed: AtomicU64,
     /// Got a reservation.
     pub reserved: AtomicU64,
     /// Saw a page to pay at.
@@ -51,6 +67,12 @@ pub struct Counters {
 /// A step that is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
+    /// Joining the queue.
+    Join,
+    /// Asking how it goes.
+    Status,
+    /// Entering, once it is one's turn.
+    Enter,
     /// From ordering to the acknowledgement.
     Place,
     /// From there to a page to pay at.
@@ -63,11 +85,15 @@ pub enum Step {
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Place, Self::Page, Self::Complete, Self::Tickets];
+    pub const ALL: [Self; 7] =
+        [Self::Join, Self::Status, Self::Enter, Self::Place, Self::Page, Self::Complete, Self::Tickets];
 
     /// What people read.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Join => "join the queue",
+            Self::Status => "ask for the status",
+            Self::Enter => "enter",
             Self::Place => "place an order",
             Self::Page => "payment page",
             Self::Complete => "paid to completed",
@@ -113,6 +139,7 @@ impl Tally {
         bump(match &outcome {
             Outcome::Completed(_) => &self.counters.completed,
             Outcome::SoldOut => &self.counters.sold_out,
+            Outcome::Left | Outcome::NeverEntered | Outcome::NeverOrdered => &self.counters.strayed,
             Outcome::Expired | Outcome::RefundDue | Outcome::Quarantined => &self.counters.expired,
             Outcome::Failed(_) => &self.counters.failed,
         });

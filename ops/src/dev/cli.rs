@@ -13,7 +13,7 @@ use service_kit::random;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{DevOptions, Running, describe, start};
-use crate::topology::{Plan, Process};
+use crate::topology::{Counts, Instance, Plan, Process};
 use crate::{local, stack};
 
 /// How long everything may take to be ready.
@@ -44,15 +44,52 @@ pub struct UpArgs {
     /// Where secrets, logs and process ids are kept, one installation at a time [default: .local/dev of the checkout].
     #[arg(long)]
     folder: Option<PathBuf>,
+    #[command(flatten)]
+    counts: CountArgs,
     /// Set an environment variable of the services: BOXOFFICE_LOG=debug. See `boxctl config`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     overrides: Vec<(String, String)>,
 }
 
+/// How many of each program run [default: 1 each; 2 each in the demo].
+#[derive(Debug, Clone, Copy, Default, Args)]
+struct CountArgs {
+    /// How many command-apis share the partitions among them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=9))]
+    command_apis: Option<u16>,
+    /// How many projectors share the partitions among them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=9))]
+    projectors: Option<u16>,
+    /// How many query-apis answer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=9))]
+    query_apis: Option<u16>,
+}
+
+impl CountArgs {
+    /// These, or else those.
+    fn or(self, others: Counts) -> Self {
+        Self {
+            command_apis: self.command_apis.or(Some(others.command_apis)),
+            projectors: self.projectors.or(Some(others.projectors)),
+            query_apis: self.query_apis.or(Some(others.query_apis)),
+        }
+    }
+
+    fn counts(self) -> Counts {
+        Counts {
+            command_apis: self.command_apis.unwrap_or(Counts::ONE.command_apis),
+            projectors: self.projectors.unwrap_or(Counts::ONE.projectors),
+            query_apis: self.query_apis.unwrap_or(Counts::ONE.query_apis),
+        }
+    }
+}
+
 impl UpArgs {
-    /// The same in a fresh namespace, unless one was named, with settings that those of the command line win over.
+    /// The same in a fresh namespace, unless one was named, with settings and counts that those of the command line win
+    /// over.
     #[must_use]
-    pub fn apart(mut self, name: &str, settings: &[(&str, &str)]) -> Self {
+    pub fn apart(mut self, name: &str, settings: &[(&str, &str)], counts: Counts) -> Self {
+        self.counts = self.counts.or(counts);
         if self.namespace.is_empty() {
             let id = random::opaque_id().simple().to_string();
             self.namespace = format!("{name}-{}", &id[..8]);
@@ -69,6 +106,7 @@ impl UpArgs {
         };
         Ok(DevOptions {
             port: Some(self.port),
+            counts: self.counts.counts(),
             overrides: self.overrides.into_iter().collect(),
             say: Arc::new(stack::say),
             ..DevOptions::new(endpoints, self.namespace, folder)
@@ -161,11 +199,15 @@ async fn stay(running: &Running) -> anyhow::Result<()> {
 fn welcome(running: &Running) -> anyhow::Result<String> {
     let base = running.base_url();
     let token = running.token("local", &[Role::Organizer, Role::Admin])?;
+    let each = |process, path: &str| {
+        let urls = running.plan().counts.instances(process).map(|it: Instance| format!("{}{path}", running.url(it)));
+        urls.collect::<Vec<_>>().join("  ")
+    };
     let rows = [
         ("shop", format!("{base}   (read side: {base}/docs)")),
-        ("write side", format!("{}   (its documents: {0}/docs)", running.command_url())),
-        ("read side", running.query_url()),
-        ("projectors", format!("{}/readyz", running.url(Process::Projectors))),
+        ("write side", format!("{}   (its documents: {}/docs)", each(Process::CommandApi, ""), running.command_url())),
+        ("read side", each(Process::QueryApi, "")),
+        ("projectors", each(Process::Projectors, "/readyz")),
         ("payments", format!("{}/_control/summary", running.sandbox_url())),
         ("kafka", running.endpoints().kafka.clone()),
         ("registry", running.endpoints().registry.clone()),
@@ -181,9 +223,9 @@ fn welcome(running: &Running) -> anyhow::Result<String> {
 fn settings(plan: &Plan) -> String {
     let secret = |name: &str| name.ends_with("_KEY") || name.ends_with("_SECRET");
     let mut text = String::new();
-    for process in Process::ALL {
-        text += &format!("{} ({})\n", process.binary(), plan.url(process));
-        for (name, value) in plan.environment(process) {
+    for instance in plan.counts.all() {
+        text += &format!("{instance} ({})\n", plan.url(instance));
+        for (name, value) in plan.environment(instance) {
             let shown = if secret(&name) { "…" } else { value.as_str() };
             text += &format!("  {name}={shown}\n");
         }

@@ -23,11 +23,11 @@ use service_kit::config::Env;
 use tokio::net::TcpListener;
 
 use crate::config::Tool;
-use crate::front_door::{self, Upstreams};
+use crate::front_door::{self, Door, Upstreams};
 use crate::init::LOCAL_PARTITIONS;
 use crate::local::LocalSecrets;
 use crate::supervisor::{self, Policy, Say, Spawner};
-use crate::topology::{self, Plan, Ports, Process};
+use crate::topology::{self, Counts, Plan, Ports, Process};
 
 /// What to bring up. The stack is up already.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct DevOptions {
     pub namespace: String,
     /// Partitions of every event topic.
     pub partitions: u32,
+    /// How many of each program run.
+    pub counts: Counts,
     /// Where secrets, logs and process ids are kept; one installation at a time.
     pub folder: PathBuf,
     /// The front door's port on loopback; a free one if left out.
@@ -51,12 +53,13 @@ pub struct DevOptions {
 }
 
 impl DevOptions {
-    /// Four partitions, a free port, and silence.
+    /// Four partitions, one of each program, a free port, and silence.
     pub fn new(endpoints: Endpoints, namespace: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
         Self {
             endpoints,
             namespace: namespace.into(),
             partitions: LOCAL_PARTITIONS,
+            counts: Counts::ONE,
             folder: folder.into(),
             port: None,
             overrides: BTreeMap::new(),
@@ -91,9 +94,9 @@ pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
         (options.say)("setpriv is missing: if boxctl is killed, its services run on until the next start ends them");
     }
     let upstreams =
-        Upstreams { command: authority(&plan, Process::CommandApi)?, query: authority(&plan, Process::QueryApi)? };
-    let router = front_door::router(upstreams, front_door::Limits::default());
-    Ok(Running::start(plan, &programs, listener, router, (spawner, options.policy), options.say, lock))
+        Upstreams { command: authorities(&plan, Process::CommandApi)?, query: authorities(&plan, Process::QueryApi)? };
+    let door = Door::new(upstreams, front_door::Limits::default());
+    Ok(Running::start(plan, &programs, (listener, door), (spawner, options.policy), options.say, lock))
 }
 
 /// What would be started, without starting anything.
@@ -115,8 +118,9 @@ fn make_plan(options: &DevOptions, port: u16) -> anyhow::Result<Plan> {
         endpoints: options.endpoints.clone(),
         namespace: options.namespace.clone(),
         partitions: options.partitions,
+        counts: options.counts,
         base_url: format!("http://127.0.0.1:{port}"),
-        ports: Ports::of(folder)?,
+        ports: Ports::of(folder, options.counts.all())?,
         secrets: LocalSecrets::of(folder)?,
         overrides: options.overrides.clone(),
         folder: folder.clone(),
@@ -148,9 +152,12 @@ async fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("listen on 127.0.0.1:{}; --port takes another", address.1))
 }
 
-fn authority(plan: &Plan, process: Process) -> anyhow::Result<http::uri::Authority> {
-    let text = format!("127.0.0.1:{}", plan.ports.get(process));
-    text.parse().with_context(|| format!("{text} is no address"))
+fn authorities(plan: &Plan, process: Process) -> anyhow::Result<Vec<http::uri::Authority>> {
+    let one = |instance| {
+        let text = format!("127.0.0.1:{}", plan.ports.get(instance));
+        text.parse().with_context(|| format!("{text} is no address"))
+    };
+    plan.counts.instances(process).map(one).collect()
 }
 
 /// Locked as long as the file is open, also if we are killed.

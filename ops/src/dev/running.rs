@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
-use axum::Router;
 use domain::value::Role;
 use local_stack::{Endpoints, Signal};
 use service_kit::auth::Rules;
@@ -16,10 +15,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::readiness::Asker;
-use crate::front_door;
+use crate::front_door::{self, Door};
 use crate::supervisor::{Policy, Say, Spawner, State, Supervised};
 use crate::token;
-use crate::topology::{Plan, Process};
+use crate::topology::{Instance, Plan, Process};
 
 /// Between two questions.
 const STEP: Duration = Duration::from_millis(100);
@@ -32,7 +31,7 @@ pub struct Running(Arc<Inner>);
 
 struct Inner {
     plan: Plan,
-    processes: BTreeMap<Process, Supervised>,
+    processes: BTreeMap<Instance, Supervised>,
     door_stop: CancellationToken,
     door: Mutex<Option<JoinHandle<()>>>,
     say: Say,
@@ -49,8 +48,7 @@ impl Running {
     pub(super) fn start(
         plan: Plan,
         programs: &Path,
-        listener: TcpListener,
-        router: Router,
+        (listener, door): (TcpListener, Door),
         (spawner, policy): (Spawner, Policy),
         say: Say,
         lock: File,
@@ -58,15 +56,15 @@ impl Running {
         let door_stop = CancellationToken::new();
         let (stop, told) = (door_stop.clone(), Arc::clone(&say));
         let door = tokio::spawn(async move {
-            if let Err(error) = front_door::serve(listener, router, stop).await {
+            if let Err(error) = front_door::serve(listener, door, stop).await {
                 told(&format!("front door: stopped serving: {error}"));
             }
         });
-        let supervise = |process: Process| {
-            let spec = plan.spec(process, programs);
-            (process, Supervised::start(spec, spawner.clone(), policy, Arc::clone(&say)))
+        let supervise = |instance: Instance| {
+            let spec = plan.spec(instance, programs);
+            (instance, Supervised::start(spec, spawner.clone(), policy, Arc::clone(&say)))
         };
-        let processes = Process::ALL.into_iter().map(supervise).collect();
+        let processes = plan.counts.all().map(supervise).collect();
         Self(Arc::new(Inner { plan, processes, door_stop, door: Mutex::new(Some(door)), say, _lock: lock }))
     }
 
@@ -75,12 +73,12 @@ impl Running {
         &self.0.plan.base_url
     }
 
-    /// The write side itself.
+    /// The write side itself, its first instance.
     pub fn command_url(&self) -> String {
         self.url(Process::CommandApi)
     }
 
-    /// The read side itself.
+    /// The read side itself, its first instance.
     pub fn query_url(&self) -> String {
         self.url(Process::QueryApi)
     }
@@ -91,8 +89,8 @@ impl Running {
     }
 
     /// Where one process listens.
-    pub fn url(&self, process: Process) -> String {
-        self.0.plan.url(process)
+    pub fn url(&self, instance: impl Into<Instance>) -> String {
+        self.0.plan.url(instance)
     }
 
     /// The stack below.
@@ -115,21 +113,22 @@ impl Running {
     }
 
     /// The id of a process, while it runs.
-    pub fn pid(&self, process: Process) -> Option<u32> {
-        self.of(process).pid()
+    pub fn pid(&self, instance: impl Into<Instance>) -> Option<u32> {
+        self.of(instance).pid()
     }
 
     /// How often a process was started again.
-    pub fn restarts(&self, process: Process) -> u32 {
-        self.of(process).restarts()
+    pub fn restarts(&self, instance: impl Into<Instance>) -> u32 {
+        self.of(instance).restarts()
     }
 
-    /// Sends a signal to a process. After [`Signal::Kill`] returns once that process is gone; it is started again.
+    /// Sends a signal to a process. After [`Signal::Kill`] returns once that process is gone. Whoever ends is started
+    /// again.
     ///
     /// # Errors
     /// It does not run just now.
-    pub async fn kill(&self, process: Process, signal: Signal) -> anyhow::Result<()> {
-        self.of(process).signal(signal).await
+    pub async fn kill(&self, instance: impl Into<Instance>, signal: Signal) -> anyhow::Result<()> {
+        self.of(instance).signal(signal).await
     }
 
     /// Waits until every process says that it can do its work.
@@ -139,13 +138,13 @@ impl Running {
     pub async fn wait_ready(&self, limit: Duration) -> anyhow::Result<()> {
         let asker = Asker::new()?;
         let deadline = tokio::time::Instant::now() + limit;
-        let mut waiting: Vec<Process> = Process::ALL.to_vec();
+        let mut waiting: Vec<Instance> = self.0.processes.keys().copied().collect();
         loop {
             let mut reasons = Vec::new();
-            for process in std::mem::take(&mut waiting) {
-                if let Some(why) = self.not_ready(&asker, process).await? {
-                    reasons.push(format!("{}: {why}", process.binary()));
-                    waiting.push(process);
+            for instance in std::mem::take(&mut waiting) {
+                if let Some(why) = self.not_ready(&asker, instance).await? {
+                    reasons.push(format!("{instance}: {why}"));
+                    waiting.push(instance);
                 }
             }
             if waiting.is_empty() {
@@ -161,19 +160,19 @@ impl Running {
     }
 
     /// Why a process is not ready; `None` if it is.
-    async fn not_ready(&self, asker: &Asker, process: Process) -> anyhow::Result<Option<String>> {
-        match self.of(process).state() {
+    async fn not_ready(&self, asker: &Asker, instance: Instance) -> anyhow::Result<Option<String>> {
+        match self.of(instance).state() {
             State::GaveUp { why } => bail!("{why}"),
-            State::Stopped => bail!("{} was stopped", process.binary()),
+            State::Stopped => bail!("{instance} was stopped"),
             State::Starting => Ok(Some("does not run".to_owned())),
             // Who runs by its id and answers at its port is one and the same: ports are ours alone.
             State::Running { .. } => {
-                Ok(asker.not_ready(&format!("{}{}", self.url(process), process.ready_path())).await)
+                Ok(asker.not_ready(&format!("{}{}", self.url(instance), instance.process.ready_path())).await)
             }
         }
     }
 
-    /// Ends the front door, then the processes one after the other; the stack stays up.
+    /// Ends the front door, then the processes, program after program; the stack stays up.
     pub async fn stop(&self) {
         self.0.door_stop.cancel();
         let door = self.0.door.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -183,13 +182,16 @@ impl Running {
             (self.0.say)("front door: it had panicked");
         }
         for process in Process::STOPPING {
-            self.of(process).stop().await;
-            (self.0.say)(&format!("{}: stopped", process.binary()));
+            let stop = async |instance: Instance| {
+                self.of(instance).stop().await;
+                (self.0.say)(&format!("{instance}: stopped"));
+            };
+            futures::future::join_all(self.0.plan.counts.instances(process).map(stop)).await;
         }
     }
 
-    fn of(&self, process: Process) -> &Supervised {
-        self.0.processes.get(&process).expect("every process is supervised")
+    fn of(&self, instance: impl Into<Instance>) -> &Supervised {
+        self.0.processes.get(&instance.into()).expect("only who is supervised is asked for")
     }
 }
 

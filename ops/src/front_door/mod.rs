@@ -2,20 +2,24 @@
 
 mod proxy;
 mod route;
+mod upstreams;
 
 pub use proxy::Proxy;
-pub use route::{Upstream, upstream};
+pub use route::{Route, Upstream, route};
+pub use upstreams::Upstreams;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::uri::Authority;
 use service_kit::config::Http;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use upstreams::Pools;
 
 /// How long the front door waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,39 +38,38 @@ impl Default for Limits {
     }
 }
 
-/// Where the services are.
+/// What passes everything on that comes in, except what services say to each other.
 #[derive(Debug, Clone)]
-pub struct Upstreams {
-    /// `host:port` of the write side.
-    pub command: Authority,
-    /// `host:port` of the read side.
-    pub query: Authority,
-}
-
-#[derive(Debug, Clone)]
-struct Door {
+pub struct Door {
     proxy: Proxy,
-    upstreams: Upstreams,
+    pools: Arc<Pools>,
 }
 
-/// Everything that comes in is passed on.
-pub fn router(upstreams: Upstreams, limits: Limits) -> Router {
-    Router::new().fallback(pass).with_state(Door { proxy: Proxy::new(limits), upstreams })
+impl Door {
+    /// Before these services.
+    ///
+    /// # Panics
+    /// If there is none of a kind.
+    pub fn new(upstreams: Upstreams, limits: Limits) -> Self {
+        Self { proxy: Proxy::new(limits), pools: Arc::new(Pools::new(upstreams)) }
+    }
 }
 
 /// Serves until `shutdown`; streams are cut soon after.
 ///
 /// # Errors
 /// The listener is broken.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, door: Door, shutdown: CancellationToken) -> io::Result<()> {
     let limits = Http { drain: Duration::from_secs(2), ..Http::default() };
-    service_kit::http::serve(listener, router, &limits, shutdown).await
+    let watching = Arc::clone(&door.pools).watch(door.proxy.clone(), shutdown.clone());
+    let router = Router::new().fallback(pass).with_state(door);
+    let (served, ()) = tokio::join!(service_kit::http::serve(listener, router, &limits, shutdown), watching);
+    served
 }
 
 async fn pass(State(door): State<Door>, request: Request) -> Response {
-    let to = match upstream(request.method(), request.uri().path()) {
-        Upstream::Command => &door.upstreams.command,
-        Upstream::Query => &door.upstreams.query,
-    };
-    door.proxy.pass(to, request).await
+    match route(request.method(), request.uri().path()) {
+        Route::To(upstream) => door.proxy.pass(door.pools.of(upstream), request).await,
+        Route::Nowhere => door.proxy.refuse(&request),
+    }
 }

@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, UPGRADE};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Request, Uri, header};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use service_kit::json::MAX_BODY;
 use service_kit::prefer::Wait;
@@ -18,6 +19,7 @@ use service_kit::problem::{Kind, Problem};
 use service_kit::trace::{REQUEST_ID, RequestId};
 
 use super::Limits;
+use super::upstreams::Pool;
 
 /// Shorter than the services keep an idle connection.
 const IDLE: Duration = Duration::from_secs(20);
@@ -53,62 +55,93 @@ impl Proxy {
         Self { client: builder.build(connector), limits }
     }
 
-    /// The answer of the service at `to`, streamed; or a problem of our own.
-    pub async fn pass(&self, to: &Authority, request: Request<Body>) -> Response {
+    /// The answer of one of these services, streamed; or a problem of our own.
+    pub async fn pass(&self, to: &Pool, request: Request<Body>) -> Response {
         let id = RequestId::of(request.headers());
         match self.try_pass(to, request).await {
             Ok(response) => response,
-            Err(problem) => {
-                let mut response = problem.into_response();
-                response.headers_mut().insert(REQUEST_ID, id.to_header());
-                response
-            }
+            Err(problem) => answer(problem, &id),
         }
     }
 
-    async fn try_pass(&self, to: &Authority, request: Request<Body>) -> Result<Response, Problem> {
+    /// Nobody's.
+    pub fn refuse(&self, request: &Request<Body>) -> Response {
+        answer(Kind::NotFound.into(), &RequestId::of(request.headers()))
+    }
+
+    /// Passes a request to where its target says.
+    ///
+    /// # Errors
+    /// Nobody listens there, or the connection broke.
+    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response, Error> {
+        Ok(self.client.request(request).await?.map(Body::new))
+    }
+
+    /// Who refuses the connection was sent nothing, so the next one gets the request. What only reads may be asked anew
+    /// even if it was sent.
+    async fn try_pass(&self, to: &Pool, request: Request<Body>) -> Result<Response, Problem> {
         let patience = self.limits.answer + Wait::of(request.headers()).0;
         let safe = request.method().is_safe();
-        let request = self.prepare(to, request).await?;
-        match tokio::time::timeout(patience, self.client.request(request)).await {
-            Ok(Ok(response)) => {
-                let mut response = response.map(Body::new);
-                drop_hop_by_hop(response.headers_mut());
-                Ok(response)
+        let (parts, body) = self.read(request).await?;
+        let mut last = None;
+        for member in to.next() {
+            let request = prepared(&member.at, &parts, body.clone())?;
+            match tokio::time::timeout(patience, self.send(request)).await {
+                Ok(Ok(mut response)) => {
+                    drop_hop_by_hop(response.headers_mut());
+                    return Ok(response);
+                }
+                Ok(Err(error)) if error.is_connect() || safe => {
+                    member.refused();
+                    last = Some(error);
+                }
+                Ok(Err(_)) => return Err(Kind::InDoubt.into()),
+                Err(_) if safe => return Err(Kind::TimedOut.into()),
+                Err(_) => return Err(Kind::InDoubt.into()),
             }
-            Ok(Err(error)) if error.is_connect() || safe => {
-                Err(Problem::new(Kind::NotReady).detail("The service behind this address does not answer just now."))
-            }
-            Ok(Err(_)) => Err(Kind::InDoubt.into()),
-            Err(_) if safe => Err(Kind::TimedOut.into()),
-            Err(_) => Err(Kind::InDoubt.into()),
         }
+        tracing::debug!(error = ?last, "no service behind the front door takes a request");
+        Err(Problem::new(Kind::NotReady).detail("The service behind this address does not answer just now."))
     }
 
     /// Reads the whole body first: a client that stops in the middle of it is no business of the service.
-    async fn prepare(&self, to: &Authority, request: Request<Body>) -> Result<Request<Body>, Problem> {
+    async fn read(&self, request: Request<Body>) -> Result<(Parts, Bytes), Problem> {
         let (mut parts, body) = request.into_parts();
         let read = tokio::time::timeout(self.limits.body, to_bytes(body, MAX_BODY)).await;
         let body = read.map_err(|_| Problem::new(Kind::TimedOut).detail("The body took too long to arrive."))?;
         let body = body.map_err(|_| Problem::new(Kind::TooLarge))?;
-        parts.uri = target(to, &parts.uri)?;
         drop_hop_by_hop(&mut parts.headers);
         // The client sets it anew; and whoever expects us to go on was answered by us.
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.remove(EXPECT);
-        parts.version = http::Version::HTTP_11;
-        parts.extensions.clear();
-        Ok(Request::from_parts(parts, Body::from(body)))
+        Ok((parts, body))
     }
 }
 
-/// The same path and query, byte by byte, at another authority.
-fn target(to: &Authority, asked: &Uri) -> Result<Uri, Problem> {
+fn answer(problem: Problem, id: &RequestId) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(REQUEST_ID, id.to_header());
+    response
+}
+
+fn prepared(to: &Authority, parts: &Parts, body: Bytes) -> Result<Request<Body>, Problem> {
+    let asked = parts.uri.path_and_query().cloned();
+    let no_path = || Problem::new(Kind::BadParameter).detail("The request's target is no path.");
+    let mut request = Request::new(Body::from(body));
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = target(to, asked).ok_or_else(no_path)?;
+    *request.version_mut() = http::Version::HTTP_11;
+    *request.headers_mut() = parts.headers.clone();
+    Ok(request)
+}
+
+/// The same path and query, byte by byte, at another authority; `None` if that is no address.
+pub(super) fn target(to: &Authority, asked: Option<PathAndQuery>) -> Option<Uri> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(to.clone());
-    parts.path_and_query = asked.path_and_query().cloned().or(Some(PathAndQuery::from_static("/")));
-    Uri::from_parts(parts).map_err(|_| Problem::new(Kind::BadParameter).detail("The request's target is no path."))
+    parts.path_and_query = asked.or(Some(PathAndQuery::from_static("/")));
+    Uri::from_parts(parts).ok()
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
@@ -152,7 +185,8 @@ mod tests {
     fn the_path_and_query_stay_as_they_were_sent() {
         let to = Authority::from_static("127.0.0.1:9");
         for asked in ["/a/../b/%2e%2e/c//d?x=%41&y=a+b&&z", "/", "/?", "/v1/%E2%82%AC", "/a%2Fb?q={}|^~"] {
-            let target = target(&to, &asked.parse().unwrap()).unwrap().to_string();
+            let asked_for: Uri = asked.parse().unwrap();
+            let target = target(&to, asked_for.path_and_query().cloned()).unwrap().to_string();
             assert_eq!(target, format!("http://127.0.0.1:9{asked}"));
         }
     }

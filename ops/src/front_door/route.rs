@@ -11,14 +11,29 @@ pub enum Upstream {
     Query,
 }
 
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// To a service.
+    To(Upstream),
+    /// To nobody: what services say to each other is nothing that anybody outside may ask.
+    Nowhere,
+}
+
+/// Below this, services talk to each other.
+const INTERNAL: &str = "/internal";
+
 /// Everything that writes, and all that payment providers and their pages call, goes to the write side. The path is
 /// compared as it was sent.
-pub fn upstream(method: &Method, path: &str) -> Upstream {
+pub fn route(method: &Method, path: &str) -> Route {
+    if path.strip_prefix(INTERNAL).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Route::Nowhere;
+    }
     let reads = method == Method::GET || method == Method::HEAD;
-    match reads && !path.starts_with("/v1/payments/") {
+    Route::To(match reads && !path.starts_with("/v1/payments/") {
         true => Upstream::Query,
         false => Upstream::Command,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -47,7 +62,18 @@ mod tests {
         ];
         for (method, path, expected) in cases {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(upstream(&method, path), expected, "{method} {path}");
+            assert_eq!(route(&method, path), Route::To(expected), "{method} {path}");
+        }
+    }
+    #[test]
+    fn what_services_say_to_each_other_goes_nowhere() {
+        for path in ["/internal", "/internal/", "/internal/v1/commands", "/internal/../v1/shows"] {
+            for method in [Method::GET, Method::POST, Method::OPTIONS] {
+                assert_eq!(route(&method, path), Route::Nowhere, "{method} {path}");
+            }
+        }
+        for path in ["/internals", "/v1/internal/x", "/Internal/v1"] {
+            assert_ne!(route(&Method::GET, path), Route::Nowhere, "{path}");
         }
     }
 }

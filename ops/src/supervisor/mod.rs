@@ -13,6 +13,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +81,7 @@ pub enum State {
 pub struct Supervised {
     name: String,
     seen: watch::Receiver<Seen>,
+    asked: Arc<AtomicBool>,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -94,10 +96,10 @@ impl Supervised {
     /// Begins to run it.
     pub fn start(spec: Spec, spawner: Spawner, policy: Policy, say: Say) -> Self {
         let (seen, stop) = (watch::Sender::new(Seen { state: State::Starting, starts: 0 }), CancellationToken::new());
-        let (name, receiver) = (spec.name.clone(), seen.subscribe());
-        let keeper = Keeper { spec, spawner, seen, stop: stop.clone(), say };
+        let (name, receiver, asked) = (spec.name.clone(), seen.subscribe(), Arc::<AtomicBool>::default());
+        let keeper = Keeper { spec, spawner, seen, asked: Arc::clone(&asked), stop: stop.clone(), say };
         let task = tokio::spawn(keeper.keep(policy));
-        Self { name, seen: receiver, stop, task: Mutex::new(Some(task)) }
+        Self { name, seen: receiver, asked, stop, task: Mutex::new(Some(task)) }
     }
 
     /// What it is doing now.
@@ -118,12 +120,16 @@ impl Supervised {
         self.seen.borrow().starts.saturating_sub(1)
     }
 
-    /// Sends it a signal. After [`Signal::Kill`] returns once that process is gone, otherwise at once.
+    /// Sends it a signal. After [`Signal::Kill`] returns once that process is gone, otherwise at once. Who ends because it
+    /// was asked to is started again, and did not crash.
     ///
     /// # Errors
     /// It does not run, or survives.
     pub async fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let pid = self.pid().with_context(|| format!("{} does not run", self.name))?;
+        if matches!(signal, Signal::Terminate | Signal::Interrupt) {
+            self.asked.store(true, Ordering::SeqCst);
+        }
         send(pid, signal).await?;
         if signal == Signal::Kill {
             let gone = |seen: &Seen| seen.state != State::Running { pid };
@@ -158,6 +164,8 @@ struct Keeper {
     spec: Spec,
     spawner: Spawner,
     seen: watch::Sender<Seen>,
+    /// Somebody asked it to end.
+    asked: Arc<AtomicBool>,
     stop: CancellationToken,
     say: Say,
 }
@@ -199,7 +207,9 @@ impl Keeper {
         }
         drop(fs::remove_file(&self.spec.pid_file));
         self.set(State::Starting);
+        let asked = self.asked.swap(false, Ordering::SeqCst);
         ended.map(|status| match status {
+            Ok(status) if asked => (Ended::Killed, format!("ended as it was asked to ({status})")),
             Ok(status) => (kind(status), format!("ended ({status})")),
             Err(error) => (Ended::Crashed, format!("cannot be waited for: {error}")),
         })

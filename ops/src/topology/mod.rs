@@ -1,115 +1,23 @@
 //! Which processes make up a local installation, and what each is told by its environment.
 
+mod instance;
+mod ports;
+
+pub use instance::{Counts, Instance, Process};
+pub use ports::Ports;
+
 use std::collections::BTreeMap;
-use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::ValueEnum;
-use local_stack::{Endpoints, free_port};
-use serde::{Deserialize, Serialize};
-use service_kit::config::Variable;
+use local_stack::Endpoints;
 
 use crate::local::LocalSecrets;
 use crate::supervisor::Spec;
 
-/// A process of a local installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
-pub enum Process {
-    /// Plays the payment provider.
-    Sandbox,
-    /// The write side.
-    CommandApi,
-    /// Fills the read models.
-    Projectors,
-    /// The read side.
-    QueryApi,
-}
-
-impl Process {
-    /// Every one, in the order they are started in.
-    pub const ALL: [Self; 4] = [Self::Sandbox, Self::CommandApi, Self::Projectors, Self::QueryApi];
-
-    /// Every one, in the order they are stopped in: who writes first.
-    pub const STOPPING: [Self; 4] = [Self::CommandApi, Self::Projectors, Self::QueryApi, Self::Sandbox];
-
-    /// The name of its program and of its files.
-    pub fn binary(self) -> &'static str {
-        match self {
-            Self::Sandbox => "provider-sandbox",
-            Self::CommandApi => "command-api",
-            Self::Projectors => "projectors",
-            Self::QueryApi => "query-api",
-        }
-    }
-
-    /// What answers 200 once it can do its work.
-    pub fn ready_path(self) -> &'static str {
-        match self {
-            Self::Sandbox => "/_control/summary",
-            Self::CommandApi | Self::Projectors | Self::QueryApi => "/readyz",
-        }
-    }
-
-    /// The variables that it declares; the sandbox, which stands for somebody else, has flags instead.
-    pub fn variables(self) -> Vec<Variable> {
-        match self {
-            Self::Sandbox => Vec::new(),
-            Self::CommandApi => command_api::config::variables(),
-            Self::Projectors => projectors::variables(),
-            Self::QueryApi => query_api::config::variables(),
-        }
-    }
-}
-
-/// Each process's own port on loopback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ports {
-    sandbox: u16,
-    command_api: u16,
-    projectors: u16,
-    query_api: u16,
-}
-
-impl Ports {
-    /// Those that a folder keeps, so that links of the payment provider stay good, or others if one is taken.
-    ///
-    /// # Errors
-    /// No port is free, or the file cannot be written.
-    pub fn of(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join("ports.json");
-        let kept = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
-        if let Some(kept) = kept.filter(|kept| Process::ALL.into_iter().all(|it| is_free(kept.get(it)))) {
-            return Ok(kept);
-        }
-        let mut chosen = Vec::new();
-        while chosen.len() < Process::ALL.len() {
-            let port = free_port()?;
-            if !chosen.contains(&port) {
-                chosen.push(port);
-            }
-        }
-        let ports = Self { sandbox: chosen[0], command_api: chosen[1], projectors: chosen[2], query_api: chosen[3] };
-        let text = serde_json::to_vec(&ports).context("write ports as JSON")?;
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-        Ok(ports)
-    }
-
-    /// The port of one.
-    pub fn get(&self, process: Process) -> u16 {
-        match process {
-            Process::Sandbox => self.sandbox,
-            Process::CommandApi => self.command_api,
-            Process::Projectors => self.projectors,
-            Process::QueryApi => self.query_api,
-        }
-    }
-}
-
-fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-}
+/// Who does not answer Kafka for so long has lost its partitions: short, because here nothing is far away, and somebody
+/// watches.
+const SESSION_TIMEOUT_MS: u32 = 2000;
 
 /// Everything that the processes' environments are made from.
 #[derive(Debug, Clone)]
@@ -120,6 +28,8 @@ pub struct Plan {
     pub namespace: String,
     /// Partitions of every event topic.
     pub partitions: u32,
+    /// How many of each program run.
+    pub counts: Counts,
     /// Where clients come in.
     pub base_url: String,
     /// Where the processes listen.
@@ -148,13 +58,19 @@ impl Plan {
     }
 
     /// Where a process is reached.
-    pub fn url(&self, process: Process) -> String {
-        format!("http://127.0.0.1:{}", self.ports.get(process))
+    pub fn url(&self, instance: impl Into<Instance>) -> String {
+        format!("http://{}", self.listen(instance.into()))
     }
 
     /// The file that a process's output is appended to.
-    pub fn log(&self, process: Process) -> PathBuf {
-        self.folder.join("logs").join(process.binary()).with_extension("log")
+    pub fn log(&self, instance: impl Into<Instance>) -> PathBuf {
+        self.folder.join("logs").join(format!("{}.log", instance.into()))
+    }
+
+    /// Where command-apis keep snapshots, all of them in one folder: whoever takes a partition over finds the last one.
+    pub fn snapshots(&self) -> PathBuf {
+        let name = if self.namespace.is_empty() { "default" } else { &self.namespace };
+        self.folder.join("snapshots").join(name)
     }
 
     /// Where the ids of running processes are kept.
@@ -163,14 +79,15 @@ impl Plan {
     }
 
     /// What a process is told: no more than it asks for.
-    pub fn environment(&self, process: Process) -> BTreeMap<String, String> {
-        let mut told = match process {
+    pub fn environment(&self, instance: impl Into<Instance>) -> BTreeMap<String, String> {
+        let instance = instance.into();
+        let mut told = match instance.process {
             Process::Sandbox => self.sandbox(),
-            Process::CommandApi | Process::Projectors | Process::QueryApi => self.service(process),
+            Process::CommandApi | Process::Projectors | Process::QueryApi => self.service(instance),
         };
         told.extend(self.overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let declared: Vec<&str> = process.variables().iter().map(|it| it.name).collect();
-        told.retain(|name, _| match process {
+        let declared: Vec<&str> = instance.process.variables().iter().map(|it| it.name).collect();
+        told.retain(|name, _| match instance.process {
             Process::Sandbox => name.starts_with("SANDBOX_"),
             _ => declared.contains(&name.as_str()),
         });
@@ -178,20 +95,25 @@ impl Plan {
     }
 
     /// How a process is run; its program is in `programs`.
-    pub fn spec(&self, process: Process, programs: &Path) -> Spec {
+    pub fn spec(&self, instance: impl Into<Instance>, programs: &Path) -> Spec {
+        let instance = instance.into();
         let every = Process::ALL.iter().flat_map(|it| it.variables()).map(|it| it.name.to_owned());
         Spec {
-            name: process.binary().to_owned(),
-            program: programs.join(process.binary()),
+            name: instance.to_string(),
+            program: programs.join(instance.process.binary()),
             args: Vec::new(),
-            env: self.environment(process),
+            env: self.environment(instance),
             unset: every.chain(self.sandbox().into_keys()).chain(["SANDBOX_DESCRIPTION_LIMIT".to_owned()]).collect(),
-            log: self.log(process),
-            pid_file: self.run_folder().join(process.binary()).with_extension("pid"),
+            log: self.log(instance),
+            pid_file: self.run_folder().join(format!("{instance}.pid")),
         }
     }
 
-    fn service(&self, process: Process) -> BTreeMap<String, String> {
+    fn listen(&self, instance: Instance) -> String {
+        format!("127.0.0.1:{}", self.ports.get(instance))
+    }
+
+    fn service(&self, instance: Instance) -> BTreeMap<String, String> {
         let (secrets, sandbox) = (&self.secrets, self.url(Process::Sandbox));
         map([
             ("BOXOFFICE_KAFKA", self.endpoints.kafka.clone()),
@@ -199,8 +121,11 @@ impl Plan {
             ("BOXOFFICE_POSTGRES", self.endpoints.postgres.clone()),
             ("BOXOFFICE_NAMESPACE", self.namespace.clone()),
             ("BOXOFFICE_PARTITIONS", self.partitions.to_string()),
-            ("BOXOFFICE_LISTEN", format!("127.0.0.1:{}", self.ports.get(process))),
+            ("BOXOFFICE_LISTEN", self.listen(instance)),
+            ("BOXOFFICE_ADVERTISED_URL", self.url(instance)),
             ("BOXOFFICE_PUBLIC_URL", self.base_url.clone()),
+            ("BOXOFFICE_SESSION_TIMEOUT_MS", SESSION_TIMEOUT_MS.to_string()),
+            ("BOXOFFICE_SNAPSHOT_DIR", self.snapshots().display().to_string()),
             // Shorter than a supervisor's patience.
             ("BOXOFFICE_SHUTDOWN_S", "5".to_owned()),
             ("BOXOFFICE_SECRET", secrets.secret.clone()),
@@ -221,7 +146,7 @@ impl Plan {
             namespace => format!("sandbox-{namespace}.jsonl"),
         };
         map([
-            ("SANDBOX_LISTEN", format!("127.0.0.1:{}", self.ports.sandbox)),
+            ("SANDBOX_LISTEN", self.listen(Process::Sandbox.into())),
             ("SANDBOX_CLIENT_ID", self.secrets.payos_client_id.clone()),
             ("SANDBOX_API_KEY", self.secrets.payos_api_key.clone()),
             ("SANDBOX_CHECKSUM_KEY", self.secrets.payos_checksum_key.clone()),
@@ -260,6 +185,16 @@ mod tests {
     use super::*;
     use service_kit::config::Env;
 
+    fn ports() -> Ports {
+        Ports::from([
+            (Process::Sandbox.into(), 11),
+            (Process::CommandApi.into(), 12),
+            (Process::Projectors.into(), 13),
+            (Process::QueryApi.into(), 14),
+            (Instance { process: Process::CommandApi, number: 2 }, 22),
+        ])
+    }
+
     fn plan() -> Plan {
         let folder = tempfile::tempdir().unwrap();
         let endpoints = Endpoints {
@@ -271,8 +206,9 @@ mod tests {
             endpoints,
             namespace: "t1".to_owned(),
             partitions: 2,
+            counts: Counts::TWO,
             base_url: "http://127.0.0.1:8080".to_owned(),
-            ports: Ports { sandbox: 11, command_api: 12, projectors: 13, query_api: 14 },
+            ports: ports(),
             secrets: LocalSecrets::of(folder.path()).unwrap(),
             overrides: BTreeMap::new(),
             folder: folder.path().to_owned(),
@@ -314,11 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_kept_unless_one_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Ports::of(folder.path()).unwrap();
-        assert_eq!(Ports::of(folder.path()).unwrap(), first);
-        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first.query_api)).unwrap();
-        assert_ne!(Ports::of(folder.path()).unwrap(), first);
+    fn copies_of_a_program_share_snapshots_and_nothing_else_of_their_own() {
+        let plan = plan();
+        let [first, second] = [1, 2].map(|number| Instance { process: Process::CommandApi, number });
+        let (ours, theirs) = (plan.environment(first), plan.environment(second));
+        assert_eq!(ours["BOXOFFICE_LISTEN"], "127.0.0.1:12");
+        assert_eq!(theirs["BOXOFFICE_LISTEN"], "127.0.0.1:22");
+        assert_eq!(ours.get("BOXOFFICE_SNAPSHOT_DIR"), theirs.get("BOXOFFICE_SNAPSHOT_DIR"));
+        assert_ne!(plan.log(first), plan.log(second));
+        assert!(plan.snapshots().starts_with(&plan.folder) && plan.snapshots().ends_with("snapshots/t1"));
+        let (ours, theirs) = (plan.spec(first, Path::new("/p")), plan.spec(second, Path::new("/p")));
+        assert_eq!(
+            (ours.program, ours.name.as_str(), theirs.name.as_str()),
+            (theirs.program, "command-api-1", "command-api-2")
+        );
+        assert_ne!(ours.pid_file, theirs.pid_file);
     }
 }
