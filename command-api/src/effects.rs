@@ -1,15 +1,18 @@
-//! Calls to payment providers that events ask for, and what their answers tell the payment.
+//! What events ask of the world outside: calls to payment providers, with what their answers tell the payment, and the
+//! seeds of draws.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::event::Command;
-use domain::ids::{CommandId, PaymentId, derived};
+use domain::event::{Command, Refusal};
+use domain::ids::{CommandId, PaymentId, ShowId, derived};
 use domain::order::Step;
 use domain::payment::{self, Payment, Status};
+use domain::queue;
 use domain::saga::{CreatePayment, Effect};
-use domain::value::{Actor, Fingerprint};
+use domain::value::{Actor, Fingerprint, Provider};
 use event_log::owner::{Outcome, Target};
+use service_kit::keys::Keys;
 use service_kit::{clock, random};
 use uuid::Uuid;
 
@@ -23,6 +26,30 @@ pub struct Effects {
     owners: Arc<Owners>,
     gateways: Arc<Gateways>,
     give_up: Duration,
+    keys: Keys,
+}
+
+/// A call to a provider.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Create(&'a CreatePayment),
+    Close { payment: PaymentId, provider: Provider, serial: i64 },
+}
+
+impl Call<'_> {
+    fn payment(&self) -> PaymentId {
+        match self {
+            Self::Create(create) => create.payment,
+            Self::Close { payment, .. } => *payment,
+        }
+    }
+
+    fn provider(&self) -> Provider {
+        match self {
+            Self::Create(create) => create.provider,
+            Self::Close { provider, .. } => *provider,
+        }
+    }
 }
 
 /// What a payment is told.
@@ -32,26 +59,35 @@ struct Telling {
 }
 
 impl Effects {
-    /// With the providers that are set up; an effect that fails for `give_up` makes its order stuck.
-    pub fn new(owners: Arc<Owners>, gateways: Arc<Gateways>, give_up: Duration) -> Self {
-        Self { owners, gateways, give_up }
+    /// With the providers that are set up, and the keys that draws go by; a call that fails for `give_up` makes its order
+    /// stuck.
+    pub fn new(owners: Arc<Owners>, gateways: Arc<Gateways>, give_up: Duration, keys: Keys) -> Self {
+        Self { owners, gateways, give_up, keys }
     }
 
     /// Carries one effect out, and comes back when it is answered or a person was called.
     pub async fn carry_out(&self, effect: &Effect, correlation: Uuid, id: CommandId) {
-        let (payment, provider) = match effect {
-            Effect::CreatePayment(create) => (create.payment, create.provider),
-            Effect::ClosePayment { payment, provider, .. } => (*payment, *provider),
-        };
-        let Some(gateway) = self.gateways.get(provider) else {
+        match effect {
+            Effect::CreatePayment(create) => self.call(Call::Create(create), correlation, id).await,
+            Effect::ClosePayment { payment, provider, serial } => {
+                let (payment, provider, serial) = (*payment, *provider, *serial);
+                self.call(Call::Close { payment, provider, serial }, correlation, id).await;
+            }
+            Effect::RevealSeed { show } => self.reveal_seed(*show, correlation, id).await,
+        }
+    }
+
+    async fn call(&self, call: Call<'_>, correlation: Uuid, id: CommandId) {
+        let payment = call.payment();
+        let Some(gateway) = self.gateways.get(call.provider()) else {
             return self.give_up(payment, correlation, id, "the provider is not set up here").await;
         };
         let started = clock::monotonic();
         let mut wait = Duration::from_millis(200);
         loop {
-            let told = match effect {
-                Effect::CreatePayment(create) => self.create(gateway.as_ref(), create, id).await,
-                Effect::ClosePayment { serial, .. } => self.close(gateway.as_ref(), payment, *serial).await.map(Some),
+            let told = match call {
+                Call::Create(create) => self.create(gateway.as_ref(), create, id).await,
+                Call::Close { serial, .. } => self.close(gateway.as_ref(), payment, serial).await.map(Some),
             };
             match told {
                 Ok(Some(telling)) => return self.tell(payment, telling, correlation).await,
@@ -63,10 +99,25 @@ impl Effects {
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(10));
-            let creating = matches!(effect, Effect::CreatePayment(_));
+            let creating = matches!(call, Call::Create(_));
             if creating && self.look(payment).await.is_some_and(|status| status != Status::Requested) {
                 // The order gave up in the meantime; closing finds out what the lost call left behind.
                 return;
+            }
+        }
+    }
+
+    /// Only we know the seed that was promised; the waiting room compares it with the promise.
+    async fn reveal_seed(&self, show: ShowId, correlation: Uuid, id: CommandId) {
+        let seed = self.keys.draw_seed(show).to_string();
+        let command = Command::Queue(show, queue::Command::Draw { seed });
+        match insist(&self.owners, command, id, correlation, id.0).await {
+            Ok(()) => {}
+            Err(Refusal::Queue(queue::Refusal::Closed)) => {
+                tracing::info!(show.id = %show, "a waiting room closed before its draw");
+            }
+            Err(refusal) => {
+                tracing::error!(show.id = %show, ?refusal, "the seed of a draw is refused: nobody is admitted until BOXOFFICE_SECRET is what it was when the show was published");
             }
         }
     }

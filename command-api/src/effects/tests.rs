@@ -2,10 +2,12 @@ use std::sync::Mutex;
 
 use domain::ids::{OrderId, ShowId};
 use domain::payment::{Movement, Standing};
-use domain::value::{Currency, Provider};
+use domain::queue::{Seed, Terms, WaitingRoom, WaitingRoomOpened};
+use domain::value::{Currency, Timestamp};
 use event_log::memory::MemoryLog;
 use futures::future::{BoxFuture, FutureExt};
 use schemas::Codec;
+use service_kit::keys::Secret32;
 
 use super::*;
 use crate::config::OwnerSettings;
@@ -79,11 +81,11 @@ impl World {
         };
         let log = Arc::new(MemoryLog::auto(Arc::new(clock::now)).unwrap());
         let (outbox, _) = outbox::collect();
-        let setup = Setup { log, codec: Codec::in_memory(), settings, outbox };
-        let owners = Arc::new(Owners::start(&setup).unwrap());
+        let owners = Owners::of_everything(Setup::alone(log, Codec::in_memory(), settings, outbox));
         let gateway = Arc::new(Forgetful::default());
         let gateways = Gateways::new("https://tickets.test").with(Arc::clone(&gateway) as Arc<dyn PaymentGateway>);
-        let world = Self { effects: Effects::new(owners, Arc::new(gateways), Duration::from_secs(60)), gateway };
+        let world =
+            Self { effects: Effects::new(owners, Arc::new(gateways), Duration::from_secs(60), keys()), gateway };
         let order = OrderId(Uuid::from_u128(5));
         let request = payment::Command::Request {
             payment: PAYMENT,
@@ -153,6 +155,10 @@ impl World {
     }
 }
 
+fn keys() -> Keys {
+    Keys::new(&Secret32::new([1; 32]))
+}
+
 fn vnd() -> Currency {
     "VND".parse().unwrap()
 }
@@ -206,4 +212,65 @@ async fn money_of_another_payment_under_our_number_is_not_counted() {
     world.tell(payment::Command::Close).await;
     world.carry_out_close().await;
     assert_eq!((world.known().await.status, world.known().await.received), (Status::Expired, 0));
+}
+
+const SHOW: ShowId = ShowId(Uuid::from_u128(6));
+
+impl World {
+    async fn room(&self, ask: queue::Command) -> WaitingRoom {
+        let by = match ask {
+            queue::Command::Join => Actor::Guest { principal: format!("guest:{CORRELATION}") },
+            _ => Actor::System,
+        };
+        let id = CommandId(random::id());
+        let hash = Fingerprint::default();
+        let request = Request { ask, by, id, hash, correlation_id: id.0, causation_id: id.0, within: None };
+        match self.effects.owners.ask::<WaitingRoom>(Target::Id(SHOW.0), request).await {
+            Outcome::Done(answer) => answer.state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A waiting room that promised this seed, with one visitor, at the moment of its draw.
+    async fn about_to_draw(&self, promised: Seed) {
+        let terms = Terms {
+            opens_at: Some(Timestamp(clock::now().0 + 300_000)),
+            slots: 1,
+            admission_batch: 1,
+            tick_ms: 100,
+            enter_s: 60,
+            token_ttl_s: 60,
+            away_grace_s: 60,
+        };
+        let draw_hash = Some(promised.hash());
+        let organizer = "account:o".to_owned();
+        let opening = WaitingRoomOpened { show: SHOW, organizer, terms, checkout_url: None, draw_hash };
+        self.room(queue::Command::Open(opening)).await;
+        self.room(queue::Command::Join).await;
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        assert_eq!(self.room(queue::Command::Look).await.place(1), None);
+    }
+
+    async fn reveal(&self) {
+        self.effects.carry_out(&Effect::RevealSeed { show: SHOW }, CORRELATION, EFFECT).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seed_that_was_promised_is_revealed_once_however_often_it_is_asked_for() {
+    let world = World::new().await;
+    world.about_to_draw(keys().draw_seed(SHOW)).await;
+    world.reveal().await;
+    let drawn = world.room(queue::Command::Look).await;
+    assert_eq!(drawn.place(1), Some(1));
+    world.reveal().await;
+    assert_eq!(world.room(queue::Command::Look).await.place(1), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_seed_draws() {
+    let world = World::new().await;
+    world.about_to_draw(Seed([9; 32])).await;
+    world.reveal().await;
+    assert_eq!(world.room(queue::Command::Look).await.place(1), None);
 }

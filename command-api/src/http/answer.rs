@@ -47,8 +47,16 @@ impl Receipt {
         self.with(StatusCode::OK, body)
     }
 
+    /// 204.
+    pub fn no_content(self) -> Response {
+        self.marked(StatusCode::NO_CONTENT.into_response())
+    }
+
     fn with(self, status: StatusCode, body: &impl Serialize) -> Response {
-        let mut response = (status, axum::Json(body)).into_response();
+        self.marked((status, axum::Json(body)).into_response())
+    }
+
+    fn marked(self, mut response: Response) -> Response {
         let headers = response.headers_mut();
         headers.insert(consistency::HEADER, self.token.to_header());
         if self.replayed {

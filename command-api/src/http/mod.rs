@@ -4,9 +4,11 @@ mod answer;
 mod inventory;
 mod orders;
 mod payments;
+mod queue;
 mod refusals;
 mod shows;
 mod submit;
+mod visitors;
 
 use std::sync::Arc;
 
@@ -57,7 +59,11 @@ pub fn routes(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(shows::routes())
         .merge(inventory::routes())
+        .merge(queue::routes())
         .merge(orders::routes())
         .merge(payments::routes())
         .with_state(app)
 }
+
+#[cfg(test)]
+mod tests;

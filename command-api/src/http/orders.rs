@@ -6,18 +6,19 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{OrderId, PaymentId, PersonId, ShowId, TicketClassId, derived};
-use domain::inventory::{self, Checkout, Inventory};
+use domain::inventory::{self, Admission, Checkout, Inventory};
 use domain::order::{self, Order};
 use domain::show::{self, Show};
-use domain::value::{Actor, Currency, PaymentChoice, PricedLine};
+use domain::value::{Actor, Currency, Fingerprint, PaymentChoice, PricedLine};
 use event_log::owner::{Answer, Outcome, Target};
 use schemas::sealed;
 use serde::Deserialize;
 use service_kit::caller::Caller;
+use service_kit::checkout_token::CheckoutToken;
 use service_kit::code;
 use service_kit::extract::Path;
-use service_kit::idempotency::{IdempotencyKey, command_id};
 use service_kit::json::{self, Empty, Json};
+use service_kit::keys::hex;
 use service_kit::problem::{Kind, Problem};
 use service_kit::validate::{Errors, Validate};
 use service_kit::views::{self, Buyer, Line};
@@ -30,6 +31,7 @@ use super::App;
 use super::refusals::{IntoProblem, payment_mismatch};
 use super::shows::check_money;
 use super::submit::{Asking, Write, done};
+use super::visitors::buyer_of;
 
 mod view;
 
@@ -116,23 +118,28 @@ impl Validate for NewPayment {
     }
 }
 
-#[utoipa::path(put, path = "/v1/orders/{order}", tag = "orders", params(("order" = Uuid, Path)), request_body = NewOrder,
+#[utoipa::path(put, path = "/v1/orders/{order}", tag = "orders", request_body = NewOrder,
+    params(("order" = Uuid, Path), ("Checkout-Token" = Option<String>, Header, description = "Needed where the show has a waiting room.")),
     responses((status = 201, body = views::Order), (status = 200, body = views::Order, description = "It was there already.")))]
 async fn place(
     State(app): State<App>,
     Path(order): Path<OrderId>,
     asking: Asking,
+    token: CheckoutToken,
     body: Json<NewOrder>,
 ) -> Result<Response, Problem> {
     let by = buyer_of(&app, &asking, order)?;
     let hash = body.fingerprint(&app.0.keys);
     let write = asking.write_by(by, &app, hash);
     let new = body.value;
-    let payment = payment(&app, &new, &write)?;
+    let show = new.show;
+    let admission = admission(&app, show, token)?;
+    let (payment, accepts) = payment(&app, &new, &write)?;
     let key = app.0.key_pool.take(KEY_WITHIN).await.ok_or_else(|| Problem::new(Kind::NotReady))?;
-    let command = reserve(&app, order, &new, &write, hash, payment, &key)?;
-    let (id, show) = (new.show.0, new.show);
-    let outcome = app.outcome::<Inventory>(Target::Id(id), command, &write).await;
+    let checkout = checkout(&app, order, &new, &write, hash, payment, &key)?;
+    let (lines, hold_backstop_s) = (new.lines.iter().map(priced).collect(), app.0.hold_backstop_s);
+    let command = inventory::Command::Reserve { order, lines, checkout, accepts, hold_backstop_s, admission };
+    let outcome = app.outcome::<Inventory>(Target::Id(show.0), command, &write).await;
     if wrote_nothing(&outcome) {
         app.0.key_pool.give_back(key);
     }
@@ -162,46 +169,36 @@ fn wrote_nothing(outcome: &Outcome<Inventory>) -> bool {
         | Outcome::TooLarge
         | Outcome::TooLate
         | Outcome::Overloaded
+        | Outcome::NotServed
         | Outcome::Broken => true,
     }
 }
 
-/// Accounts buy as themselves. A guest is known by the key, or, without one, by the order's unguessable id.
-fn buyer_of(app: &App, asking: &Asking, order: OrderId) -> Result<Actor, Problem> {
-    match (&asking.caller, &asking.key) {
-        (Caller::Anonymous, None) => Ok(asking.caller.actor_or_guest(order.0)),
-        (Caller::Anonymous, Some(key)) => Ok(asking.caller.actor_or_guest(guest_of(app, key)?)),
-        (caller, _) => match caller.actor()? {
-            Actor::OrderHolder { .. } => {
-                Err(Problem::new(Kind::Forbidden).detail("An access token is good for its one order only."))
-            }
-            actor => Ok(actor),
-        },
+/// What the waiting room lets this buyer do; a token that has expired may still be that of an order which is there.
+fn admission(app: &App, show: ShowId, token: CheckoutToken) -> Result<Option<Admission>, Problem> {
+    let Some(token) = token.0 else { return Ok(None) };
+    let admitted = app.0.auth.checkout_tokens().read(&token)?;
+    if admitted.show != show {
+        return Err(Problem::new(Kind::CheckoutTokenInvalid).detail("The Checkout-Token is of another show."));
     }
+    Ok(Some(Admission { session: admitted.session, expires_at: admitted.expires_at }))
 }
 
-/// A guest's key opens the guest's orders, so events and tables know the guest by what the key leads to, and not by it.
-fn guest_of(app: &App, key: &IdempotencyKey) -> Result<Uuid, Problem> {
-    let key = IdempotencyKey::parse(&key.guest()?.to_string())?;
-    Ok(command_id(&app.0.keys, "guest", &http::Method::PUT, "/", &key).0)
-}
-
-fn reserve(
+fn checkout(
     app: &App,
     order: OrderId,
     new: &NewOrder,
     write: &Write,
-    fingerprint: domain::value::Fingerprint,
-    (payment, accepts): (Option<PaymentChoice>, Vec<Currency>),
+    fingerprint: Fingerprint,
+    payment: Option<PaymentChoice>,
     key: &sealed::DataKey,
-) -> Result<inventory::Command, Problem> {
+) -> Result<Checkout, Problem> {
     let principal = write.by.principal();
     let person = match &write.by {
         Actor::Account { .. } => PersonId(derived(Uuid::NAMESPACE_OID, &principal, 0)),
         _ => PersonId(derived(order.0, "person", 0)),
     };
-    let lines: Vec<PricedLine> = new.lines.iter().map(priced).collect();
-    let checkout = Checkout {
+    Ok(Checkout {
         session: None,
         person,
         principal,
@@ -210,8 +207,7 @@ fn reserve(
         email_hash: email_hash(app, &new.buyer.email),
         payment,
         fingerprint,
-    };
-    Ok(inventory::Command::Reserve { order, lines, checkout, accepts, hold_backstop_s: app.0.hold_backstop_s })
+    })
 }
 
 fn priced(line: &Line) -> PricedLine {
@@ -230,7 +226,7 @@ fn seal(key: &sealed::DataKey, order: OrderId, buyer: &Buyer) -> Result<domain::
 }
 
 fn email_hash(app: &App, address: &str) -> String {
-    app.0.keys.email(address).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&app.0.keys.email(address))
 }
 
 /// How the order is to be paid, and in which currencies that could be: the one that the buyer saw, if the provider takes it.

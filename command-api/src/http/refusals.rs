@@ -1,6 +1,6 @@
 //! What each refusal is called in HTTP. Exhaustive, so that a new refusal cannot be forgotten.
 
-use domain::{inventory, order, payment, show, ticket};
+use domain::{inventory, order, payment, queue, show, ticket};
 use serde_json::json;
 use service_kit::problem::{Kind, Problem};
 use service_kit::views::{Money, moment};
@@ -48,6 +48,11 @@ impl IntoProblem for inventory::Refusal {
                     None => problem,
                 }
             }
+            Self::CheckoutTokenMissing => Problem::new(Kind::CheckoutTokenMissing),
+            Self::CheckoutTokenExpired { expired_at } => Problem::new(Kind::CheckoutTokenInvalid)
+                .detail("The Checkout-Token has expired.")
+                .with("expired_at", moment(expired_at)),
+            Self::CheckoutTokenUsed => Problem::new(Kind::CheckoutTokenUsed),
             Self::ClassNotFound { line } => {
                 Problem::new(Kind::TicketClassNotFound).error(at(line, "ticket_class"), "this show has no such class")
             }
@@ -97,6 +102,21 @@ impl IntoProblem for payment::Refusal {
         match self {
             Self::NotFound => Problem::new(Kind::NotFound),
             Self::WrongState => Problem::new(Kind::WrongStatus),
+        }
+    }
+}
+
+impl IntoProblem for queue::Refusal {
+    fn into_problem(self) -> Problem {
+        let detail = self.to_string();
+        match self {
+            Self::NotFound => Problem::new(Kind::NotFound),
+            Self::Closed => Problem::new(Kind::NotOnSale).detail("The waiting room is closed."),
+            Self::NotAdmitted => Problem::new(Kind::NotAdmitted),
+            Self::PlaceLost => Problem::new(Kind::QueuePlaceLost),
+            Self::InOrder => Problem::new(Kind::WrongStatus).detail(detail),
+            Self::BadSeed => Problem::new(Kind::WrongStatus),
+            Self::Forbidden => Problem::new(Kind::Forbidden),
         }
     }
 }

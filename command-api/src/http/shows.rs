@@ -3,22 +3,26 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{ShowId, TicketClassId};
-use domain::show::{Class, ClassTerms, Command, DetailsPatch, Known, Show, ShowDetails, Status, TermsPatch};
+use domain::show::{ClassTerms, Command, DetailsPatch, Show, ShowDetails, TermsPatch};
 use domain::value::{Actor, Currency, Fingerprint, Timestamp};
-use event_log::owner::Answer;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer};
 use service_kit::extract::Path;
 use service_kit::json::{Empty, Json};
 use service_kit::problem::{Kind, Problem};
 use service_kit::validate::{Errors, Validate};
-use service_kit::views::{self, Money, Venue, moment};
+use service_kit::views::{self, Money, Venue};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::submit::Asking;
+
+mod room;
+mod view;
+
+use room::NewWaitingRoom;
 
 /// No single price is above this: sums of an order then fit in 64 bits.
 const MAX_AMOUNT: i64 = 1_000_000_000_000;
@@ -106,18 +110,12 @@ struct Configuration {
     #[serde(default = "quarter_of_an_hour")]
     pay_within_s: i64,
     checkout_url: Option<String>,
-    waiting_room: Option<WaitingRoom>,
+    /// The queue in front of it; null or left out if there is none.
+    waiting_room: Option<NewWaitingRoom>,
 }
 
 fn quarter_of_an_hour() -> i64 {
     900
-}
-
-/// The queue in front of a show.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WaitingRoom {
-    enabled: bool,
 }
 
 /// Tells "not there" from "null".
@@ -211,9 +209,7 @@ impl Validate for Configuration {
     fn validate(&self, errors: &mut Errors) {
         errors.range("pay_within_s", self.pay_within_s, 1..=86_400);
         self.checkout_url.iter().for_each(|url| errors.url("checkout_url", url));
-        if self.waiting_room.as_ref().is_some_and(|room| room.enabled) {
-            errors.reject("waiting_room", "waiting rooms are not available yet: leave it out, or set enabled to false");
-        }
+        self.waiting_room.iter().for_each(|room| errors.within("waiting_room", |errors| room.validate(errors)));
     }
 }
 
@@ -272,7 +268,7 @@ async fn create(
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
     let details = body.value.into();
     let answer = app.submit::<Show>(show.0, Command::Create { show, details }, &write).await?;
-    Ok(app.receipt(&answer).created(&seen(&answer)?))
+    Ok(app.receipt(&answer).created(&view::seen(&app, &answer)?))
 }
 
 #[utoipa::path(patch, path = "/v1/shows/{show}", tag = "shows", params(("show" = uuid::Uuid, Path)), request_body = ShowPatch,
@@ -285,7 +281,7 @@ async fn edit(
 ) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
     let answer = app.submit::<Show>(show.0, Command::Edit { patch: body.value.into() }, &write).await?;
-    Ok(app.receipt(&answer).ok(&seen(&answer)?))
+    Ok(app.receipt(&answer).ok(&view::seen(&app, &answer)?))
 }
 
 #[utoipa::path(put, path = "/v1/shows/{show}/ticket-classes/{class}", tag = "shows", request_body = NewClass,
@@ -310,7 +306,7 @@ async fn define_class(
         max_per_order: new.max_per_order,
     };
     let answer = app.submit::<Show>(show.0, Command::DefineClass { terms }, &write).await?;
-    Ok(app.receipt(&answer).created(&seen_class(&answer, class)?))
+    Ok(app.receipt(&answer).created(&view::seen_class(&answer, class)?))
 }
 
 #[utoipa::path(patch, path = "/v1/shows/{show}/ticket-classes/{class}", tag = "shows", request_body = ClassPatch,
@@ -335,7 +331,7 @@ async fn edit_class(
         max_per_order: patch.max_per_order,
     };
     let answer = app.submit::<Show>(show.0, Command::EditClass { ticket_class: class, patch }, &write).await?;
-    Ok(app.receipt(&answer).ok(&seen_class(&answer, class)?))
+    Ok(app.receipt(&answer).ok(&view::seen_class(&answer, class)?))
 }
 
 #[utoipa::path(post, path = "/v1/shows/{show}/configure", tag = "shows", params(("show" = uuid::Uuid, Path)),
@@ -347,8 +343,9 @@ async fn configure(
     body: Json<Configuration>,
 ) -> Result<Response, Problem> {
     let hash = body.fingerprint(&app.0.keys);
-    let Configuration { pay_within_s, checkout_url, .. } = body.value;
-    step(&app, show, asking, hash, Command::Configure { pay_within_s, checkout_url }).await
+    let Configuration { pay_within_s, checkout_url, waiting_room } = body.value;
+    let waiting_room = waiting_room.and_then(NewWaitingRoom::terms);
+    step(&app, show, asking, hash, Command::Configure { pay_within_s, checkout_url, waiting_room }).await
 }
 
 #[utoipa::path(post, path = "/v1/shows/{show}/approve", tag = "shows", params(("show" = uuid::Uuid, Path)),
@@ -370,7 +367,8 @@ async fn publish(
     asking: Asking,
     body: Json<Empty>,
 ) -> Result<Response, Problem> {
-    step(&app, show, asking, body.fingerprint(&app.0.keys), Command::Publish).await
+    let draw_hash = Some(app.0.keys.draw_seed(show).hash());
+    step(&app, show, asking, body.fingerprint(&app.0.keys), Command::Publish { draw_hash }).await
 }
 
 #[utoipa::path(post, path = "/v1/shows/{show}/cancel", tag = "shows", params(("show" = uuid::Uuid, Path)),
@@ -393,7 +391,7 @@ async fn step(
 ) -> Result<Response, Problem> {
     let write = asking.write(app, hash)?;
     let answer = app.submit::<Show>(show.0, command, &write).await?;
-    Ok(app.receipt(&answer).ok(&seen(&answer)?))
+    Ok(app.receipt(&answer).ok(&view::seen(app, &answer)?))
 }
 
 /// A price is in the show's currency. Strangers learn neither that nor whether there is such a show.
@@ -405,56 +403,4 @@ pub(super) async fn priced_in_its_currency(app: &App, by: &Actor, show: ShowId, 
     }
     let detail = format!("this show is priced in {}", known.details.currency);
     Err(Problem::new(Kind::Validation).error("/price/currency", detail))
-}
-
-fn seen(answer: &Answer<Show>) -> Result<views::Show, Problem> {
-    answer.state.known().map(view).ok_or_else(|| Problem::new(Kind::ShowNotFound))
-}
-
-fn seen_class(answer: &Answer<Show>, class: TicketClassId) -> Result<views::TicketClass, Problem> {
-    let known = answer.state.known().ok_or_else(|| Problem::new(Kind::ShowNotFound))?;
-    let found = known.class(class).ok_or_else(|| Problem::new(Kind::TicketClassNotFound))?;
-    Ok(class_view(found, known.details.currency))
-}
-
-fn class_view(class: &Class, currency: Currency) -> views::TicketClass {
-    let terms = &class.terms;
-    views::TicketClass {
-        id: terms.ticket_class.0,
-        name: terms.name.clone(),
-        price: Money::of(terms.price, currency),
-        capacity: terms.capacity,
-        sale_starts_at: terms.sale_starts_at.map(moment),
-        sale_ends_at: terms.sale_ends_at.map(moment),
-        max_per_order: terms.max_per_order,
-    }
-}
-
-fn view(known: &Known) -> views::Show {
-    let details = &known.details;
-    views::Show {
-        id: known.show.0,
-        name: details.name.clone(),
-        description: details.description.clone(),
-        starts_at: moment(details.starts_at),
-        ends_at: details.ends_at.map(moment),
-        time_zone: details.time_zone.clone(),
-        venue: Venue { name: details.venue_name.clone(), city: details.venue_city.clone() },
-        currency: details.currency.to_string(),
-        categories: details.categories.clone(),
-        status: status(known.status).to_owned(),
-        pay_within_s: known.pay_within_s,
-        checkout_url: known.checkout_url.clone(),
-        ticket_classes: known.classes.iter().map(|class| class_view(class, details.currency)).collect(),
-    }
-}
-
-fn status(status: Status) -> &'static str {
-    match status {
-        Status::Draft => "draft",
-        Status::Configured => "configured",
-        Status::Approved => "approved",
-        Status::Published => "published",
-        Status::Cancelled => "cancelled",
-    }
 }

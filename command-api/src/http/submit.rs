@@ -179,7 +179,7 @@ pub fn done<A: Held>(outcome: Outcome<A>) -> Result<Answer<A>, Problem> {
         Outcome::NoSuchSerial => Kind::NotFound,
         Outcome::KeyReused => Kind::IdempotencyKeyReused,
         Outcome::TooLarge => Kind::TooLarge,
-        Outcome::TooLate | Outcome::Broken => Kind::NotReady,
+        Outcome::TooLate | Outcome::NotServed | Outcome::Broken => Kind::NotReady,
         Outcome::Overloaded => Kind::Overloaded,
         Outcome::InDoubt => Kind::InDoubt,
     };

@@ -1,0 +1,87 @@
+//! The settings of a waiting room, as organizers send them.
+
+use domain::queue::Terms;
+use serde::Deserialize;
+use service_kit::validate::{Errors, Validate};
+use utoipa::ToSchema;
+
+use super::micros;
+
+/// The queue in front of a show.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewWaitingRoom {
+    /// Whether there is one.
+    enabled: bool,
+    /// Nobody is admitted before; those who join before are put in an order by lot. Absent: open once published.
+    opens_at: Option<jiff::Timestamp>,
+    /// How many may be admitted or in checkout at once, 1 to 100,000.
+    #[serde(default = "hundred")]
+    slots: i32,
+    /// How many are admitted in one tick at most, 1 to 400.
+    #[serde(default = "ten")]
+    admission_batch: i32,
+    /// Between ticks, 100 to 60,000.
+    #[serde(default = "second")]
+    tick_ms: i64,
+    /// An admitted visitor enters within so many seconds, 1 to 3,600.
+    #[serde(default = "minute")]
+    enter_s: i64,
+    /// A checkout token is good for so many seconds, 1 to 86,400.
+    #[serde(default = "quarter_of_an_hour")]
+    token_ttl_s: i64,
+    /// A queue ticket that was not shown for so many seconds is stale, 1 to 86,400.
+    #[serde(default = "five_minutes")]
+    away_grace_s: i64,
+}
+
+fn hundred() -> i32 {
+    100
+}
+
+fn ten() -> i32 {
+    10
+}
+
+fn second() -> i64 {
+    1000
+}
+
+fn minute() -> i64 {
+    60
+}
+
+fn five_minutes() -> i64 {
+    300
+}
+
+fn quarter_of_an_hour() -> i64 {
+    900
+}
+
+impl Validate for NewWaitingRoom {
+    fn validate(&self, errors: &mut Errors) {
+        errors.range("slots", self.slots, 1..=100_000);
+        // What is admitted in one tick is written in one piece, whose size is limited.
+        errors.range("admission_batch", self.admission_batch, 1..=400);
+        errors.range("tick_ms", self.tick_ms, 100..=60_000);
+        errors.range("enter_s", self.enter_s, 1..=3_600);
+        errors.range("token_ttl_s", self.token_ttl_s, 1..=86_400);
+        errors.range("away_grace_s", self.away_grace_s, 1..=86_400);
+    }
+}
+
+impl NewWaitingRoom {
+    /// None if it is not enabled.
+    pub fn terms(self) -> Option<Terms> {
+        self.enabled.then(|| Terms {
+            opens_at: self.opens_at.map(micros),
+            slots: self.slots,
+            admission_batch: self.admission_batch,
+            tick_ms: self.tick_ms,
+            enter_s: self.enter_s,
+            token_ttl_s: self.token_ttl_s,
+            away_grace_s: self.away_grace_s,
+        })
+    }
+}

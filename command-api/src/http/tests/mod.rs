@@ -1,0 +1,6 @@
+//! The writing routes as a client sees them, over a log in memory and a provider that only takes note.
+
+mod checkout;
+mod queue;
+mod rooms;
+mod world;
