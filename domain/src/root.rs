@@ -26,8 +26,7 @@ pub enum Context {
 
 impl Context {
     /// Every context, in a fixed order.
-    pub const ALL: [Self; 6] =
-        [Self::Catalog, Self::Inventory, Self::Order, Self::Payment, Self::Ticket, Self::Queue];
+    pub const ALL: [Self; 6] = [Self::Catalog, Self::Inventory, Self::Order, Self::Payment, Self::Ticket, Self::Queue];
 
     /// The topic's name without the namespace.
     pub fn topic(self) -> &'static str {

@@ -7,6 +7,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::test::{AggregateResultValidator, TestFramework};
 use domain::ids::{OrderId, PaymentId, PersonId, ShowId, TicketClassId};
 use domain::inventory::{Checkout, SalesOpened};
+use domain::queue;
 use domain::root::{Issued, Root};
 use domain::show::ClassTerms;
 use domain::value::{Actor, Currency, Fingerprint, Line, PaymentChoice, PricedLine, Provider, Role, Sealed, Timestamp};
@@ -27,6 +28,11 @@ pub const ORGANIZER: &str = "account:olga";
 pub const BUYER: &str = "account:0f8fad5b-d9cb-469f-a165-70867728950e";
 pub const PAY_WITHIN_S: i64 = 900;
 pub const BACKSTOP_S: i64 = 300;
+/// Of `room_terms`.
+pub const ENTER_S: i64 = 10;
+pub const TOKEN_S: i64 = 60;
+pub const AWAY_S: i64 = 300;
+pub const SEED: queue::Seed = queue::Seed([7; 32]);
 /// Prices of a floor and a balcony ticket.
 pub const PRICE: i64 = 100;
 pub const BALCONY_PRICE: i64 = 70;
@@ -101,6 +107,30 @@ pub fn opening(show: ShowId) -> SalesOpened {
         pay_within_s: PAY_WITHIN_S,
         classes: vec![terms(FLOOR, PRICE, 10), terms(BALCONY, BALCONY_PRICE, 5), terms(FREE, 0, 3)],
         waiting_room: false,
+    }
+}
+
+/// Three slots, two admitted every second, ten seconds to enter, a minute to order, five minutes away.
+pub fn room_terms(opens_at: Option<Timestamp>) -> queue::Terms {
+    queue::Terms {
+        opens_at,
+        slots: 3,
+        admission_batch: 2,
+        tick_ms: 1_000,
+        enter_s: ENTER_S,
+        token_ttl_s: TOKEN_S,
+        away_grace_s: AWAY_S,
+    }
+}
+
+/// A waiting room with these terms; where it draws, by `SEED`.
+pub fn room(show: ShowId, terms: queue::Terms) -> queue::WaitingRoomOpened {
+    queue::WaitingRoomOpened {
+        show,
+        organizer: ORGANIZER.to_owned(),
+        terms,
+        checkout_url: Some("https://shop.test/checkout".to_owned()),
+        draw_hash: terms.opens_at.map(|_| SEED.hash()),
     }
 }
 

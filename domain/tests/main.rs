@@ -3,11 +3,18 @@
 
 mod common;
 mod inventory;
+mod inventory_admission;
 mod order;
 mod payment;
 mod properties;
+mod queue;
+mod queue_draw;
+mod queue_ends;
+mod queue_story;
 mod saga;
+mod saga_queue;
 mod show;
+mod show_room;
 mod size;
 mod ticket;
 mod world;

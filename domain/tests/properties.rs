@@ -160,7 +160,14 @@ fn reserve(world: &mut World, show: ShowId, order: u64, lines: Vec<PricedLine>) 
     let free = lines.iter().all(|line| line.unit_price == 0);
     let checkout = checkout((!free).then(|| payment_id(show, order, 0)));
     let (accepts, hold_backstop_s) = (vec![vnd()], BACKSTOP_S);
-    let command = inventory::Command::Reserve { order: order_id(order), lines, checkout, accepts, hold_backstop_s, admission: None };
+    let command = inventory::Command::Reserve {
+        order: order_id(order),
+        lines,
+        checkout,
+        accepts,
+        hold_backstop_s,
+        admission: None,
+    };
     let _ = world.command(Command::Inventory(show, command), buyer());
 }
 
@@ -438,7 +445,14 @@ fn stock_command(act: StockAct) -> (inventory::Command, Actor, i64) {
             let free = lines.iter().all(|line| line.unit_price == 0);
             let checkout = checkout((!free).then_some(PAYMENT));
             let (accepts, hold_backstop_s) = (vec![vnd()], BACKSTOP_S);
-            let command = inventory::Command::Reserve { order: order(n), lines, checkout, accepts, hold_backstop_s, admission: None };
+            let command = inventory::Command::Reserve {
+                order: order(n),
+                lines,
+                checkout,
+                accepts,
+                hold_backstop_s,
+                admission: None,
+            };
             (command, buyer(), 0)
         }
         StockAct::Confirm(n) => (inventory::Command::Confirm { order: order(n) }, Actor::System, 0),

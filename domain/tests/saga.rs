@@ -140,7 +140,8 @@ fn publishing_opens_sales_and_cancelling_closes_them() {
         draw_hash: None,
     };
     assert_eq!(reaction(show::Event::from(published)), [to_inventory(inventory::Command::Open(opening))]);
-    let cancel = |published| reaction(show::Event::from(show::ShowCancelled { show: SHOW, published, waiting_room: false }));
+    let cancel =
+        |published| reaction(show::Event::from(show::ShowCancelled { show: SHOW, published, waiting_room: false }));
     let reason = CloseReason::ShowCancelled;
     assert_eq!(cancel(true), [to_inventory(inventory::Command::Close { show: SHOW, reason })]);
     assert_eq!(cancel(false), []);

@@ -290,19 +290,13 @@ fn only_admins_approve_and_only_what_is_configured() {
 
 #[test]
 fn publishing_needs_approval_and_a_class() {
-    given::<Show>(history(Status::Approved))
-        .by(organizer())
-        .when(PUBLISH)
-        .then_expect_events(vec![published().into()]);
+    given::<Show>(history(Status::Approved)).by(organizer()).when(PUBLISH).then_expect_events(vec![published().into()]);
     given::<Show>(vec![created(), configured(), approved()])
         .by(organizer())
         .when(PUBLISH)
         .then_expect_error(Refusal::NoTicketClass);
     for status in [Status::Draft, Status::Configured, Status::Published, Status::Cancelled] {
-        given::<Show>(history(status))
-            .by(organizer())
-            .when(PUBLISH)
-            .then_expect_error(Refusal::WrongStatus { status });
+        given::<Show>(history(status)).by(organizer()).when(PUBLISH).then_expect_error(Refusal::WrongStatus { status });
     }
 }
 

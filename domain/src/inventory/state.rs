@@ -313,7 +313,9 @@ impl Root for Inventory {
     /// What is on sale, and the one reservation that the command is about.
     fn relevant(&self, ask: &Command, _by: &Actor) -> Self {
         let order = match ask {
-            Command::Reserve { order, .. } | Command::Confirm { order } | Command::Release { order, .. } => Some(*order),
+            Command::Reserve { order, .. } | Command::Confirm { order } | Command::Release { order, .. } => {
+                Some(*order)
+            }
             Command::Open(_)
             | Command::Close { .. }
             | Command::ChangePrice { .. }

@@ -159,7 +159,10 @@ impl WaitingRoom {
     }
 
     fn tick(&self, at: Timestamp) -> Vec<Event> {
-        self.ended_by(at).take(PAGE).filter_map(|number| Some(self.lapsed(number, self.places().slot(number)?))).collect()
+        self.ended_by(at)
+            .take(PAGE)
+            .filter_map(|number| Some(self.lapsed(number, self.places().slot(number)?)))
+            .collect()
     }
 
     fn lapsed(&self, number: u32, slot: Slot) -> Event {

@@ -9,9 +9,7 @@ use crate::event_name::aggregate;
 use crate::ids::{SessionId, ShowId};
 use crate::principal::Principal;
 use crate::queue::places::{Phase, ordinal};
-use crate::queue::{
-    Command, Event, Places, Refusal, Slot, Standing, TOKEN_GRACE_S, Terms, WaitingRoomOpened, session,
-};
+use crate::queue::{Command, Event, Places, Refusal, Slot, Standing, TOKEN_GRACE_S, Terms, WaitingRoomOpened, session};
 use crate::root::{Context, Root};
 use crate::value::{Actor, Timestamp};
 

@@ -2,11 +2,11 @@
 
 use crate::event::Command;
 use crate::ids::{OrderId, SessionId, ShowId};
+use crate::inventory;
 use crate::inventory::TicketsReserved;
 use crate::queue::{self, CheckoutEnd, CloseReason, Event, WaitingRoomOpened};
 use crate::saga::{Action, Effect};
 use crate::show::{ShowCancelled, ShowPublished};
-use crate::inventory;
 
 /// A published show opens its waiting room, if it has one.
 pub(super) fn open(event: &ShowPublished) -> Option<Action> {
