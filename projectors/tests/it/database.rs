@@ -44,19 +44,22 @@ pub async fn endpoints() -> Endpoints {
 
 impl Database {
     pub async fn new() -> Self {
-        let url = endpoints().await.postgres;
         let namespace = format!("t{}", &random::opaque_id().simple().to_string()[..12]);
-        let options: PgConnectOptions = url.parse().unwrap();
-        let options = options.application_name(&namespace);
-        let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(5));
-        let pool = pool.connect_with(options).await.unwrap();
+        let pool = Self::pool_named(&namespace).await;
         let names = Names::of(&namespace).unwrap();
         Self { pool, namespace, names }
     }
 
+    /// Connections that the database knows by this name.
+    pub async fn pool_named(name: &str) -> PgPool {
+        let options: PgConnectOptions = endpoints().await.postgres.parse().unwrap();
+        let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(5));
+        pool.connect_with(options.application_name(name)).await.unwrap()
+    }
+
     pub fn settings(&self) -> Settings {
-        let look_every = Duration::from_millis(100);
-        Settings { look_every, ..Settings::new(&self.namespace, PARTITIONS) }
+        let (look_every, board_every) = (Duration::from_millis(100), Duration::from_millis(20));
+        Settings { look_every, board_every, ..Settings::new(&self.namespace, PARTITIONS) }
     }
 
     pub fn run(&self, lanes: &Lanes) -> Running {
@@ -169,8 +172,12 @@ impl Running {
 
     pub async fn until(&self, what: &str, mut reached: impl FnMut(&BTreeMap<String, String>) -> bool) {
         let started = clock::monotonic();
-        while !reached(&self.settings.health.not_ready()) {
-            assert!(started.elapsed() < PATIENCE, "{what} never came: {:?}", self.settings.health);
+        loop {
+            let not_ready = self.settings.health.not_ready();
+            if reached(&not_ready) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{what} never came: {not_ready:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -1,11 +1,12 @@
 //! The same on a real Kafka and registry: events, keys, and a process of its own that refuses what is not prepared.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event_log::kafka::{KafkaLog, KafkaSettings};
-use event_log::log::{Log, NewRecord, Reports};
+use event_log::log::{Log, NewRecord, Partition, Reports};
 use event_log::topics::{Layout, init, person_keys};
 use projectors::{LAYOUTS, Logs};
 use schemas::{Codec, PersonKey, Registry};
@@ -25,7 +26,7 @@ async fn a_log_on_kafka_gives_the_same_rows_as_one_in_memory() {
     let lanes = told_with(codec);
     let expected = filled_once(&lanes).await;
     let log = Arc::new(KafkaLog::connect(settings.clone()).unwrap());
-    copy(&lanes, &log);
+    copy(&lanes, &log, &BTreeMap::new());
     let key = PersonKey { key_id: Uuid::from_u128(1), master_key_id: Uuid::nil(), wrapped: vec![1] };
     let value = lanes.codec.encode_person_key(&key).unwrap();
     let topic = person_keys(&settings, PARTITIONS);
@@ -70,11 +71,12 @@ fn told_with(codec: Codec) -> Lanes {
     lanes
 }
 
-/// Appends everything that lies in a log in memory to the one on Kafka.
-fn copy(lanes: &Lanes, log: &KafkaLog) {
+/// Appends what lies in a log in memory from these offsets on (or from the start) to the one on Kafka.
+pub fn copy(lanes: &Lanes, log: &KafkaLog, from: &BTreeMap<Partition, i64>) {
     let nobody: Reports = Arc::new(|_| {});
     for place in places() {
-        let records = lanes.log.records(place).into_iter().map(|record| NewRecord {
+        let from = from.get(&place).map_or(0, |from| usize::try_from(*from).unwrap());
+        let records = lanes.log.records(place).into_iter().skip(from).map(|record| NewRecord {
             key: String::from_utf8(record.key.to_vec()).unwrap(),
             header: record.header[..].try_into().unwrap(),
             value: record.value.to_vec(),

@@ -67,6 +67,11 @@ impl Lanes {
         self.log.bounds(at).unwrap().end
     }
 
+    /// Where every partition ends.
+    pub fn ends(&self) -> BTreeMap<Partition, i64> {
+        places().map(|place| (place, self.end(place))).collect()
+    }
+
     /// The next owner takes the partition.
     pub fn claim(&mut self, at: Partition) {
         self.drawn += 1;

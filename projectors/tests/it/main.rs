@@ -7,4 +7,6 @@ mod kafka;
 mod keys;
 mod lanes;
 mod purchases;
+mod queue;
+mod sharing;
 mod story;

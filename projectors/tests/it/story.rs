@@ -78,7 +78,7 @@ pub struct Story {
 }
 
 impl Story {
-    fn tell(&mut self, context: Context, key: impl Into<Uuid>, events: Vec<Event>) {
+    pub fn tell(&mut self, context: Context, key: impl Into<Uuid>, events: Vec<Event>) {
         let at = 1_700_000_000_000_000 + i64::try_from(self.told.len()).unwrap();
         self.told.push(Told { context, key: key.into(), at, events });
     }
@@ -97,7 +97,8 @@ impl Story {
         self.tell(Context::Catalog, show, catalog(show::Event::TicketClassEdited(edited)));
         let edited = show::ShowEdited { show, details: details_with_city(n) };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowEdited(edited)));
-        let configured = show::ShowConfigured { show, pay_within_s: 900, checkout_url: None, waiting_room: None };
+        let room = (n == 1).then(|| crate::queue::terms(Some(Timestamp(1_700_000_000_000_000))));
+        let configured = show::ShowConfigured { show, pay_within_s: 900, checkout_url: None, waiting_room: room };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowConfigured(configured)));
         self.tell(Context::Catalog, show, catalog(show::Event::ShowApproved(show::ShowApproved { show })));
         let (currency, classes) = (vnd(), vec![terms]);
@@ -108,8 +109,8 @@ impl Story {
             pay_within_s: 900,
             classes: classes.clone(),
             checkout_url: None,
-            waiting_room: None,
-            draw_hash: None,
+            waiting_room: room,
+            draw_hash: room.map(|_| "ab".repeat(32)),
         };
         self.tell(Context::Catalog, show, catalog(show::Event::ShowPublished(published)));
         let opened =
@@ -372,7 +373,8 @@ impl Story {
     }
 }
 
-/// Three shows, an order for every way in each of the first two, and some money that fits nothing.
+/// Three shows, an order for every way in each of the first two, waiting rooms, and some money that
+/// fits nothing.
 pub fn everything() -> Story {
     let mut story = Story::default();
     story.show(1).show(2).show(3);
@@ -382,6 +384,7 @@ pub fn everything() -> Story {
     let price = inventory::PriceChanged { show: show_id(2), ticket_class: class_id(2), price: PRICE + 1 };
     let capacity = inventory::CapacityChanged { show: show_id(2), ticket_class: class_id(2), capacity: 2000 };
     story.stock(2, inventory::Event::PriceChanged(price)).stock(2, inventory::Event::CapacityChanged(capacity));
+    story.room(1, 40).room(2, 30).room(3, 9).close_room(3);
     story.quarantine(1).cancel_show(3);
     story
 }
