@@ -13,6 +13,7 @@ mod review;
 mod rounds;
 mod simulation;
 mod snapshots;
+mod stored;
 mod support;
 mod topics;
 mod validity;

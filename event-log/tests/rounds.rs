@@ -14,6 +14,7 @@ use event_log::state::State;
 use schemas::Codec;
 use uuid::Uuid;
 
+use crate::support::image::image;
 use crate::support::rig::{GRACE, Rig, World, settings};
 
 const SHOW: Uuid = Uuid::from_u128(0x400);
@@ -167,6 +168,8 @@ fn a_restart_rebuilds_both_lanes() {
     let (state, read) = (rig.owner.state(), reader.owner.state());
     assert_eq!((&state.timers, &state.rounds), (&read.timers, &read.rounds));
     assert_eq!((state.timers.len(), state.rounds.len()), (1, 1));
+    let stored = image(state);
+    assert_eq!(image(&State::<WaitingRoom>::restore(&stored.bytes).unwrap()), stored);
     let codec = Codec::in_memory();
     assert!(log.records(ROOM).iter().skip(1).all(|record| codec.decode(&record.value).is_ok()));
 }
