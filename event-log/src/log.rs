@@ -92,7 +92,7 @@ pub enum Followed {
 pub type Follower = Arc<dyn Fn(Followed) + Send + Sync>;
 
 /// Following goes on until this is dropped.
-pub trait Following: Send {}
+pub trait Following: Send + Sync {}
 
 /// Where a partition begins and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

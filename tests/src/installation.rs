@@ -1,7 +1,7 @@
 //! The real processes, supervised, for tests that kill them.
 
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,18 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use domain::value::Role;
 use event_log::kafka::{KafkaLog, KafkaSettings};
+use event_log::log::Partition;
 use event_log::topics;
-use local_stack::{Endpoints, find_root};
+use local_stack::{Endpoints, Signal, find_root};
 use ops::dev::{DevOptions, Running};
-use ops::topology::Process;
+use ops::topology::{Counts, Instance, Process};
 use schemas::{Codec, Registry};
 use service_kit::random;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
 use crate::cleanup::forget;
-use crate::journal::Journal;
+use crate::journal::{Claim, Journal};
 use crate::shop::Shop;
 
 /// How long all processes may take to be ready.
@@ -32,6 +33,13 @@ pub struct Installation {
     /// What keeps them running.
     pub running: Running,
     shop: Shop,
+    organizer: String,
+    admin: String,
+}
+
+/// A copy of the write side, from 1.
+pub fn command_api(number: u16) -> Instance {
+    Instance { process: Process::CommandApi, number }
 }
 
 impl Installation {
@@ -40,24 +48,37 @@ impl Installation {
     /// # Panics
     /// If it does not come up.
     pub async fn start(endpoints: Endpoints, settings: &[(&str, &str)]) -> Self {
-        Self::try_start(endpoints, settings).await.expect("the installation comes up")
+        Self::with(endpoints, Counts::ONE, settings).await
     }
 
-    async fn try_start(endpoints: Endpoints, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        BUILT.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? }).await?;
+    /// The same with so many processes of each program.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub async fn with(endpoints: Endpoints, counts: Counts, settings: &[(&str, &str)]) -> Self {
+        Self::try_start(endpoints, counts, settings).await.expect("the installation comes up")
+    }
+
+    async fn try_start(endpoints: Endpoints, counts: Counts, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        programs().await?;
         let namespace: String = format!("t{}", random::opaque_id().simple()).chars().take(14).collect();
         let folder = find_root()?.join("target/tmp/installations").join(&namespace);
         let ours = [("BOXOFFICE_TAKEOVER_GRACE_S", "1"), ("BOXOFFICE_STATUS_EVERY_MS", "1000")];
         let overrides = ours.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let overrides = overrides.collect();
         let say = Arc::new(|line: &str| eprintln!("{line}"));
-        let running =
-            ops::dev::start(DevOptions { overrides, say, ..DevOptions::new(endpoints, namespace, folder) }).await?;
+        let options = DevOptions { overrides, say, counts, ..DevOptions::new(endpoints, namespace, folder) };
+        let running = ops::dev::start(options).await?;
         running.wait_ready(READY).await?;
         let (organizer, admin) =
             (running.token("organizer-1", &[Role::Organizer])?, running.token("admin-1", &[Role::Admin])?);
         let shop = Shop::new(running.base_url(), &running.sandbox_url(), &organizer, &admin);
-        Ok(Self { running, shop })
+        Ok(Self { running, shop, organizer, admin })
+    }
+
+    /// The same shop, with every request going to this one process.
+    pub fn at(&self, instance: Instance) -> Shop {
+        Shop::new(&self.running.url(instance), &self.running.sandbox_url(), &self.organizer, &self.admin)
     }
 
     /// Waits until every process is ready, again if need be.
@@ -72,8 +93,39 @@ impl Installation {
     ///
     /// # Panics
     /// If it does not run.
-    pub async fn kill(&self, process: Process) {
-        self.running.kill(process, local_stack::Signal::Kill).await.expect("it runs");
+    pub async fn kill(&self, instance: impl Into<Instance>) {
+        self.signal(instance, Signal::Kill).await;
+    }
+
+    /// Sends a signal to a process.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn signal(&self, instance: impl Into<Instance>, signal: Signal) {
+        self.running.kill(instance, signal).await.expect("it runs");
+    }
+
+    /// Which copy of the write side serves a partition, by the last claim in its log.
+    ///
+    /// # Panics
+    /// If nobody has ever claimed it, or somebody unknown did.
+    pub fn owner(&self, claims: &[Claim], partition: Partition) -> Instance {
+        let last = claims.iter().rev().find(|claim| claim.partition == partition).expect("it was claimed");
+        let mut all = self.running.plan().counts.instances(Process::CommandApi);
+        all.find(|instance| self.running.url(*instance) == last.url).expect("only ours claim")
+    }
+
+    /// What a process counts under this name, all partitions together.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub async fn metric(&self, instance: Instance, name: &str) -> f64 {
+        let url = format!("{}/metrics", self.running.url(instance));
+        let text = reqwest::get(url).await.expect("it answers").text().await.expect("it answers whole");
+        let of_name = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
+        });
+        of_name.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// Reads every event topic from its beginning.
@@ -114,6 +166,15 @@ impl Deref for Installation {
     fn deref(&self) -> &Shop {
         &self.shop
     }
+}
+
+/// Builds the programs once, and tells where they are.
+///
+/// # Errors
+/// They cannot be built.
+pub async fn programs() -> anyhow::Result<PathBuf> {
+    BUILT.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? }).await?;
+    ops::topology::programs(None)
 }
 
 /// The programs as the sources are now: testing yesterday's would tell nothing.

@@ -11,7 +11,7 @@ pub use event_log::frame::Kind;
 use event_log::kafka::KafkaLog;
 use event_log::log::{Followed, Log, Partition, Record};
 use event_log::validity::{Reader, Verdict};
-use schemas::Codec;
+use schemas::{Codec, Control};
 
 /// Reads all event topics of a world.
 pub struct Journal {
@@ -43,6 +43,30 @@ pub struct News {
     pub entries: Vec<Entry>,
     /// The events that count, in the order of each partition.
     pub events: Vec<Event>,
+    /// The commands that count and led to events.
+    pub commands: Vec<Written>,
+    /// The claims that count.
+    pub claims: Vec<Claim>,
+}
+
+/// A command that led to events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Where it lies.
+    pub partition: Partition,
+    /// Under which term it was written.
+    pub term: u32,
+}
+
+/// Somebody became a partition's owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Of what.
+    pub partition: Partition,
+    /// The how-many-eth owner it is.
+    pub term: u32,
+    /// Where it is reached.
+    pub url: String,
 }
 
 impl Journal {
@@ -94,14 +118,23 @@ impl Journal {
             key: String::from_utf8_lossy(&record.key).into_owned(),
             size: record.key.len() + record.header.len() + record.value.len(),
         });
+        let value = record.value.clone();
         let reader = self.readers.get_mut(&partition).expect("it is read");
         match reader.judge(record).expect("the log is not broken") {
-            Verdict::Command(events) => news.events.extend(events.iter().map(|valid| {
-                let (_, event) = self.codec.decode(&valid.record.value).expect("every event can be decoded");
-                event
-            })),
+            Verdict::Command(events) => {
+                news.commands.push(Written { partition, term: reader.position().term });
+                news.events.extend(events.iter().map(|valid| {
+                    let (_, event) = self.codec.decode(&valid.record.value).expect("every event can be decoded");
+                    event
+                }));
+            }
+            Verdict::Claimed { term, .. } => {
+                let claimed = self.codec.decode_control(&value).expect("a claim can be decoded");
+                let Control::Claimed { url, .. } = claimed else { panic!("a claim says {claimed:?}") };
+                news.claims.push(Claim { partition, term, url });
+            }
             Verdict::Void(_) => self.void += 1,
-            Verdict::Claimed { .. } | Verdict::Barrier | Verdict::Settled(_) | Verdict::Partial => {}
+            Verdict::Barrier | Verdict::Settled(_) | Verdict::Partial => {}
         }
     }
 }

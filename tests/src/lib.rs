@@ -2,9 +2,12 @@
 
 pub mod cleanup;
 pub mod client;
+mod environment;
 pub mod installation;
 pub mod journal;
 pub mod purchase;
+pub mod queue;
+pub mod room;
 pub mod shop;
 pub mod sums;
 pub mod world;

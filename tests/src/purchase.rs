@@ -87,10 +87,27 @@ impl Shop {
     /// # Panics
     /// If a step is refused.
     pub async fn on_sale_with(&self, body: Value, classes: &[NewClass], pay_within_s: i64) -> Uuid {
-        let show = self.approved(body, classes, pay_within_s).await;
+        self.published(body, classes, &json!({"pay_within_s": pay_within_s})).await
+    }
+
+    /// Publishes a show with this configuration; comes back once it can be bought.
+    ///
+    /// # Panics
+    /// If a step is refused.
+    pub async fn published(&self, body: Value, classes: &[NewClass], configuration: &Value) -> Uuid {
+        let show = id();
+        self.published_as(show, body, classes, configuration).await;
+        show
+    }
+
+    /// The same with an id that was chosen.
+    ///
+    /// # Panics
+    /// If a step is refused.
+    pub async fn published_as(&self, show: Uuid, body: Value, classes: &[NewClass], configuration: &Value) {
+        self.approved_with(show, body, classes, configuration).await;
         self.organizer().post(&format!("/v1/shows/{show}/publish"), &json!({})).await.is(200);
         self.until_open(show, classes).await;
-        show
     }
 
     /// A show that only has to be published.
@@ -98,15 +115,19 @@ impl Shop {
     /// # Panics
     /// If a step is refused.
     pub async fn approved(&self, body: Value, classes: &[NewClass], pay_within_s: i64) -> Uuid {
-        let (organizer, show) = (self.organizer(), id());
+        let show = id();
+        self.approved_with(show, body, classes, &json!({"pay_within_s": pay_within_s})).await;
+        show
+    }
+
+    async fn approved_with(&self, show: Uuid, body: Value, classes: &[NewClass], configuration: &Value) {
+        let organizer = self.organizer();
         organizer.put(&format!("/v1/shows/{show}"), &body).await.is(201);
         for (class, body) in classes {
             organizer.put(&format!("/v1/shows/{show}/ticket-classes/{class}"), body).await.is(201);
         }
-        let configuration = json!({"pay_within_s": pay_within_s});
-        organizer.post(&format!("/v1/shows/{show}/configure"), &configuration).await.is(200);
+        organizer.post(&format!("/v1/shows/{show}/configure"), configuration).await.is(200);
         self.admin().post(&format!("/v1/shows/{show}/approve"), &json!({})).await.is(200);
-        show
     }
 
     /// The saga opens the sale: until then a capacity change is refused. The same capacity again changes nothing.

@@ -64,13 +64,13 @@ impl Sums {
             Event::Inventory(event) => self.stock(event),
             Event::Order(event) => self.order(event),
             Event::Payment(event) => self.money(event),
+            Event::Queue(_) => {}
             Event::Ticket(ticket::Event::TicketsIssued(event)) => {
                 self.valid_tickets.insert((event.show, event.order), event.tickets.len());
             }
             Event::Ticket(ticket::Event::TicketsRevoked(event)) => {
                 self.valid_tickets.insert((event.show, event.order), 0);
             }
-            Event::Queue(_) => {}
         }
     }
 
@@ -99,7 +99,7 @@ impl Sums {
                 }
             }
             E::ReservationExpired(event) => self.shift(event.show, &event.lines, -1, 0),
-            E::SalesClosed(_) | E::PriceChanged(_) => {}
+            E::SalesClosed(_) | E::PriceChanged(_) | E::SessionBarred(_) => {}
         }
     }
 

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cleanup::forget;
 use crate::client::Client;
+use crate::environment::{environment, snapshots};
+use crate::installation::programs;
 use crate::journal::Journal;
 use crate::purchase::eventually;
 use crate::shop::Shop;
@@ -150,6 +152,7 @@ impl World {
         let auth = Some(self.secrets.auth());
         let operations = Operations { health: self.health.clone(), metrics: Metrics::detached(), auth };
         let router = http::router(operations, &config.common.http, router, openapi);
+        let router = writing.internal_routes().merge(router);
         self.server = Some(tokio::spawn(async move {
             http::serve(listener, router, &config.common.http, shutdown).await.expect("the server serves");
             writing.stop().await;
@@ -249,6 +252,25 @@ impl World {
         .await;
     }
 
+    /// Runs `boxctl` on this world; gives whether it ended well and what it said.
+    ///
+    /// # Panics
+    /// If it cannot be built or run.
+    pub async fn boxctl(&self, arguments: &[&str]) -> (bool, String) {
+        let program = programs().await.expect("the programs can be built").join("boxctl");
+        let told = ["BOXOFFICE_KAFKA", "BOXOFFICE_REGISTRY", "BOXOFFICE_POSTGRES", "BOXOFFICE_NAMESPACE"];
+        let told = told.map(|name| (name, self.environment[name].clone()));
+        let output = tokio::process::Command::new(program).args(arguments).envs(told).output().await;
+        let output = output.expect("it can be run");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// What its tokens and queue tickets are signed by.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// A client with these roles; the same name is the same account.
     ///
     /// # Panics
@@ -281,6 +303,8 @@ impl World {
             provider.stop().await;
         }
         forget(&self.endpoints, &self.namespace).await;
+        // There is none if nothing was worth one.
+        drop(std::fs::remove_dir_all(snapshots(&self.namespace)));
     }
 }
 
@@ -296,36 +320,4 @@ fn minted(secrets: &Secrets, name: &str, roles: &[Role], expires_s: i64) -> Stri
     let roles = roles.iter().copied().collect();
     let token = NewToken { subject: name, roles, expires: clock::now().plus_s(expires_s), rules: secrets.rules() };
     mint_bearer(&secrets.signing_key().expect("the tests mint tokens"), &token)
-}
-
-fn environment(
-    endpoints: &Endpoints,
-    namespace: &str,
-    base: &str,
-    provider: &str,
-    settings: &[(&str, &str)],
-) -> BTreeMap<String, String> {
-    let ours = [
-        ("BOXOFFICE_KAFKA", endpoints.kafka.clone()),
-        ("BOXOFFICE_REGISTRY", endpoints.registry.clone()),
-        ("BOXOFFICE_POSTGRES", endpoints.postgres.clone()),
-        ("BOXOFFICE_NAMESPACE", namespace.to_owned()),
-        ("BOXOFFICE_PUBLIC_URL", base.to_owned()),
-        ("BOXOFFICE_SECRET", "11".repeat(32)),
-        ("BOXOFFICE_MASTER_KEY", "22".repeat(32)),
-        ("BOXOFFICE_TICKET_KEY", "33".repeat(32)),
-        ("BOXOFFICE_TOKEN_KEY", "44".repeat(32)),
-        ("BOXOFFICE_PAYOS_URL", provider.to_owned()),
-        ("BOXOFFICE_PAYOS_PAGE", format!("{provider}/pay/{{id}}")),
-        ("BOXOFFICE_PAYOS_CLIENT_ID", "sandbox-client".to_owned()),
-        ("BOXOFFICE_PAYOS_API_KEY", "sandbox-api-key".to_owned()),
-        ("BOXOFFICE_PAYOS_CHECKSUM_KEY", "sandbox-checksum-key".to_owned()),
-        ("BOXOFFICE_TAKEOVER_GRACE_S", "0".to_owned()),
-        ("BOXOFFICE_STATUS_EVERY_MS", "1000".to_owned()),
-        ("BOXOFFICE_KEY_POOL", "64".to_owned()),
-        ("BOXOFFICE_HOLD_BACKSTOP_S", "20".to_owned()),
-    ];
-    let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let theirs = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    ours.chain(theirs).collect()
 }

@@ -5,6 +5,7 @@ mod crash;
 mod log;
 mod orders;
 mod payments;
+mod queue;
 mod reading;
 mod refusals;
 mod review;

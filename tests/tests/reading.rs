@@ -111,7 +111,7 @@ fn waiting_for_what_is_about_to_be() {
 }
 
 /// The next event of a stream: its name and its data.
-async fn next_event(response: &mut Response, buffer: &mut String) -> Option<(String, Value)> {
+pub async fn next_event(response: &mut Response, buffer: &mut String) -> Option<(String, Value)> {
     loop {
         if let Some((event, rest)) = buffer.split_once("\n\n") {
             let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
@@ -394,8 +394,8 @@ fn heads_documents_and_problems() {
     });
 }
 
-/// Every route of the contract but the waiting room's.
-const ROUTES: [(&str, &str); 24] = [
+/// Every route of the contract.
+const ROUTES: [(&str, &str); 29] = [
     ("put", "/v1/shows/{show}"),
     ("patch", "/v1/shows/{show}"),
     ("get", "/v1/shows/{show}"),
@@ -411,6 +411,11 @@ const ROUTES: [(&str, &str); 24] = [
     ("get", "/v1/shows/{show}/payment-methods"),
     ("get", "/v1/shows/{show}/orders"),
     ("get", "/v1/shows/{show}/availability"),
+    ("post", "/v1/shows/{show}/queue"),
+    ("get", "/v1/shows/{show}/queue/{session}"),
+    ("get", "/v1/shows/{show}/queue/{session}/events"),
+    ("post", "/v1/shows/{show}/queue/{session}/enter"),
+    ("delete", "/v1/shows/{show}/queue/{session}"),
     ("put", "/v1/orders/{order}"),
     ("get", "/v1/orders/{order}"),
     ("get", "/v1/orders/{order}/events"),

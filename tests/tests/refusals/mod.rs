@@ -1,9 +1,11 @@
 //! Every refusal: answered as written, and leaving nothing behind.
 
 mod accounts;
+mod checkout;
 mod orders;
 mod over;
 mod protocol;
+mod queue;
 mod shows;
 
 use system_tests::journal::Journal;

@@ -127,7 +127,17 @@ fn shows_and_classes_that_break_rules() {
             (json!({"pay_within_s": 0}), "/pay_within_s"),
             (json!({"pay_within_s": 86_401}), "/pay_within_s"),
             (json!({"checkout_url": "shop"}), "/checkout_url"),
-            (json!({"waiting_room": {"enabled": true}}), "/waiting_room"),
+            (json!({"waiting_room": {}}), "/waiting_room/enabled"),
+            (json!({"waiting_room": {"enabled": "yes"}}), "/waiting_room/enabled"),
+            (json!({"waiting_room": {"enabled": true, "opens_at": "noon"}}), "/waiting_room/opens_at"),
+            (json!({"waiting_room": {"enabled": true, "slots": 0}}), "/waiting_room/slots"),
+            (json!({"waiting_room": {"enabled": true, "slots": 100_001}}), "/waiting_room/slots"),
+            (json!({"waiting_room": {"enabled": true, "admission_batch": 0}}), "/waiting_room/admission_batch"),
+            (json!({"waiting_room": {"enabled": true, "admission_batch": 401}}), "/waiting_room/admission_batch"),
+            (json!({"waiting_room": {"enabled": true, "tick_ms": 99}}), "/waiting_room/tick_ms"),
+            (json!({"waiting_room": {"enabled": true, "enter_s": 0}}), "/waiting_room/enter_s"),
+            (json!({"waiting_room": {"enabled": true, "token_ttl_s": 86_401}}), "/waiting_room/token_ttl_s"),
+            (json!({"waiting_room": {"enabled": true, "away_grace_s": 0}}), "/waiting_room/away_grace_s"),
         ] {
             quiet.of(organizer.post(&configure, &body)).await.is_problem(422, "validation").points_at(pointer);
         }

@@ -1,0 +1,48 @@
+//! What the services of a world are told: the shared stack, a namespace of their own, short durations.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use local_stack::Endpoints;
+
+/// Where a world keeps snapshots; it is removed with the world.
+pub fn snapshots(namespace: &str) -> PathBuf {
+    local_stack::find_root().expect("tests run in a checkout").join("target/tmp/worlds").join(namespace)
+}
+
+/// The environment of every service of a world, reached at `base`; `settings` win.
+pub fn environment(
+    endpoints: &Endpoints,
+    namespace: &str,
+    base: &str,
+    provider: &str,
+    settings: &[(&str, &str)],
+) -> BTreeMap<String, String> {
+    let snapshots = snapshots(namespace).display().to_string();
+    let ours = [
+        ("BOXOFFICE_KAFKA", endpoints.kafka.clone()),
+        ("BOXOFFICE_REGISTRY", endpoints.registry.clone()),
+        ("BOXOFFICE_POSTGRES", endpoints.postgres.clone()),
+        ("BOXOFFICE_NAMESPACE", namespace.to_owned()),
+        ("BOXOFFICE_PUBLIC_URL", base.to_owned()),
+        ("BOXOFFICE_ADVERTISED_URL", base.to_owned()),
+        ("BOXOFFICE_SNAPSHOT_DIR", snapshots),
+        ("BOXOFFICE_BOARD_EVERY_MS", "100".to_owned()),
+        ("BOXOFFICE_SECRET", "11".repeat(32)),
+        ("BOXOFFICE_MASTER_KEY", "22".repeat(32)),
+        ("BOXOFFICE_TICKET_KEY", "33".repeat(32)),
+        ("BOXOFFICE_TOKEN_KEY", "44".repeat(32)),
+        ("BOXOFFICE_PAYOS_URL", provider.to_owned()),
+        ("BOXOFFICE_PAYOS_PAGE", format!("{provider}/pay/{{id}}")),
+        ("BOXOFFICE_PAYOS_CLIENT_ID", "sandbox-client".to_owned()),
+        ("BOXOFFICE_PAYOS_API_KEY", "sandbox-api-key".to_owned()),
+        ("BOXOFFICE_PAYOS_CHECKSUM_KEY", "sandbox-checksum-key".to_owned()),
+        ("BOXOFFICE_TAKEOVER_GRACE_S", "0".to_owned()),
+        ("BOXOFFICE_STATUS_EVERY_MS", "1000".to_owned()),
+        ("BOXOFFICE_KEY_POOL", "64".to_owned()),
+        ("BOXOFFICE_HOLD_BACKSTOP_S", "20".to_owned()),
+    ];
+    let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let theirs = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    ours.chain(theirs).collect()
+}
