@@ -5,7 +5,7 @@ use serde::Deserialize;
 use service_kit::validate::{Errors, Validate};
 use utoipa::ToSchema;
 
-use super::micros;
+use super::bodies::micros;
 
 /// The queue in front of a show.
 #[derive(Debug, Deserialize, ToSchema)]

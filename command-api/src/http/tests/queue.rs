@@ -1,6 +1,5 @@
 use domain::ids::{SessionId, ShowId};
-use domain::queue::{Draw, Seed};
-use domain::value::Role;
+use domain::queue::Draw;
 use http::Method;
 use serde_json::{Value, json};
 use service_kit::clock;
@@ -65,7 +64,7 @@ async fn an_account_has_one_place_whatever_its_key() {
         let call = post(&stage.queue()).bearer(&token).key(&key);
         world.send(call)
     };
-    let first = join("order of the day".replace(' ', "-"), token.clone()).await.is(201);
+    let first = join("order-of-the-day".to_owned(), token.clone()).await.is(201);
     let other_key = join(uuid(), token.clone()).await.is(200);
     let same_key = join("order-of-the-day".to_owned(), token).await.is(201);
     assert!(!other_key.replayed() && same_key.replayed());
@@ -82,30 +81,29 @@ async fn joining_needs_a_key_and_nobody_in_particular() {
     let stage = world.publish(narrow()).await;
     world.join(&stage).await;
     let join = || post(&stage.queue());
-    world.send(join()).await.is_problem(400, "idempotency-key-missing");
-    world.send(join().bearer(&world.buyer("an"))).await.is_problem(400, "idempotency-key-missing");
-    world.send(join().key("not-a-uuid")).await.is_problem(400, "idempotency-key-invalid");
-    world.send(join().key("two").key("two")).await.is_problem(400, "idempotency-key-invalid");
-    world.send(join().key(&uuid()).bearer("forged")).await.is_problem(401, "unauthorized");
+    world.send(join()).await.problem(400, "idempotency-key-missing");
+    world.send(join().bearer(&world.buyer("an"))).await.problem(400, "idempotency-key-missing");
+    world.send(join().key("not-a-uuid")).await.problem(400, "idempotency-key-invalid");
+    world.send(join().key("two").key("two")).await.problem(400, "idempotency-key-invalid");
+    world.send(join().key(&uuid()).bearer("forged")).await.problem(401, "unauthorized");
     let holder = world.auth.mint_access(domain::ids::OrderId(Uuid::from_u128(1)), ShowId(stage.show), None);
-    world.send(join().key(&uuid()).bearer(&holder)).await.is_problem(403, "forbidden");
-    world.send(join().key(&uuid()).body(json!({"place": 1}))).await.is_problem(400, "unknown-field");
+    world.send(join().key(&uuid()).bearer(&holder)).await.problem(403, "forbidden");
+    world.send(join().key(&uuid()).body(json!({"place": 1}))).await.problem(400, "unknown-field");
     let spelt = stage.queue().replace(&stage.show.to_string(), &stage.show.to_string().to_uppercase());
-    world.send(post(&spelt).key(&uuid())).await.is_problem(400, "bad-parameter");
+    world.send(post(&spelt).key(&uuid())).await.problem(400, "bad-parameter");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_an_open_waiting_room_is_joined() {
     let world = World::start();
     let join = |path: String| async move { (post(&path).key(&uuid()), path) };
-    let nowhere =
-        world.send(join(format!("/v1/shows/{}/queue", uuid())).await.0).await.is_problem(404, "show-not-found");
+    let nowhere = world.send(join(format!("/v1/shows/{}/queue", uuid())).await.0).await.problem(404, "show-not-found");
     let draft = world.draft(narrow()).await;
-    let unseen = world.send(join(draft.queue()).await.0).await.is_problem(404, "show-not-found");
+    let unseen = world.send(join(draft.queue()).await.0).await.problem(404, "show-not-found");
     assert_eq!(nowhere.body["detail"], unseen.body["detail"]);
 
     let without = world.publish(Value::Null).await;
-    let none = world.send(join(without.queue()).await.0).await.is_problem(404, "not-found");
+    let none = world.send(join(without.queue()).await.0).await.problem(404, "not-found");
     assert_eq!(none.body["detail"], "This show has no waiting room.");
 
     let stage = world.publish(narrow()).await;
@@ -113,13 +111,13 @@ async fn only_an_open_waiting_room_is_joined() {
     world.standing(&visitor, "admitted").await;
     world.organize(Method::POST, &format!("/v1/shows/{}/cancel", stage.show), Value::Null).await.is(200);
     let ask = || world.send(post(&stage.queue()).key("6ba7b810-9dad-41d1-80b4-00c04fd430c8"));
-    let closed = world.until(ask, |it| it.status != 201).await.is_problem(409, "not-on-sale");
+    let closed = world.until(ask, |it| it.status != 201).await.problem(409, "not-on-sale");
     assert_eq!(
         (closed.body["detail"].as_str(), closed.header("retry-after")),
         (Some("The waiting room is closed."), None)
     );
-    world.enter(&visitor).await.is_problem(409, "not-on-sale");
-    world.look(&visitor).await.is_problem(409, "not-on-sale");
+    world.enter(&visitor).await.problem(409, "not-on-sale");
+    world.look(&visitor).await.problem(409, "not-on-sale");
     world.leave(&visitor).await.is(204);
 }
 
@@ -128,10 +126,10 @@ async fn a_waiting_room_about_to_open_says_when_to_come_again() {
     let world = World::without_sagas();
     let stage = world.publish(narrow()).await;
     let join = || post(&stage.queue()).key("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
-    let soon = world.send(join()).await.is_problem(409, "not-on-sale");
+    let soon = world.send(join()).await.problem(409, "not-on-sale");
     assert_eq!(soon.header("retry-after"), Some("1"));
     world.organize(Method::POST, &format!("/v1/shows/{}/cancel", stage.show), Value::Null).await.is(200);
-    let never = world.send(join()).await.is_problem(409, "not-on-sale");
+    let never = world.send(join()).await.problem(409, "not-on-sale");
     assert_eq!(never.header("retry-after"), None);
 }
 
@@ -152,7 +150,7 @@ async fn those_who_come_early_are_drawn_by_the_seed_that_was_promised() {
         assert_eq!(body["opens_at"], json!(opens_at));
         assert!(body["place"].is_null() && body["ahead"].is_null() && body["position"].is_null());
     }
-    world.enter(&early[0]).await.is_problem(409, "not-admitted");
+    world.enter(&early[0]).await.problem(409, "not-admitted");
 
     let drawn = Draw::new(seed, 5);
     let place = |number| drawn.place(number);
@@ -164,7 +162,6 @@ async fn those_who_come_early_are_drawn_by_the_seed_that_was_promised() {
     assert_eq!((&late.joined.body["number"], &late.joined.body["place"]), (&json!(6), &json!(6)));
     let first = (1..=5).find(|number| place(*number) == 1).unwrap();
     world.standing(&early[first as usize - 1], "admitted").await;
-    assert_ne!(Seed([0; 32]).hash(), seed.hash());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,16 +212,16 @@ async fn a_ticket_that_is_not_of_this_place_opens_nothing() {
                 Some(ticket) => request.with("queue-ticket", ticket),
                 None => request,
             };
-            world.send(request).await.is_problem(403, "queue-ticket-invalid");
+            world.send(request).await.problem(403, "queue-ticket-invalid");
         }
     }
     // The right ticket under another show's path is as foreign.
     let moved = visitor.place.replace(&stage.show.to_string(), &elsewhere.show.to_string());
     let twice = post(&format!("{}/enter", visitor.place));
     let twice = twice.with("queue-ticket", &visitor.ticket).with("queue-ticket", &visitor.ticket);
-    world.send(twice).await.is_problem(403, "queue-ticket-invalid");
+    world.send(twice).await.problem(403, "queue-ticket-invalid");
     let moved = post(&format!("{moved}/enter")).with("queue-ticket", &visitor.ticket);
-    world.send(moved).await.is_problem(403, "queue-ticket-invalid");
+    world.send(moved).await.problem(403, "queue-ticket-invalid");
     world.enter(&visitor).await.is(200);
 }
 
@@ -238,7 +235,7 @@ async fn a_visitor_who_was_away_too_long_has_lost_the_place() {
         let ticket = world.auth.queue_tickets().sign(&Place { seen, ..place(&world, &visitor.ticket) });
         world.send(post(&format!("{}/enter", visitor.place)).with("queue-ticket", &ticket))
     };
-    enter(clock::now().plus_s(-301)).await.is_problem(410, "queue-place-lost");
+    enter(clock::now().plus_s(-301)).await.problem(410, "queue-place-lost");
     enter(clock::now().plus_s(-290)).await.is(200);
     // Once in, the answer is the same for whoever still has a ticket.
     enter(clock::now().plus_s(-301)).await.is(200);
@@ -251,9 +248,9 @@ async fn who_does_not_enter_in_time_makes_way() {
     room["enter_s"] = json!(1);
     let stage = world.publish(room).await;
     let (first, second) = (world.join(&stage).await, world.join(&stage).await);
-    world.enter(&second).await.is_problem(409, "not-admitted");
+    world.enter(&second).await.problem(409, "not-admitted");
     world.standing(&first, "expired").await;
-    world.enter(&first).await.is_problem(410, "queue-place-lost");
+    world.enter(&first).await.problem(410, "queue-place-lost");
     world.standing(&second, "admitted").await;
     world.enter(&second).await.is(200);
 }
@@ -272,7 +269,7 @@ async fn leaving_frees_the_place_and_a_new_one_is_at_the_end() {
     assert!(left.header("consistency-token").is_some() && left.body.is_null());
     world.leave(&first).await.is(204);
     assert_eq!(world.look(&first).await.is(201).body["status"], "left");
-    world.enter(&first).await.is_problem(410, "queue-place-lost");
+    world.enter(&first).await.problem(410, "queue-place-lost");
     world.standing(&second, "admitted").await;
 
     let path = format!("{}/{}", stage.queue(), third.text("session"));
@@ -301,5 +298,4 @@ async fn the_document_lists_the_routes_with_their_answers() {
     for name in ["QueuePlace", "QueueEntered", "NewWaitingRoom", "WaitingRoom"] {
         assert!(document["components"]["schemas"][name].is_object(), "no {name}");
     }
-    assert_eq!(world.token("x", Role::Buyer).split('.').count(), 3);
 }

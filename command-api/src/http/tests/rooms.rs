@@ -59,13 +59,13 @@ async fn every_setting_has_its_limits() {
         for bad in [least - 1, most + 1] {
             let room = json!({"enabled": true, name: bad});
             let refused = world.organize(Method::POST, &path, json!({"waiting_room": room})).await;
-            let refused = refused.is_problem(422, "validation");
+            let refused = refused.problem(422, "validation");
             let expected = json!([{"pointer": format!("/waiting_room/{name}"), "detail": format!("must be from {least} to {most}")}]);
             assert_eq!(refused.body["errors"], expected);
         }
     }
     let all = json!({"enabled": true, "slots": 0, "admission_batch": 0, "tick_ms": 0, "enter_s": 0, "token_ttl_s": 0, "away_grace_s": 0});
-    let refused = world.organize(Method::POST, &path, json!({"waiting_room": all})).await.is_problem(422, "validation");
+    let refused = world.organize(Method::POST, &path, json!({"waiting_room": all})).await.problem(422, "validation");
     assert_eq!(refused.body["errors"].as_array().unwrap().len(), 6);
     for (bad, name) in [
         (json!({"slots": 5}), "validation"),

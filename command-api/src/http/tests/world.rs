@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use domain::saga::CreatePayment;
-use domain::value::{Currency, Provider, Role};
+use domain::ids::CommandId;
+use domain::queue::{self, Slot, WaitingRoom};
+use domain::value::{Actor, Fingerprint, Role};
 use event_log::memory::MemoryLog;
+use event_log::owner::{Outcome, Target};
 use futures::future::{BoxFuture, FutureExt};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use schemas::sealed::MasterKey;
 use schemas::{Codec, PersonKey};
 use serde_json::{Value, json};
@@ -28,54 +30,14 @@ use crate::config::Config;
 use crate::effects::Effects;
 use crate::http::{App, routes};
 use crate::outbox;
-use crate::owners::{Owners, Setup};
-use crate::payments::gateway::{
-    Answer as Spoken, CreateError, GatewayError, Intent, Notification, Notified, Outcome, Rejected, Report, Returned,
-    Urls,
-};
+use crate::owners::{Owners, Request, Setup};
 use crate::payments::{Gateways, PaymentGateway};
 use crate::person_keys::{KeyPool, KeyStore};
 
+use super::patient::Patient;
+
 /// What comes of itself comes within this.
 const SOON: Duration = Duration::from_secs(15);
-
-/// A provider at which payments are opened and never paid.
-#[derive(Debug)]
-struct Patient([Currency; 1]);
-
-impl PaymentGateway for Patient {
-    fn provider(&self) -> Provider {
-        Provider::Payos
-    }
-
-    fn currencies(&self) -> &[Currency] {
-        &self.0
-    }
-
-    fn create<'a>(&'a self, _: &'a CreatePayment, _: &'a Urls) -> BoxFuture<'a, Result<Intent, CreateError>> {
-        async { Ok(Intent { reference: "link".to_owned(), url: "https://p.test/link".to_owned() }) }.boxed()
-    }
-
-    fn status(&self, _: i64) -> BoxFuture<'_, Result<Report, GatewayError>> {
-        async { Err(GatewayError::NotFound) }.boxed()
-    }
-
-    fn close<'a>(&'a self, _: i64, _: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
-        async { Ok(Report::never_opened()) }.boxed()
-    }
-
-    fn notify(&self, _: &Notification<'_>) -> Result<Notified, Rejected> {
-        Err(Rejected::Signature)
-    }
-
-    fn answer(&self, _: Outcome) -> Spoken {
-        Spoken { status: StatusCode::OK, headers: HeaderMap::new(), body: Default::default() }
-    }
-
-    fn returned(&self, _: &str) -> Result<Returned, Rejected> {
-        Err(Rejected::Signature)
-    }
-}
 
 /// Keeps nothing: tests read no personal data.
 struct NoKeys;
@@ -102,7 +64,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn is_problem(self, status: u16, name: &str) -> Self {
+    pub fn problem(self, status: u16, name: &str) -> Self {
         assert_eq!(self.body["type"], format!("/problems/{name}"), "{self:#?}");
         self.is(status)
     }
@@ -147,7 +109,7 @@ impl Call {
 }
 
 pub fn call(method: Method, path: &str) -> Call {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
     Call(request, Value::Null)
 }
 
@@ -209,7 +171,7 @@ impl World {
         let log = Arc::new(MemoryLog::auto(Arc::new(clock::now)).unwrap());
         let (collector, wanted) = outbox::collect();
         let owners = Owners::of_everything(Setup::alone(log, Codec::in_memory(), config.owners.clone(), collector));
-        let patient: Arc<dyn PaymentGateway> = Arc::new(Patient(["VND".parse().unwrap()]));
+        let patient: Arc<dyn PaymentGateway> = Arc::new(Patient::default());
         let gateways = Arc::new(Gateways::new("https://tickets.test").with(patient));
         let (keys, background) = (config.secrets.keys(), CancellationToken::new());
         let effects = Effects::new(Arc::clone(&owners), Arc::clone(&gateways), Duration::from_secs(60), keys.clone());
@@ -314,6 +276,24 @@ impl World {
         self.standing(&visitor, "admitted").await;
         let token = self.enter(&visitor).await.is(200).text("checkout_token");
         (visitor, token)
+    }
+
+    /// Waits until the place's slot belongs to an order, which no visitor is told.
+    pub async fn tied(&self, visitor: &Visitor) {
+        let place = self.auth.queue_tickets().read(&visitor.ticket).unwrap();
+        let begun = clock::monotonic();
+        loop {
+            let id = CommandId(random::id());
+            let (ask, by, hash) = (queue::Command::Look, Actor::System, Fingerprint::default());
+            let request = Request { ask, by, id, hash, correlation_id: id.0, causation_id: id.0, within: None };
+            let outcome = self.owners.ask::<WaitingRoom>(Target::Id(place.show.0), request).await;
+            let Outcome::Done(answer) = outcome else { panic!("{outcome:?}") };
+            if let Some(Slot::InCheckout { order: Some(_), .. }) = answer.state.places().slot(place.number) {
+                return;
+            }
+            assert!(begun.elapsed() < SOON, "no order came of the place");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Asks again until it is so.
