@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use cqrs_es::Aggregate;
-use domain::event::{Command, Event};
+use domain::event::{Command, Event, Refusal};
 use domain::ids::{OrderId, PaymentId, ShowId, derived};
-use domain::inventory::{self, Inventory, ReservationStatus};
+use domain::inventory::{self, ReservationStatus};
 use domain::order::{self, Status};
-use domain::payment::{self, Movement, Payment, Standing};
-use domain::root::Root;
+use domain::payment::{self, Standing};
 use domain::value::{Actor, PricedLine, Provider};
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof};
 use proptest::test_runner::FileFailurePersistence;
 
 use crate::common::{
-    BACKSTOP_S, BALCONY, BALCONY_PRICE, FLOOR, FREE, ORDER, OTHER_SHOW, PAYMENT, PRICE, SHOW, at, buyer, checkout,
-    choice, decide, issued, opening, organizer, priced, state, support, usd, vnd,
+    BACKSTOP_S, BALCONY, BALCONY_PRICE, FLOOR, FREE, ORDER, OTHER_SHOW, PRICE, SHOW, buyer, checkout, choice, opening,
+    organizer, priced, support, usd, vnd,
 };
+use crate::queue_world::{self, Visit};
 use crate::world::World;
 
 /// Something that somebody does.
@@ -26,7 +25,10 @@ enum Act {
         show: ShowId,
         order: u64,
         lines: Vec<PricedLine>,
+        /// Which of the checkout tokens of this show, from the newest; none if there are fewer.
+        token: usize,
     },
+    Visit(Visit),
     AddPayment {
         order: u64,
     },
@@ -75,7 +77,7 @@ enum Act {
 
 const ORDERS: u64 = 5;
 
-fn lines() -> impl Strategy<Value = Vec<PricedLine>> {
+pub fn lines() -> impl Strategy<Value = Vec<PricedLine>> {
     let line = prop_oneof![
         4 => (1..=4).prop_map(|quantity| priced(FLOOR, quantity, PRICE)),
         2 => (1..=2).prop_map(|quantity| priced(BALCONY, quantity, BALCONY_PRICE)),
@@ -88,7 +90,9 @@ fn act() -> impl Strategy<Value = Act> {
     let show = || prop_oneof![5 => Just(SHOW), 1 => Just(OTHER_SHOW)];
     let page = || any::<prop::sample::Index>().prop_map(|index| index.index(1 << 16));
     prop_oneof![
-        6 => (show(), 0..ORDERS, lines()).prop_map(|(show, order, lines)| Act::Reserve { show, order, lines }),
+        6 => (show(), 0..ORDERS, lines(), 0..4_usize)
+            .prop_map(|(show, order, lines, token)| Act::Reserve { show, order, lines, token }),
+        12 => queue_world::visit(show()).prop_map(Act::Visit),
         2 => (0..ORDERS).prop_map(|order| Act::AddPayment { order }),
         1 => (0..ORDERS, any::<bool>()).prop_map(|(order, support)| Act::Cancel { order, support }),
         1 => prop_oneof![1 => Just(SHOW), 2 => Just(OTHER_SHOW)].prop_map(|show| Act::CancelShow { show }),
@@ -106,7 +110,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn order_id(n: u64) -> OrderId {
+pub fn order_id(n: u64) -> OrderId {
     OrderId(derived(ORDER.0, "order", n))
 }
 
@@ -120,7 +124,8 @@ fn perform(world: &mut World, act: Act) {
     let serials: Vec<i64> = world.pages.keys().copied().collect();
     let serial = |page: usize| (!serials.is_empty()).then(|| serials[page % serials.len()]);
     match act {
-        Act::Reserve { show, order, lines } => reserve(world, show, order, lines),
+        Act::Reserve { show, order, lines, token } => reserve(world, show, order, lines, token),
+        Act::Visit(visit) => queue_world::perform(world, visit),
         Act::AddPayment { order } => add_payment(world, order),
         Act::Cancel { order, support: helped } => {
             let by = if helped { support() } else { buyer() };
@@ -129,6 +134,7 @@ fn perform(world: &mut World, act: Act) {
         Act::CancelShow { show } => {
             let close = inventory::Command::Close { show, reason: inventory::CloseReason::ShowCancelled };
             world.command(Command::Inventory(show, close), Actor::System).unwrap();
+            queue_world::close(world, show);
         }
         Act::ChangeCapacity { show, capacity } => {
             let change = inventory::Command::ChangeCapacity { ticket_class: FLOOR, capacity };
@@ -156,19 +162,16 @@ fn perform(world: &mut World, act: Act) {
     }
 }
 
-fn reserve(world: &mut World, show: ShowId, order: u64, lines: Vec<PricedLine>) {
+fn reserve(world: &mut World, show: ShowId, order: u64, lines: Vec<PricedLine>, token: usize) {
+    let admission = queue_world::token(world, show, token);
     let free = lines.iter().all(|line| line.unit_price == 0);
     let checkout = checkout((!free).then(|| payment_id(show, order, 0)));
     let (accepts, hold_backstop_s) = (vec![vnd()], BACKSTOP_S);
-    let command = inventory::Command::Reserve {
-        order: order_id(order),
-        lines,
-        checkout,
-        accepts,
-        hold_backstop_s,
-        admission: None,
-    };
-    let _ = world.command(Command::Inventory(show, command), buyer());
+    let order = order_id(order);
+    let command = inventory::Command::Reserve { order, lines, checkout, accepts, hold_backstop_s, admission };
+    if let Err(Refusal::Inventory(refusal)) = world.command(Command::Inventory(show, command), buyer()) {
+        world.refused.push(refusal);
+    }
 }
 
 fn add_payment(world: &mut World, order: u64) {
@@ -314,12 +317,14 @@ fn check_rest(world: &World, seen: &mut Seen) {
     check_reservations_end_once(world);
     check_money(world);
     check_orders(world, seen);
+    queue_world::check(world, &mut seen.0);
 }
 
 fn live_through(acts: Vec<Act>, seed: u64, seen: &mut Seen) {
     let mut world = World::new(seed);
     for show in [SHOW, OTHER_SHOW] {
-        let open = inventory::Command::Open(opening(show));
+        let waiting_room = queue_world::open(&mut world, show);
+        let open = inventory::Command::Open(inventory::SalesOpened { waiting_room, ..opening(show) });
         world.command(Command::Inventory(show, open), Actor::System).unwrap();
     }
     for act in acts {
@@ -340,13 +345,13 @@ fn live_through(acts: Vec<Act>, seed: u64, seen: &mut Seen) {
     }
 }
 
-fn config(cases: u32) -> ProptestConfig {
+pub fn config(cases: u32) -> ProptestConfig {
     // Seeds of failures are printed; what they taught belongs into a test of its own.
     ProptestConfig { cases, failure_persistence: Some(Box::new(FileFailurePersistence::Off)), ..Default::default() }
 }
 
 /// Every kind of ending that the random world has to reach.
-const ENDINGS: [&str; 10] = [
+const ENDINGS: [&str; 19] = [
     "completed",
     "completed by late money",
     "completed for nothing",
@@ -357,6 +362,15 @@ const ENDINGS: [&str; 10] = [
     "show cancelled",
     "expired",
     "refunds",
+    "checkout completed",
+    "checkout failed",
+    "checkout expired",
+    "nobody entered",
+    "left with a token",
+    "drawn",
+    "token missing",
+    "token used",
+    "token expired",
 ];
 
 /// The rarest ending comes about once in 150 worlds, so worlds are added until all were seen: at most 4,000.
@@ -376,155 +390,4 @@ fn nobody_loses_money_tickets_or_seats() {
         }
     }
     panic!("not every ending of {ENDINGS:?} was seen, but {:?}", seen.into_inner().0);
-}
-
-fn movement() -> impl Strategy<Value = Movement> {
-    let currency = prop_oneof![5 => Just(vnd()), 1 => Just(usd())];
-    (0..12_u8, prop_oneof![6 => 1..80_i64, 2 => Just(100), 1 => any::<i64>()], currency)
-        .prop_map(|(reference, amount, currency)| Movement { reference: reference.to_string(), amount, currency })
-}
-
-fn payment_command() -> impl Strategy<Value = payment::Command> {
-    let standing = prop_oneof![4 => Just(Standing::Open), 1 => Just(Standing::Failed), 1 => Just(Standing::Ended), 1 => Just(Standing::Paid)];
-    let report = (prop::collection::vec(movement(), 0..4), standing)
-        .prop_map(|(movements, standing)| payment::Command::Report { movements, standing });
-    let (reference, url) = ("link".to_owned(), "https://pay.test".to_owned());
-    prop_oneof![
-        6 => report,
-        1 => Just(payment::Command::RecordIntent { reference, url }),
-        1 => Just(payment::Command::RecordFailure { reason: "no".to_owned() }),
-        1 => Just(payment::Command::Close),
-        1 => Just(payment::Command::Refund { why: payment::RefundWhy::PaidTwice }),
-    ]
-}
-
-fn requested_payment() -> Payment {
-    let request = payment::PaymentRequested {
-        payment: PAYMENT,
-        order: ORDER,
-        show: SHOW,
-        provider: Provider::Payos,
-        serial: 42,
-        amount: 100,
-        currency: vnd(),
-        code: String::new(),
-        return_url: String::new(),
-        cancel_url: None,
-        pay_by: at(900),
-    };
-    state(&[request.into()])
-}
-
-#[derive(Debug, Clone)]
-enum StockAct {
-    Reserve(u8, Vec<PricedLine>),
-    Confirm(u8),
-    Release(u8, inventory::ReleaseReason),
-    Capacity(i64),
-    Tick(i64),
-    Close,
-}
-
-fn stock_act() -> impl Strategy<Value = StockAct> {
-    use inventory::ReleaseReason as R;
-    let reason = prop_oneof![Just(R::Expired), Just(R::ByBuyer), Just(R::ShowCancelled), Just(R::Refunded)];
-    prop_oneof![
-        8 => (0..12_u8, lines()).prop_map(|(order, lines)| StockAct::Reserve(order, lines)),
-        4 => (0..12_u8).prop_map(StockAct::Confirm),
-        3 => (0..12_u8, reason).prop_map(|(order, reason)| StockAct::Release(order, reason)),
-        1 => (0..15_i64).prop_map(StockAct::Capacity),
-        2 => (0..4000_i64).prop_map(StockAct::Tick),
-        1 => Just(StockAct::Close),
-    ]
-}
-
-fn stock_command(act: StockAct) -> (inventory::Command, Actor, i64) {
-    let order = |n: u8| order_id(u64::from(n));
-    match act {
-        StockAct::Reserve(n, lines) => {
-            let free = lines.iter().all(|line| line.unit_price == 0);
-            let checkout = checkout((!free).then_some(PAYMENT));
-            let (accepts, hold_backstop_s) = (vec![vnd()], BACKSTOP_S);
-            let command = inventory::Command::Reserve {
-                order: order(n),
-                lines,
-                checkout,
-                accepts,
-                hold_backstop_s,
-                admission: None,
-            };
-            (command, buyer(), 0)
-        }
-        StockAct::Confirm(n) => (inventory::Command::Confirm { order: order(n) }, Actor::System, 0),
-        StockAct::Release(n, reason) => (inventory::Command::Release { order: order(n), reason }, Actor::System, 0),
-        StockAct::Capacity(capacity) => {
-            (inventory::Command::ChangeCapacity { ticket_class: FLOOR, capacity }, organizer(), 0)
-        }
-        StockAct::Tick(when) => (inventory::Command::Tick, Actor::System, when),
-        StockAct::Close => {
-            let reason = inventory::CloseReason::ShowCancelled;
-            (inventory::Command::Close { show: SHOW, reason }, Actor::System, 0)
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(config(300))]
-
-    /// Received money is kept or goes back; what is complete is kept whole; nothing is counted twice.
-    #[test]
-    fn money_received_is_applied_or_goes_back(commands in prop::collection::vec(payment_command(), 1..25)) {
-        let mut payment = requested_payment();
-        let mut applied: Vec<String> = Vec::new();
-        for command in commands {
-            let before = payment.clone();
-            let Ok(events) = decide(&mut payment, issued(command.clone(), Actor::System, at(0))) else { continue };
-            for event in events {
-                let reference = match event {
-                    payment::Event::PaymentPartiallyReceived(event) => event.reference,
-                    payment::Event::PaymentCompleted(event) => event.reference,
-                    payment::Event::PaymentQuarantined(event) => event.reference,
-                    _ => continue,
-                };
-                assert!(!applied.contains(&reference), "counted twice: {reference}");
-                applied.push(reference);
-            }
-            let known = payment.known().unwrap();
-            assert!((0..=known.received).contains(&known.refunded) && known.received <= known.amount, "{known:?}");
-            match known.status {
-                payment::Status::Completed => assert!(known.kept() == known.amount || known.kept() == 0, "{known:?}"),
-                payment::Status::Failed | payment::Status::Expired => assert_eq!(known.kept(), 0, "{known:?}"),
-                payment::Status::Requested | payment::Status::Ready | payment::Status::Closing => {
-                    assert!(known.kept() < known.amount && known.refunded == 0, "{known:?}");
-                }
-            }
-            if before != payment {
-                let again = decide(&mut payment, issued(command, Actor::System, at(0)));
-                assert_eq!(again.unwrap(), vec![], "sent twice, it did something twice");
-            }
-        }
-    }
-
-    /// Stock is never oversold, refusals leave no trace, and events fold to the state (both asserted by `decide`).
-    #[test]
-    fn stock_is_never_oversold(acts in prop::collection::vec(stock_act(), 1..60)) {
-        let mut stock: Inventory = state(&[opening(SHOW).into()]);
-        let mut log = vec![inventory::Event::from(opening(SHOW))];
-        for act in acts {
-            let (command, by, when) = stock_command(act);
-            let Ok(events) = decide(&mut stock, issued(command, by, at(when))) else { continue };
-            log.extend(events);
-            for class in stock.classes() {
-                assert!(class.held >= 0 && class.sold >= 0 && class.committed() <= class.terms.capacity);
-            }
-            let holds = stock.reservations().filter(|(_, held)| held.status == ReservationStatus::Active);
-            let earliest = holds.map(|(_, held)| held.hold_until).min();
-            if stock.closed().is_none() {
-                assert_eq!(stock.next_due(), earliest);
-            }
-        }
-        let mut folded = Inventory::default();
-        log.into_iter().for_each(|event| folded.apply(event));
-        assert_eq!(folded, stock);
-    }
 }

@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use domain::event::{Command, Event, Refusal};
-use domain::ids::{CommandId, PaymentId, derived};
-use domain::inventory::Inventory;
+use domain::ids::{CommandId, PaymentId, ShowId, derived};
+use domain::inventory::{self, Admission, Inventory};
 use domain::order::Order;
 use domain::payment::{self, Movement, Payment, Standing};
-use domain::queue::WaitingRoom;
+use domain::queue::{self, WaitingRoom};
 use domain::root::{Issued, Meta, Root};
 use domain::saga::{Action, CreatePayment, Effect, Outgoing, on_refusal, react};
 use domain::ticket::TicketBatch;
 use domain::value::{Actor, Currency, Timestamp};
 use uuid::Uuid;
 
-use crate::common::{at, decide, fingerprint, vnd};
+use crate::common::{SEED, at, decide, fingerprint, vnd};
 
 /// Aggregates of one kind.
 pub type Kept<A> = BTreeMap<Uuid, A>;
@@ -41,6 +41,10 @@ pub struct World {
     pub payments: Kept<Payment>,
     pub batches: Kept<TicketBatch>,
     pub rooms: Kept<WaitingRoom>,
+    /// Every checkout token that was ever given out.
+    pub tokens: Vec<(ShowId, Admission)>,
+    /// Why orders were refused.
+    pub refused: Vec<inventory::Refusal>,
     /// Every event in the order it was decided.
     pub log: Vec<Event>,
     pub pages: BTreeMap<i64, Page>,
@@ -129,7 +133,9 @@ impl World {
             Action::Effect(effect) if self.silent => self.retry(effect.clone()),
             Action::Effect(Effect::CreatePayment(create)) => self.open_page(create),
             Action::Effect(Effect::ClosePayment { payment, serial, .. }) => self.close_page(*payment, *serial),
-            Action::Effect(Effect::RevealSeed { .. }) => {}
+            Action::Effect(Effect::RevealSeed { show }) => {
+                self.enqueue(Command::Queue(*show, queue::Command::Draw { seed: SEED.to_string() }));
+            }
         }
         self.sent.push(outgoing);
         true
@@ -232,7 +238,11 @@ impl World {
         let orders = orders.map(|(id, _)| Command::Order((*id).into(), Order::due()));
         let stock = self.inventories.iter().filter(|(_, stock)| due(stock.next_due()));
         let stock = stock.map(|(id, _)| Command::Inventory((*id).into(), Inventory::due()));
-        let Some(command) = orders.chain(stock).next() else {
+        let rooms = self.rooms.iter().filter(|(_, room)| due(room.next_due()));
+        let rooms = rooms.map(|(id, _)| Command::Queue((*id).into(), WaitingRoom::due()));
+        let rounds = self.rooms.iter().filter(|(_, room)| due(room.next_round()));
+        let rounds = rounds.map(|(id, _)| Command::Queue((*id).into(), WaitingRoom::round()));
+        let Some(command) = orders.chain(stock).chain(rooms).chain(rounds).next() else {
             return false;
         };
         let decided = self.command(command, Actor::System);
@@ -280,5 +290,6 @@ impl World {
         folded(&self.log, &self.orders);
         folded(&self.log, &self.payments);
         folded(&self.log, &self.batches);
+        folded(&self.log, &self.rooms);
     }
 }

@@ -1,0 +1,321 @@
+//! The laws of a waiting room: whatever happens in it, it, its board and a model that writes everybody down agree at
+//! every event; and whatever happened, everybody's turn comes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use domain::ids::OrderId;
+use domain::queue::{
+    Board, CheckoutEnd, CloseReason, Command, Event, Mode, Refusal, Seed, Slot, Standing, Terms, WaitingRoom, session,
+};
+use domain::root::Root;
+use domain::value::{Actor, Timestamp};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof};
+use proptest::test_runner::{FileFailurePersistence, TestRunner};
+use uuid::Uuid;
+
+use crate::common::{SEED, SHOW, at, decide, issued, room, state};
+use crate::queue_model::{Model, Stage, Whereabouts};
+
+/// Something that somebody does. Visitors and numbers are few, so that things meet.
+#[derive(Debug, Clone)]
+enum Act {
+    Join { visitor: u8 },
+    Enter { number: u32, away_s: i64 },
+    Leave { number: u32 },
+    Tie { number: u32, order: u8 },
+    End { number: u32, order: u8, end: CheckoutEnd },
+    Draw { seed: Seed },
+    Pass { ms: i64 },
+    Round,
+    Tick,
+    Crash,
+    Close,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let number = || prop_oneof![6 => 1..12_u32, 1 => 0..40_u32];
+    let end = || prop_oneof![Just(CheckoutEnd::Completed), Just(CheckoutEnd::Failed)];
+    prop_oneof![
+        12 => (0..14_u8).prop_map(|visitor| Act::Join { visitor }),
+        10 => (number(), prop_oneof![4 => Just(0_i64), 1 => 0..30_i64])
+            .prop_map(|(number, away_s)| Act::Enter { number, away_s }),
+        4 => number().prop_map(|number| Act::Leave { number }),
+        5 => (number(), 0..3_u8).prop_map(|(number, order)| Act::Tie { number, order }),
+        5 => (number(), 0..3_u8, end()).prop_map(|(number, order, end)| Act::End { number, order, end }),
+        3 => prop_oneof![5 => Just(SEED), 1 => any::<[u8; 32]>().prop_map(Seed)].prop_map(|seed| Act::Draw { seed }),
+        8 => prop_oneof![5 => 0..2_000_i64, 1 => 0..80_000_i64].prop_map(|ms| Act::Pass { ms }),
+        14 => Just(Act::Round),
+        4 => Just(Act::Tick),
+        1 => Just(Act::Crash),
+        // A room that is over has little more to tell.
+        1 => prop_oneof![9 => Just(Act::Round), 1 => Just(Act::Close)],
+    ]
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let opens_at = prop_oneof![Just(None), (1..20_i64).prop_map(|seconds| Some(at(seconds)))];
+    (opens_at, 1..5_i32, 1..4_i32).prop_map(|(opens_at, slots, admission_batch)| Terms {
+        opens_at,
+        slots,
+        admission_batch,
+        tick_ms: 700,
+        enter_s: 10,
+        token_ttl_s: 20,
+        away_grace_s: 15,
+    })
+}
+
+fn visitor(n: u8) -> Actor {
+    match n % 2 {
+        0 => Actor::Guest { principal: format!("guest:{}", Uuid::from_u128(n.into())) },
+        _ => Actor::Account { principal: format!("account:visitor {n}"), roles: [].into() },
+    }
+}
+
+fn order(n: u8) -> OrderId {
+    OrderId(Uuid::from_u128(n.into()))
+}
+
+/// A room with all who look at it.
+struct Scene {
+    room: WaitingRoom,
+    board: Board,
+    model: Model,
+    log: Vec<Event>,
+    places: BTreeMap<u32, u32>,
+    terms: Terms,
+    now: Timestamp,
+}
+
+impl Scene {
+    fn open(terms: Terms) -> Self {
+        let (room_now, board, model) = (WaitingRoom::default(), Board::default(), Model::of(SHOW));
+        let (log, places) = (Vec::new(), BTreeMap::new());
+        let mut scene = Self { room: room_now, board, model, log, places, terms, now: at(0) };
+        scene.twice(Command::Open(room(SHOW, terms)));
+        scene
+    }
+
+    /// Decides a command; everybody looks on at every event.
+    fn send(&mut self, command: Command, by: Actor) -> Result<usize, Refusal> {
+        let events = decide(&mut self.room, issued(command, by, self.now))?;
+        let count = events.len();
+        for event in events {
+            self.model.apply(&event);
+            self.board.apply(&event, self.now);
+            self.log.push(event);
+            self.look();
+        }
+        self.look_at_the_room();
+        Ok(count)
+    }
+
+    /// What sagas and timers send may come twice: the second time nothing happens.
+    fn twice(&mut self, command: Command) {
+        let first = self.send(command.clone(), Actor::System);
+        let second = self.send(command, Actor::System);
+        assert!(second == Ok(0) || second.is_err() && first == second, "{first:?}, then {second:?}");
+    }
+
+    fn perform(&mut self, act: Act, seen: &mut Seen) {
+        match act {
+            Act::Join { visitor: n } => {
+                let _ = self.send(Command::Join, visitor(n));
+            }
+            Act::Enter { number, away_s } => {
+                let command = Command::Enter { number, seen: self.now.plus_s(-away_s) };
+                let admitted = matches!(self.model.standing(number.max(1)), Standing::Admitted { .. });
+                match self.send(command, visitor(0)) {
+                    Err(Refusal::PlaceLost) if admitted => seen.note("was away"),
+                    Err(Refusal::NotAdmitted) => seen.note("not admitted"),
+                    _ => {}
+                }
+            }
+            Act::Leave { number } => {
+                if self.send(Command::Leave { number }, visitor(0)) == Err(Refusal::InOrder) {
+                    seen.note("in an order");
+                }
+            }
+            Act::Tie { number, order: n } => {
+                self.twice(Command::Tie { session: session(SHOW, number), order: order(n) })
+            }
+            Act::End { number, order: n, end } => {
+                self.twice(Command::EndCheckout { session: session(SHOW, number), order: order(n), end });
+            }
+            Act::Draw { seed } => self.twice(Command::Draw { seed: seed.to_string() }),
+            Act::Pass { ms } => self.now.0 += ms * 1_000,
+            Act::Round => self.round(),
+            Act::Tick => self.twice(Command::Tick),
+            Act::Crash => self.crash(),
+            Act::Close => self.twice(Command::Close { show: SHOW, reason: CloseReason::ShowCancelled }),
+        }
+    }
+
+    /// At most a batch, never more than slots are free, and not before the time between two rounds is over.
+    fn round(&mut self) {
+        let last = self.model.last_ready.as_ref().map(|ready| ready.enter_by.plus_s(-self.terms.enter_s));
+        let open = self.model.stage == Stage::Open;
+        let (waiting, live) = (self.model.waiting().count(), self.model.live().count());
+        let count = self.send(Command::Round, Actor::System).unwrap();
+        if !open {
+            return;
+        }
+        let early = last.is_some_and(|last| self.now.0 < last.0 + self.terms.tick_ms * 1_000);
+        let most = (self.terms.admission_batch as usize).min(waiting).min(self.terms.slots as usize - live);
+        assert_eq!(count, if early { 0 } else { most });
+    }
+
+    /// Nothing but the log is left, or a snapshot: both are all there was.
+    fn crash(&mut self) {
+        let folded: WaitingRoom = state(&self.log);
+        let snapshot: WaitingRoom = postcard::from_bytes(&postcard::to_stdvec(&self.room).unwrap()).unwrap();
+        assert!(folded == self.room && snapshot == self.room);
+        let board: Board = serde_json::from_str(&serde_json::to_string(&self.board).unwrap()).unwrap();
+        assert_eq!(board, self.board);
+        (self.room, self.board) = (folded, board);
+    }
+
+    /// The board and the model agree about everybody, even those who are not here yet; places never change.
+    fn look(&mut self) {
+        let count = self.model.people.len() as u32;
+        for number in 1..=count + 2 {
+            assert_eq!(self.board.standing(number), self.model.standing(number), "number {number}");
+            let place = self.board.place(number);
+            if let Some(place) = place.filter(|_| number <= count) {
+                assert_eq!(*self.places.entry(number).or_insert(place), place, "a place changed");
+            }
+        }
+        let waiting = self.model.waiting().count();
+        assert_eq!((self.board.joined(), self.board.waiting() as usize), (count, waiting));
+        assert_eq!(self.board.slots().len(), self.model.live().count());
+        for (number, slot) in self.board.slots() {
+            let expected = match slot {
+                Slot::Admitted { enter_by } => Whereabouts::Admitted(enter_by),
+                Slot::InCheckout { expires_at, order } => Whereabouts::InCheckout(expires_at, order),
+            };
+            assert_eq!(self.model.person(number).unwrap().whereabouts, expected);
+        }
+        let mode = match self.model.stage {
+            Stage::Unopened | Stage::Before => Mode::PreQueue,
+            Stage::Open => Mode::Open,
+            Stage::Closed => Mode::Closed,
+        };
+        assert_eq!(self.board.mode(), mode);
+    }
+
+    /// So does the room, which decides whole commands; and it knows when it has to be woken.
+    fn look_at_the_room(&self) {
+        let count = self.model.people.len() as u32;
+        for number in 1..=count + 2 {
+            let standing = self.model.standing(number);
+            assert_eq!(self.room.standing(number), standing, "number {number}");
+            assert_eq!(self.room.place(number), self.board.place(number));
+            let about = self.room.relevant(&Command::Leave { number }, &Actor::System);
+            assert_eq!((about.standing(number), about.place(number)), (standing, self.room.place(number)));
+        }
+        assert_eq!(self.room.next_due(), self.model.next_end());
+        let free = self.model.live().count() < self.model.slots;
+        let somebody = self.model.waiting().next().is_some();
+        if self.model.stage == Stage::Open {
+            assert_eq!(self.room.next_round().is_some(), free && somebody);
+        }
+    }
+
+    /// Orders end, the seed comes, and nobody does anything else: timers alone bring everybody's turn.
+    fn settle(&mut self) {
+        self.crash();
+        for step in 0.. {
+            assert!(step < 2_000, "this never ends: {:?}", self.room);
+            let tied = self.board.slots().find_map(|(number, slot)| match slot {
+                Slot::InCheckout { order: Some(order), .. } => Some((number, order)),
+                _ => None,
+            });
+            if let Some((number, order)) = tied {
+                let (session, end) = (session(SHOW, number), CheckoutEnd::Completed);
+                self.twice(Command::EndCheckout { session, order, end });
+                continue;
+            }
+            let due = self.room.next_due().map(|due| (due, WaitingRoom::due()));
+            let round = self.room.next_round().map(|round| (round, WaitingRoom::round()));
+            let Some((when, command)) = [due, round].into_iter().flatten().min_by_key(|(when, _)| *when) else {
+                if self.model.stage != Stage::Before {
+                    return;
+                }
+                self.twice(Command::Draw { seed: SEED.to_string() });
+                continue;
+            };
+            self.now = self.now.max(when);
+            let events = self.send(command, Actor::System);
+            assert!(events.is_ok_and(|events| events > 0), "a timer that changes nothing fires for ever");
+        }
+    }
+
+    fn note_endings(&self, seen: &mut Seen) {
+        for event in &self.log {
+            seen.note(event.name());
+            if matches!(event, Event::QueueLeft(event) if event.entered) {
+                seen.note("left the checkout");
+            }
+        }
+        if self.places.iter().any(|(number, place)| number != place) {
+            seen.note("drawn");
+        }
+        if self.log.len() > 1 + self.places.len() && self.model.stage == Stage::Open {
+            seen.note("settled");
+        }
+    }
+}
+
+/// How often each thing was seen over all cases: a law about something that never happens says nothing.
+#[derive(Debug, Default)]
+struct Seen(BTreeMap<String, usize>);
+
+impl Seen {
+    fn note(&mut self, what: &str) {
+        *self.0.entry(what.to_owned()).or_default() += 1;
+    }
+}
+
+const THINGS: [&str; 19] = [
+    "WaitingRoomOpened",
+    "WaitingRoomClosed",
+    "QueueJoined",
+    "PreQueueClosed",
+    "QueueDrawn",
+    "QueueReady",
+    "CheckoutStarted",
+    "CheckoutTied",
+    "QueueLeft",
+    "QueueExpired",
+    "CheckoutCompleted",
+    "CheckoutFailed",
+    "CheckoutExpired",
+    "was away",
+    "not admitted",
+    "in an order",
+    "left the checkout",
+    "drawn",
+    "settled",
+];
+
+#[test]
+fn nobody_is_passed_over_and_nobody_is_forgotten() {
+    let seen = RefCell::new(Seen::default());
+    let failure_persistence = Some(Box::new(FileFailurePersistence::Off) as _);
+    let config = ProptestConfig { cases: 300, failure_persistence, ..Default::default() };
+    let all = (terms(), prop::collection::vec(act(), 5..150));
+    let result = TestRunner::new(config).run(&all, |(terms, acts)| {
+        let mut scene = Scene::open(terms);
+        acts.into_iter().for_each(|act| scene.perform(act, &mut seen.borrow_mut()));
+        scene.settle();
+        let ended =
+            (1..=scene.room.places().joined()).all(|number| matches!(scene.room.standing(number), Standing::Ended(_)));
+        assert!(ended && scene.room.places().waiting() == 0, "somebody's turn never came");
+        scene.note_endings(&mut seen.borrow_mut());
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+    let seen = seen.into_inner().0;
+    assert!(THINGS.iter().all(|thing| seen.contains_key(*thing)), "not all of {THINGS:?} were seen, but {seen:?}");
+}
