@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::AT;
-use crate::support::oracle::{self, Counted};
 use crate::support::image::{Image, image};
+use crate::support::oracle::{self, Counted};
 use crate::support::rig::{Rig, Told, World, settings, short};
 use crate::support::stock::{capacity, command_id, look, open, reserve};
 

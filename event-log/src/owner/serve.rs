@@ -40,7 +40,9 @@ impl<A: Root, R> Owner<A, R> {
         let mut outputs = self.drop_late(now);
         match self.phase {
             Phase::Broken => outputs.extend(self.turn_away(|| Outcome::Broken)),
-            Phase::Loading | Phase::Folding { .. } | Phase::Vouching { .. } | Phase::Claiming { .. } if self.leaving => {
+            Phase::Loading | Phase::Folding { .. } | Phase::Vouching { .. } | Phase::Claiming { .. }
+                if self.leaving =>
+            {
                 outputs.extend(self.turn_away(|| Outcome::NotServed));
             }
             Phase::Loading => {}

@@ -124,9 +124,9 @@ impl<A: Root, R> Owner<A, R> {
 
     /// The timers of a lane but for those that would do nothing, earliest first.
     fn waiting_timers(&self, lane: Lane) -> impl Iterator<Item = &(Timestamp, Uuid)> {
-        lane.timers(&self.head).iter().filter(move |(due, id)| {
-            self.idle.get(&(lane, *id)).is_none_or(|idle| *idle != (*due, self.version(*id)))
-        })
+        lane.timers(&self.head)
+            .iter()
+            .filter(move |(due, id)| self.idle.get(&(lane, *id)).is_none_or(|idle| *idle != (*due, self.version(*id))))
     }
 
     /// Nothing ends so soon after a take-over; the first owner of a log has taken over from nobody.

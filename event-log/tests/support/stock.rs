@@ -77,7 +77,14 @@ pub fn reserve_by(n: u32, of: u32, principal: &str, bytes: usize) -> Submission<
         fingerprint: Fingerprint([7; 16]),
     };
     let lines = vec![PricedLine { ticket_class: CLASS, quantity: 1, unit_price: 0 }];
-    let ask = Command::Reserve { order: order(of), lines, checkout, accepts: Vec::new(), hold_backstop_s: 0, admission: None };
+    let ask = Command::Reserve {
+        order: order(of),
+        lines,
+        checkout,
+        accepts: Vec::new(),
+        hold_backstop_s: 0,
+        admission: None,
+    };
     submission(n, ask, Actor::Guest { principal: principal.to_owned() })
 }
 

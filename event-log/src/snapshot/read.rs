@@ -1,0 +1,63 @@
+//! From a file to a state: everything is checked before it is used.
+
+use std::fs;
+use std::path::Path;
+
+use domain::root::Root;
+
+use super::files::Named;
+use super::header::{self, Header, LENGTH};
+use super::history::History;
+use super::{Loaded, Unusable};
+use crate::driver::SnapshotTaken;
+use crate::log::{LogError, Partition};
+use crate::state::State;
+
+/// Reads one file and judges it; the outer error is the log's.
+pub(super) fn judged<A: Root>(
+    named: &Named,
+    at: Partition,
+    partitions: u32,
+    history: &mut History<'_>,
+) -> Result<Result<Loaded<A>, Unusable>, LogError> {
+    let (header, bytes) = match whole(&named.path, at, partitions) {
+        Ok(whole) => whole,
+        Err(why) => return Ok(Err(why)),
+    };
+    if let Some(why) = history.refuses(header.identity, header.offset)? {
+        return Ok(Err(why));
+    }
+    let state = match State::<A>::restore(&bytes[LENGTH..]) {
+        Ok(state) => state,
+        Err(error) => return Ok(Err(Unusable::Body(error.to_string()))),
+    };
+    let position = state.position;
+    if (position.identity, position.next, position.claim) != (Some(header.identity), header.offset, header.claim) {
+        return Ok(Err(Unusable::Body("its position is another one than its header says".to_owned())));
+    }
+    if !history.continues(&position)? {
+        return Ok(Err(Unusable::OtherHistory { offset: header.offset }));
+    }
+    let taken = SnapshotTaken { offset: header.offset, at: header.taken_at };
+    Ok(Ok(Loaded { state, taken }))
+}
+
+/// The bytes of a file that is what it says, as far as it can tell itself.
+fn whole(path: &Path, at: Partition, partitions: u32) -> Result<(Header, Vec<u8>), Unusable> {
+    let bytes = fs::read(path).map_err(Unusable::Unreadable)?;
+    let header = Header::decode(&bytes)?;
+    if header.shape != header::shape() {
+        return Err(Unusable::OtherShape);
+    }
+    if !header.is_of(at, partitions) {
+        return Err(Unusable::OtherPartition);
+    }
+    let (expected, found) = (header.body_bytes.saturating_add(LENGTH as u64), bytes.len() as u64);
+    if expected != found {
+        return Err(Unusable::Truncated { expected, found });
+    }
+    if crc32fast::hash(&bytes[LENGTH..]) != header.body_crc {
+        return Err(Unusable::Corrupt);
+    }
+    Ok((header, bytes))
+}
