@@ -204,13 +204,22 @@ async fn whoever_was_overtaken_forgets_its_boards() {
     }
     database.caught_up(&lanes).await;
     assert_eq!(database.rows().await, filled_once(&lanes).await);
+    // Each goes on alone from what others have written.
     one.kill().await;
-    story.told.clear();
-    story.close_room(1).close_room(2).close_room(3).close_room(4);
-    story.told.iter().for_each(|told| lanes.tell(told));
+    let more = |story: &mut Story, lanes: &mut Lanes, number: u32| {
+        story.told.clear();
+        (1..=4).for_each(|s| story.join(s, number));
+        story.told.iter().for_each(|told| lanes.tell(told));
+    };
+    more(&mut story, &mut lanes, 31);
+    database.caught_up(&lanes).await;
+    let three = database.run(&lanes);
+    three.until("readiness", |why| why.is_empty()).await;
+    two.kill().await;
+    more(&mut story, &mut lanes, 32);
     database.caught_up(&lanes).await;
     assert_eq!(database.rows().await, filled_once(&lanes).await);
-    two.stop().await;
+    three.stop().await;
     database.drop().await;
 }
 

@@ -77,10 +77,11 @@ impl Group {
         moved
     }
 
-    /// Tells rooms of other shows until they are shared as expected.
+    /// Tells rooms of other shows until they are shared as expected, and stay so.
     async fn until_shared(&mut self, next: &mut u128, expected: impl Fn(&BTreeMap<String, BTreeSet<i32>>) -> bool) {
         let started = clock::monotonic();
-        loop {
+        let mut in_a_row = 0;
+        while in_a_row < 4 {
             let mut story = Story::default();
             for n in 0..16 {
                 story.room(*next + n, 4);
@@ -90,9 +91,7 @@ impl Group {
             self.tell(&story);
             self.database.caught_up(&self.lanes).await;
             let moved = self.moved().await;
-            if expected(&moved) {
-                return;
-            }
+            in_a_row = if expected(&moved) { in_a_row + 1 } else { 0 };
             assert!(started.elapsed() < PATIENCE, "{moved:?}");
         }
     }
