@@ -76,7 +76,9 @@ impl Visitor {
             let opening = answer.status == 409 && answer.header("retry-after").is_some();
             (!opening).then_some(answer)
         });
-        let answer = answer.await.is(201);
+        let answer = answer.await;
+        // An account's place may be there already under another key.
+        assert!(matches!(answer.status.as_u16(), 200 | 201), "{answer:#?}");
         let place = Self {
             client: client.since(&answer),
             show,

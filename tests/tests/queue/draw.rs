@@ -18,6 +18,7 @@ fn places_are_drawn_at_the_opening_and_anybody_can_verify_it() {
     run(async {
         let world = World::shared().await;
         let opens_at = Timestamp::now().checked_add(SignedDuration::from_secs(6)).unwrap();
+        let opens_at = Timestamp::from_millisecond(opens_at.as_millisecond()).unwrap();
         let terms = with(room(3), &json!({"opens_at": opens_at.to_string(), "admission_batch": 3}));
         let sale = world.on_sale_with_room(1000, 100, 600, &terms).await;
         let mut early: Vec<Visitor> = Vec::new();

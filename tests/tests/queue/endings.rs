@@ -45,8 +45,10 @@ async fn by_not_coming(world: &World) {
     second.enter_in_turn().await;
     first.until("expired").await;
     first.try_enter().await.is_problem(410, "queue-place-lost");
-    let life = ["WaitingRoomOpened", "QueueJoined", "QueueJoined", "QueueReady", "QueueExpired", "QueueReady", "CheckoutStarted"];
-    assert_eq!(told(world, sale.show).await, life);
+    let mut life = told(world, sale.show).await;
+    // The second may come before or after the first one's turn.
+    life.retain(|name| *name != "QueueJoined");
+    assert_eq!(life, ["WaitingRoomOpened", "QueueReady", "QueueExpired", "QueueReady", "CheckoutStarted"]);
 }
 
 /// A token of one second, and the 30 seconds that an order placed in its last moment may take to arrive.
