@@ -189,6 +189,10 @@ mod tests {
         let claims = Claims { aud: "else".to_owned(), show: ADMITTED.show, session: ADMITTED.session, exp: 1 };
         let token = tokens(1, None).0.sign(&claims);
         assert_eq!(tokens(1, None).read(&token), Err(Invalid));
+        // The right words under the right name, signed by what access tokens are signed by.
+        let signer = Signer::new(Purpose { key: "access token", ..PURPOSE }, &secret(1), None);
+        let claims = Claims { aud: AUDIENCE.to_owned(), ..claims };
+        assert_eq!(tokens(1, None).read(&signer.sign(&claims)), Err(Invalid));
     }
 
     #[test]
