@@ -1,5 +1,6 @@
 //! Names, people and things that the tests share.
 
+use std::fmt::Debug;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -11,6 +12,8 @@ use domain::queue;
 use domain::root::{Issued, Root};
 use domain::show::ClassTerms;
 use domain::value::{Actor, Currency, Fingerprint, Line, PaymentChoice, PricedLine, Provider, Role, Sealed, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 pub const SHOW: ShowId = ShowId(Uuid::from_u128(0x51));
@@ -228,4 +231,12 @@ where
             Ok(events)
         }
     }
+}
+
+/// What it is after a journey to another instance, or through a snapshot: itself.
+pub fn carried<T: Serialize + DeserializeOwned + PartialEq + Debug>(thing: T) -> T {
+    let bytes = postcard::to_stdvec(&thing).unwrap();
+    let arrived: T = postcard::from_bytes(&bytes).unwrap_or_else(|error| panic!("{thing:?}: {error}"));
+    assert_eq!(arrived, thing);
+    arrived
 }

@@ -18,7 +18,7 @@ use domain::ticket::TicketBatch;
 use domain::value::{Actor, Currency, Timestamp};
 use uuid::Uuid;
 
-use crate::common::{SEED, at, decide, fingerprint, vnd};
+use crate::common::{SEED, at, carried, decide, fingerprint, vnd};
 
 /// Aggregates of one kind.
 pub type Kept<A> = BTreeMap<Uuid, A>;
@@ -87,11 +87,12 @@ impl World {
     /// Decides a command; its events are logged and put what they cause into the outbox.
     pub fn command(&mut self, command: Command, by: Actor) -> Result<usize, Refusal> {
         self.serial += 1;
+        let command = carried(command);
         let (at, fingerprint, serial) = (self.time(), fingerprint(7), self.serial);
         macro_rules! send {
             ($kept:ident, $id:expr, $command:expr, $wrap:path) => {{
                 let issued = Issued { command: $command, by, at, fingerprint, serial };
-                let decided = ask(&mut self.$kept, $id, issued).map_err($wrap)?;
+                let decided = ask(&mut self.$kept, $id, issued).map_err(|refusal| carried($wrap(refusal)))?;
                 decided.into_iter().map(Event::from).collect::<Vec<_>>()
             }};
         }
@@ -117,8 +118,8 @@ impl World {
             causation_id: Uuid::nil(),
             actor: "system".to_owned(),
         };
-        self.waiting.extend(react(&event, &meta));
-        self.log.push(event);
+        self.waiting.extend(react(&event, &meta).into_iter().map(carried));
+        self.log.push(carried(event));
     }
 
     /// Delivers one of the waiting commands; false if none waits.
@@ -285,6 +286,7 @@ impl World {
                 again.get_mut(&A::id(&own)).unwrap().apply(own);
             }
             assert_eq!(&again, kept);
+            kept.values().cloned().for_each(|state| drop(carried(state)));
         }
         folded(&self.log, &self.inventories);
         folded(&self.log, &self.orders);

@@ -80,9 +80,6 @@ impl WaitingRoom {
         &self.places
     }
 
-    /// Bytes per holder in the map of holders, that on the heap of others aside.
-    pub const HOLDER_BYTES: usize = size_of::<(Principal, u32)>();
-
     pub(super) fn number(&self, session: SessionId) -> Option<u32> {
         self.sessions.get(&session).copied()
     }
