@@ -8,6 +8,7 @@ pub mod front_door;
 pub mod init;
 pub mod local;
 pub mod log;
+pub mod partitions;
 pub mod queue;
 pub mod stack;
 pub mod supervisor;

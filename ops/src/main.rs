@@ -8,8 +8,9 @@ use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
 use ops::init::InitArgs;
 use ops::log::LogArgs;
+use ops::partitions::PartitionsArgs;
 use ops::token::TokenArgs;
-use ops::{check, config, demo, dev, init, log, queue, stack, token};
+use ops::{check, config, demo, dev, init, log, partitions, queue, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -32,6 +33,8 @@ enum Command {
     Config(ConfigArgs),
     /// Show the records of a partition with the verdict of every reader.
     Log(LogArgs),
+    /// Show who owns every partition and how it stands; ends with 1 if one is broken or nobody answers for it.
+    Partitions(PartitionsArgs),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -71,6 +74,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&args)?,
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
+        Command::Partitions(args) => return partitions::run(&args).await,
         Command::Queue(command) => return queue::run(command).await,
         Command::Check(args) => return check::run(args).await,
         Command::Dev(args) => dev::run(args).await?,
