@@ -10,7 +10,6 @@ use service_kit::health::Health;
 use service_kit::operations::Operations;
 use service_kit::shutdown::Shutdown;
 use service_kit::{http, telemetry};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -31,8 +30,7 @@ async fn run() -> anyhow::Result<()> {
     let config = Env::from_process().read(Config::read)?;
     let metrics = telemetry::init("command-api", &config.common.instance, &config.common.log)?;
     let shutdown = Shutdown::on_signals()?;
-    let listener = TcpListener::bind(config.common.listen)
-        .await
+    let listener = http::listen(config.common.listen)
         .with_context(|| format!("listening on BOXOFFICE_LISTEN {}", config.common.listen))?;
     let health = Health::default();
     health.drain_on(shutdown.token());

@@ -17,7 +17,6 @@ use service_kit::shutdown::Shutdown;
 use service_kit::{http, telemetry};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::{Info, OpenApi, Paths};
 
@@ -42,8 +41,7 @@ async fn start() -> anyhow::Result<()> {
     let config = Env::from_process().read(Config::read)?;
     let metrics = telemetry::init("projectors", &config.common.instance, &config.common.log)?;
     let shutdown = Shutdown::on_signals()?;
-    let listener = TcpListener::bind(config.common.listen)
-        .await
+    let listener = http::listen(config.common.listen)
         .with_context(|| format!("listening on BOXOFFICE_LISTEN {}", config.common.listen))?;
     let health = Health::default();
     health.drain_on(shutdown.token());

@@ -23,7 +23,7 @@ use crate::json::MAX_BODY;
 use crate::operations::{self, Operations, QUIET};
 use crate::prefer::Wait;
 use crate::problem::{Kind, Problem};
-pub use crate::serve::serve;
+pub use crate::serve::{listen, serve};
 use crate::trace::{REQUEST_ID, RequestId, Trace};
 
 /// The whole service: the given routes and those every service has, behind everything that all requests go through.

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,22 @@ const MAX_HEAD: usize = 16 * 1024;
 
 /// The most headers of a request; more gets 431.
 const MAX_HEADERS: usize = 64;
+
+/// Connections that wait to be accepted; the system's own limit (`net.core.somaxconn`) may be smaller. Whoever finds this
+/// full is not refused, but tries again after one, three and seven seconds, so a crowd that comes at once must fit in.
+const BACKLOG: u32 = 4096;
+
+/// Listens at an address, with room for a crowd that comes at once.
+///
+/// # Errors
+/// The address is taken or not ours.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A port that was ours a moment ago can be had again, as with `TcpListener::bind`.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `shutdown`, then lets requests under way end, at most so long as the limits say.
 ///

@@ -1,11 +1,12 @@
 //! Starting and stopping a sandbox.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
@@ -14,6 +15,8 @@ use crate::settings::Settings;
 use crate::{control, delivery, payos};
 
 const DRAIN: Duration = Duration::from_secs(2);
+/// Connections that wait to be accepted: many may pay at once.
+const BACKLOG: u32 = 1024;
 
 /// A sandbox that answers; it ends when stopped or dropped.
 pub struct Running {
@@ -51,8 +54,7 @@ impl Drop for Running {
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     // An Err only says that the process has installed one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let listener =
-        TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
+    let listener = listen(settings.listen).with_context(|| format!("listen on {}", settings.listen))?;
     let addr = listener.local_addr().context("read the sandbox's address")?;
     let app = Arc::new(build(settings, addr)?);
     delivery::resume(&app);
@@ -65,6 +67,13 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         }
     });
     Ok(Running { addr, app, server })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn build(settings: Settings, addr: SocketAddr) -> anyhow::Result<App> {

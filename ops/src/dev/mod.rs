@@ -11,7 +11,7 @@ pub use running::Running;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
     let programs = programs()?;
     let (folder, say) = (options.folder.join("run"), Arc::clone(&options.say));
     tokio::task::spawn_blocking(move || supervisor::end_all(&folder, &*say)).await.context("clean up")??;
-    let listener = listen(options.port).await?;
+    let listener = listen(options.port)?;
     let plan = plan(&options, &listener)?;
     make_topics(&options).await?;
     let spawner = Spawner::start().context("start the thread that starts processes")?;
@@ -146,10 +146,9 @@ async fn make_topics(options: &DevOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
-    let address = (Ipv4Addr::LOCALHOST, port.unwrap_or(0));
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("listen on 127.0.0.1:{}; --port takes another", address.1))
+fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
+    service_kit::http::listen(address).with_context(|| format!("listen on {address}; --port takes another"))
 }
 
 fn authorities(plan: &Plan, process: Process) -> anyhow::Result<Vec<http::uri::Authority>> {

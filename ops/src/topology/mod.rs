@@ -121,6 +121,7 @@ impl Plan {
             ("BOXOFFICE_POSTGRES", self.endpoints.postgres.clone()),
             ("BOXOFFICE_NAMESPACE", self.namespace.clone()),
             ("BOXOFFICE_PARTITIONS", self.partitions.to_string()),
+            ("BOXOFFICE_INSTANCE", instance.to_string()),
             ("BOXOFFICE_LISTEN", self.listen(instance)),
             ("BOXOFFICE_ADVERTISED_URL", self.url(instance)),
             ("BOXOFFICE_PUBLIC_URL", self.base_url.clone()),
