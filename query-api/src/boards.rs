@@ -168,7 +168,7 @@ impl Boards {
                 () = shutdown.cancelled() => return,
                 () = self.0.wanted.notified() => {}
                 _ = ticks.tick() => {
-                    self.forget();
+                    self.forget(Instant::now().checked_sub(FORGOTTEN));
                     self.told_all();
                 }
             }
@@ -231,9 +231,10 @@ impl Boards {
         }
     }
 
-    fn forget(&self) {
+    /// Drops what nobody listens to, or has asked for since then.
+    fn forget(&self, since: Option<Instant>) {
         let mut entries = self.entries();
-        entries.retain(|_, entry| entry.look.receiver_count() > 0 || entry.asked_at.elapsed() < FORGOTTEN);
+        entries.retain(|_, entry| entry.look.receiver_count() > 0 || since.is_none_or(|since| entry.asked_at > since));
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
         metrics::gauge!("boxoffice_boards_cached").set(entries.len() as f64);
     }
@@ -292,7 +293,7 @@ mod tests {
     fn a_board_does_not_go_back_in_its_log() {
         let boards = Boards::default();
         let looks = boards.watch(SHOW);
-        let mut seen = |found: Option<Room>| {
+        let seen = |found: Option<Room>| {
             boards.seen(SHOW, Instant::now(), found);
             looks.borrow().room.as_ref().map(|room| (room.next, room.log))
         };
@@ -307,16 +308,18 @@ mod tests {
         assert_eq!(seen(Some(room(2, Some(Uuid::nil())))), Some((2, Some(Uuid::nil()))));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_nobody_asks_for_is_forgotten() {
+    #[test]
+    fn what_nobody_asks_for_is_forgotten() {
         let boards = Boards::default();
+        let before = Instant::now();
         let looks = boards.watch(SHOW);
         drop(boards.watch(ShowId(Uuid::nil())));
-        tokio::time::advance(FORGOTTEN).await;
-        boards.forget();
+        boards.forget(Some(before));
+        assert_eq!(boards.entries().len(), 2);
+        boards.forget(Some(Instant::now()));
         assert_eq!(boards.entries().keys().copied().collect::<Vec<_>>(), [SHOW]);
         drop(looks);
-        boards.forget();
+        boards.forget(Some(Instant::now()));
         assert!(boards.entries().is_empty());
     }
 }

@@ -35,6 +35,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 struct WantedEvents {
     /// The place's ticket: browsers cannot send headers here.
+    #[param(required = true)]
     queue_ticket: Option<String>,
 }
 

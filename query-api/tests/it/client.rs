@@ -104,6 +104,7 @@ pub struct Feed {
 
 /// One event of it.
 pub struct Told {
+    pub event: String,
     pub id: String,
     pub order: Value,
 }
@@ -135,6 +136,6 @@ impl Feed {
 fn parse(event: &str) -> Option<Told> {
     let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let order = serde_json::from_str(field("data:")?).unwrap();
-    assert_eq!(field("event:"), Some("order"));
-    Some(Told { id: field("id:").unwrap().to_owned(), order })
+    let text = |name| field(name).unwrap().to_owned();
+    Some(Told { event: text("event:"), id: text("id:"), order })
 }

@@ -17,7 +17,7 @@ async fn a_show_is_answered_with_its_classes() {
     let expected = json!({
         "id": it.show, "name": "Concert 1", "description": null, "starts_at": "2030-03-17T17:46:40Z", "ends_at": null,
         "time_zone": "Asia/Ho_Chi_Minh", "venue": {"name": "Opera House", "city": "Hà Nội"}, "currency": "VND",
-        "categories": ["Jazz"], "status": "published", "pay_within_s": null, "checkout_url": null,
+        "categories": ["Jazz"], "status": "published", "pay_within_s": null, "checkout_url": null, "waiting_room": null,
         "ticket_classes": [{"id": it.class, "name": "Stalls", "price": {"amount": 150_000, "currency": "VND"},
             "capacity": 10, "sale_starts_at": null, "sale_ends_at": null, "max_per_order": 4}],
     });
@@ -187,6 +187,8 @@ async fn the_document_has_every_route() {
         "/v1/shows/{show}/availability",
         "/v1/shows/{show}/orders",
         "/v1/shows/{show}/payment-methods",
+        "/v1/shows/{show}/queue/{session}",
+        "/v1/shows/{show}/queue/{session}/events",
     ];
     assert_eq!(paths.len(), expected.len());
     for path in expected {
@@ -202,5 +204,6 @@ async fn the_document_has_every_route() {
     }
     let document = world.openapi.to_json().unwrap();
     assert!(document.contains("OrderEntry") && document.contains("until") && document.contains("starts_after"));
+    assert!(document.contains("QueuePlace") && document.contains("queue_ticket") && document.contains("draw_hash"));
     world.end().await;
 }

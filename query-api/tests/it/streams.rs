@@ -17,7 +17,7 @@ async fn a_stream_tells_every_change_and_ends_with_the_order() {
     assert_eq!(feed.headers["content-type"], "text/event-stream");
     let first = feed.next().await.unwrap();
     assert_eq!(first.order, world.get(&who, &format!("/v1/orders/{}", it.order)).await.ok());
-    assert_eq!(first.order["status"], "reserved");
+    assert_eq!((first.event.as_str(), &first.order["status"]), ("order", &json!("reserved")));
     world.await_payment(&it).await;
     let mut statuses = Vec::new();
     while statuses.last() != Some(&json!("awaiting_payment")) {

@@ -83,7 +83,7 @@ impl World {
         let schema = self.names.tables(&M::LAYOUT);
         let set = sqlx::query("select set_config('search_path', $1, true)").bind(schema);
         set.execute(&mut *tx).await.unwrap();
-        M::write(&changes, &mut tx).await.unwrap();
+        M::write(&mut changes, &mut tx).await.unwrap();
         let touched = M::touched(&changes).orders.into_iter().map(|id| id.0.simple().to_string());
         let touched: Vec<String> = touched.collect();
         if !touched.is_empty() {
@@ -166,12 +166,12 @@ fn settings(url: &str, namespace: &str) -> Vec<(String, String)> {
     all.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
-async fn notify(tx: &mut sqlx::PgConnection, channel: &str, message: &str) {
+pub async fn notify(tx: &mut sqlx::PgConnection, channel: &str, message: &str) {
     let told = sqlx::query("select pg_notify($1, $2)").bind(channel).bind(message);
     told.execute(tx).await.unwrap();
 }
 
-fn envelope(at_us: i64, event: Event) -> Envelope {
+pub fn envelope(at_us: i64, event: Event) -> Envelope {
     let id = random::opaque_id();
     let meta = Meta {
         event_id: id,
