@@ -111,6 +111,11 @@ impl Client {
         Self { since: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// What it shows to be somebody.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) }

@@ -1,6 +1,7 @@
 //! Whole-system tests: HTTP in, HTTP out, on real servers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cluster;
 mod crash;
 mod log;
 mod orders;

@@ -327,6 +327,7 @@ fn availability_follows_the_stock() {
         let path = format!("/v1/shows/{}/availability", sale.show);
         let class = async |client: &Client| client.get(&path).await.is(200).body["classes"][0].clone();
         let (order, holder, _) = sale.buy(world, 3).await;
+        eventually("the show is seen", async || (world.client.get(&path).await.status == 200).then_some(())).await;
         let seen = class(&holder).await;
         assert_eq!(
             (&seen["reserved"], &seen["available"], &seen["status"]),
