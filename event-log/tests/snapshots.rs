@@ -326,19 +326,23 @@ fn only_one_is_written_at_a_time_unless_it_waits_for_its_turn() {
     let case = case();
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let state = case.rig.owner.state();
-    let blocked = move |_| wait.recv().unwrap();
-    assert!(case.shelf.snapshots.write(AT, 4, state.clone(), BEGIN, Turn::IfIdle, blocked));
     let other = Partition { number: 3, ..AT };
+    let until_idle = || {
+        let mut tries = std::iter::repeat_with(|| {
+            std::thread::sleep(Duration::from_millis(5));
+            case.shelf.snapshots.write(other, 4, state.clone(), BEGIN, Turn::IfIdle, |_| ())
+        });
+        assert!(tries.by_ref().take(1000).any(|written| written), "idle again");
+    };
+    until_idle();
+    let blocked = move |_| wait.recv().unwrap();
+    assert!(case.shelf.snapshots.write(AT, 4, state.clone(), BEGIN, Turn::Queue, blocked));
     assert!(!case.shelf.snapshots.write(other, 4, state.clone(), BEGIN, Turn::IfIdle, |_| ()));
     let (done, taken) = std::sync::mpsc::channel();
     assert!(case.shelf.snapshots.write(other, 4, state.clone(), BEGIN, Turn::Queue, move |it| done.send(it).unwrap()));
     go.send(()).unwrap();
     assert!(taken.recv_timeout(Duration::from_secs(20)).is_ok());
-    let mut tries = std::iter::repeat_with(|| {
-        std::thread::sleep(Duration::from_millis(5));
-        case.shelf.snapshots.write(other, 4, state.clone(), BEGIN, Turn::IfIdle, |_| ())
-    });
-    assert!(tries.by_ref().take(1000).any(|written| written), "idle again");
+    until_idle();
 }
 
 #[test]

@@ -130,6 +130,16 @@ fn who_leaves_without_serving_tells_everybody_so_and_claims_no_more() {
 }
 
 #[test]
+fn who_leaves_asks_no_more() {
+    let world = World::new();
+    let log = world.log();
+    let mut rig = Rig::new(&world, &log, "one");
+    rig.owner.leave();
+    rig.run();
+    assert_eq!(rig.asked, 0);
+}
+
+#[test]
 fn who_leaves_while_serving_decides_what_waits() {
     let world = World::new();
     let log = world.log();
