@@ -1,5 +1,6 @@
 //! Puts the process together: owners, outbox, effects, routes; and takes it apart again in order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub struct Service {
     app: App,
     receiver: Receiver,
     background: Background,
+    handed_over: AtomicBool,
     _following: Box<dyn Following>,
 }
 
@@ -96,7 +98,8 @@ impl Service {
         watch_health(health, &owners, &membership, &directory);
         let report = report(&config.owners, store, &owners, &membership);
         let receiver = Receiver::new(Arc::clone(&owners), key, report);
-        Ok(Self { owners, membership, app, receiver, background, _following: following })
+        let handed_over = AtomicBool::new(false);
+        Ok(Self { owners, membership, app, receiver, background, handed_over, _following: following })
     }
 
     /// The writing routes with their document.
@@ -113,6 +116,9 @@ impl Service {
     /// Hands every partition over: stops intake, waits (bounded) for what is in flight, writes snapshots, and leaves the
     /// group. Requests are still answered, from wherever their partition is served then.
     pub async fn hand_over(&self) {
+        if self.handed_over.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let membership = Arc::clone(&self.membership);
         let left = tokio::task::spawn_blocking(move || membership.wait().leave(HAND_OVER)).await;
         match left {

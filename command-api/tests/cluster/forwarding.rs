@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 use service_kit::consistency::{HEADER, Token};
 
 use super::instance::Installation;
-use super::till::{Answer, Order, Till};
+use super::till::{Answer, Order, Till, key};
 
 /// What a client goes by: everything but what differs between any two requests.
 fn essence(answer: &Answer) -> (u16, Value, bool) {
     let mut body = answer.body.clone();
-    // Encrypted or signed anew each time.
-    body.as_object_mut().unwrap().remove("access_token");
+    // Signed anew each time.
+    for token in ["access_token", "queue_ticket"] {
+        body.as_object_mut().unwrap().remove(token);
+    }
     (answer.status, body, answer.headers.contains_key("idempotency-replayed"))
 }
 
@@ -61,6 +63,33 @@ async fn a_command_through_the_wrong_instance_is_answered_as_through_the_right_o
     assert_eq!(essence(&there), essence(&here));
     assert_eq!(till.reserved(&one, sale, 3).await, Some(1));
     assert_eq!(till.reserved(&two, sale, 3).await, Some(1));
+    drop((one, two));
+    installation.forget().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_the_queue_is_the_same_through_either_instance() {
+    let installation = Installation::new().await;
+    let [one, two] = installation.start_all(["one", "two"]).await;
+    let till = Till::new(&installation);
+    let home = *installation.served(&one).await.unwrap().first().unwrap();
+    let room = json!({"enabled": true, "slots": 1, "tick_ms": 100, "enter_s": 30});
+    let sale = till.on_sale_with(&two, home, 3, json!({"waiting_room": room})).await;
+    let keys = [key(), key(), key()];
+    for (number, key) in keys.iter().enumerate() {
+        let (there, here) = (till.join(&two, sale, key).await, till.join(&one, sale, key).await);
+        let (mut first, again) = (essence(&there), essence(&here));
+        first.2 = true;
+        assert_eq!(first.1["number"], json!(number + 1));
+        // The first one is admitted between two looks.
+        let still = |it: &Value| (it["session"].clone(), it["number"].clone(), it["place"].clone());
+        assert_eq!((first.0, still(&first.1), first.2), (again.0, still(&again.1), again.2), "{there:#?} {here:#?}");
+    }
+    let joined = till.join(&two, sale, &keys[0]).await;
+    let (there, here) = (till.enter(&two, sale, &joined).await, till.enter(&one, sale, &joined).await);
+    assert_eq!(there.status, 200, "{there:#?}");
+    assert_eq!(there.body["checkout_expires_at"], here.body["checkout_expires_at"]);
+    assert_eq!(there.body["checkout_token"], here.body["checkout_token"]);
     drop((one, two));
     installation.forget().await;
 }

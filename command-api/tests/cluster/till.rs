@@ -60,21 +60,23 @@ impl Till {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = request.send().await?;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = serde_json::from_slice(&answer.bytes().await?).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, body })
+        Answer::of(request.send().await?).await
     }
 
     /// Puts a show on sale that lies in this partition, and waits until it can be bought.
     pub async fn on_sale(&self, at: &Instance, partition: u32, capacity: i64) -> OnSale {
+        self.on_sale_with(at, partition, capacity, json!({})).await
+    }
+
+    /// As `on_sale`, configured like this.
+    pub async fn on_sale_with(&self, at: &Instance, partition: u32, capacity: i64, configuration: Value) -> OnSale {
         let show = id_in(partition);
         let class = random::id();
         let base = format!("{}/v1/shows/{show}", at.url);
         let steps = [
             (Method::PUT, base.clone(), show_body()),
             (Method::PUT, format!("{base}/ticket-classes/{class}"), class_body(capacity)),
-            (Method::POST, format!("{base}/configure"), json!({})),
+            (Method::POST, format!("{base}/configure"), configuration),
             (Method::POST, format!("{base}/approve"), json!({})),
             (Method::POST, format!("{base}/publish"), json!({})),
         ];
@@ -90,6 +92,38 @@ impl Till {
             sleep(Duration::from_millis(50)).await;
         }
         sale
+    }
+
+    /// A guest joins the queue, with one key for one place.
+    pub async fn join(&self, at: &Instance, sale: OnSale, key: &str) -> Answer {
+        let url = format!("{}/v1/shows/{}/queue", at.url, sale.show);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.send(Method::POST, &url, None, key, &json!({})).await.unwrap();
+            if answer.status == 201 {
+                return answer;
+            }
+            // The room is about to open.
+            assert!(answer.status == 409 && Instant::now() < deadline, "{answer:#?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Enters once admitted.
+    pub async fn enter(&self, at: &Instance, sale: OnSale, joined: &Answer) -> Answer {
+        let session = joined.body["session"].as_str().unwrap();
+        let url = format!("{}/v1/shows/{}/queue/{session}/enter", at.url, sale.show);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ticket = joined.body["queue_ticket"].as_str().unwrap();
+            let request = self.http.post(&url).header("queue-ticket", ticket).header("idempotency-key", key());
+            let answer = Answer::of(request.json(&json!({})).send().await.unwrap()).await.unwrap();
+            if answer.body["type"] != "/problems/not-admitted" {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{answer:#?}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// How many tickets are held and sold, as the owner of the stock says; the same capacity again changes nothing.
@@ -118,6 +152,14 @@ impl Till {
             assert!(Instant::now() < deadline && answer.status != 200, "{answer:#?}");
             sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+impl Answer {
+    async fn of(answer: reqwest::Response) -> reqwest::Result<Self> {
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = serde_json::from_slice(&answer.bytes().await?).unwrap_or(Value::Null);
+        Ok(Self { status, headers, body })
     }
 }
 
