@@ -145,7 +145,9 @@ impl WaitingRoom {
                 vec![PreQueueClosed { show, count: self.places().joined().into() }.into()]
             }
             Phase::Open if at >= self.next_admission(terms) => {
-                let most = usize::try_from(terms.admission_batch).unwrap_or(0).min(self.free(terms));
+                let waiting = self.places().waiting();
+                let batch = waiting.min(u32::try_from(terms.admission_batch).unwrap_or(0));
+                let most = usize::try_from(batch).unwrap_or(0).min(self.free(terms));
                 let enter_by = at.plus_s(terms.enter_s);
                 self.places().next_up(most).map(|next| self.ready(show, next, enter_by)).collect()
             }
