@@ -1,16 +1,21 @@
 //! An owner that slept longer than its session, with requests in its sockets: its answers are right or none.
+//!
+//! Whoever wakes usually hears of its loss before it has read a request, and asks its successor: no zombie. So it falls
+//! asleep with calls to the payment provider under way, which does not answer: it waits a moment for them to end before it
+//! gives anything up, and in that moment decides by what it knew when it fell asleep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use domain::event::Event;
-use domain::ids::OrderId;
-use domain::inventory;
+use domain::ids::{OrderId, PaymentId};
 use domain::root::Context;
+use domain::{inventory, payment};
 use event_log::log::Partition;
 use local_stack::Signal;
-use ops::topology::Instance;
+use ops::topology::{Instance, Process};
 use serde_json::json;
 use system_tests::installation::command_api;
 use system_tests::journal::{Claim, Journal};
@@ -28,6 +33,8 @@ const SOLD_MEANWHILE: i64 = 60;
 const SOLD_BEFORE: i64 = 10;
 /// What it has once its owner slept: enough for everybody.
 const ENLARGED: i64 = 200;
+/// So many orders wait for their payment page: their payments lie in every partition.
+const SLOW: usize = 12;
 /// So many more are sold of it meanwhile.
 const MORE_MEANWHILE: i64 = 40;
 
@@ -49,6 +56,8 @@ struct Truth {
     claims: Vec<Claim>,
     reserved: BTreeMap<OrderId, Uuid>,
     commands: BTreeMap<(Partition, u32), usize>,
+    /// Payments whose page is wanted of the provider.
+    requested: BTreeSet<PaymentId>,
 }
 
 impl Truth {
@@ -59,9 +68,13 @@ impl Truth {
             *self.commands.entry((written.partition, written.term)).or_default() += 1;
         }
         for event in news.events {
-            if let Event::Inventory(inventory::Event::TicketsReserved(event)) = event {
-                let before = self.reserved.insert(event.order, event.show.0);
-                assert_eq!(before, None, "{} was reserved twice", event.order);
+            match event {
+                Event::Inventory(inventory::Event::TicketsReserved(event)) => {
+                    let before = self.reserved.insert(event.order, event.show.0);
+                    assert_eq!(before, None, "{} was reserved twice", event.order);
+                }
+                Event::Payment(payment::Event::PaymentRequested(event)) => drop(self.requested.insert(event.payment)),
+                _ => {}
             }
         }
     }
@@ -75,7 +88,7 @@ impl Truth {
         loop {
             self.learn().await;
             let known = self.commands.values().sum::<usize>();
-            tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+            tokio::time::sleep(Duration::from_millis(700)).await;
             self.learn().await;
             if self.commands.values().sum::<usize>() == known {
                 return;
@@ -111,14 +124,15 @@ struct Outcome {
 #[test]
 fn who_overslept_gives_no_stale_yes_and_no_stale_no() {
     run(async {
-        let shop = start(&[("BOXOFFICE_KEY_POOL", "256")]).await;
+        let shop = start(&[("BOXOFFICE_KEY_POOL", "256"), ("BOXOFFICE_PAYOS_TIMEOUT_MS", "60000")]).await;
         let (journal, claims) = (shop.journal().await, Vec::new());
-        let mut truth = Truth { journal, claims, reserved: BTreeMap::new(), commands: BTreeMap::new() };
+        let (reserved, commands) = (BTreeMap::new(), BTreeMap::new());
+        let mut truth = Truth { journal, claims, reserved, commands, requested: BTreeSet::new() };
         truth.learn().await;
         let sleeper = command_api(1);
-        // Whoever wakes may hear of its loss before it has decided anything: then there was no zombie, and another sleep.
-        for sleep in 1..=4 {
-            let outcome = oversleep(&shop, &mut truth, sleeper).await;
+        // On a machine that does other things it may all the same have decided nothing: then it sleeps once more.
+        for sleep in 1..=3 {
+            let outcome = oversleep(&shop, &mut truth, sleeper, sleep).await;
             let in_doubt = shop.metric(sleeper, "boxoffice_partition_in_doubt_total").await;
             let void = truth.journal.void();
             println!("sleep {sleep}: {outcome:?}; {in_doubt} in doubt by its own count, {void} void records in the log");
@@ -139,7 +153,7 @@ fn who_overslept_gives_no_stale_yes_and_no_stale_no() {
 }
 
 /// One sleep with everything that happens meanwhile.
-async fn oversleep(shop: &Installation, truth: &mut Truth, sleeper: Instance) -> Outcome {
+async fn oversleep(shop: &Installation, truth: &mut Truth, sleeper: Instance, sleep: usize) -> Outcome {
     truth.learn().await;
     let number = (0..PARTITIONS)
         .find(|number| shop.owner(&truth.claims, Partition { context: Context::Inventory, number: *number }) == sleeper)
@@ -148,8 +162,17 @@ async fn oversleep(shop: &Installation, truth: &mut Truth, sleeper: Instance) ->
     let scarce = sale_in(shop, number, 0, SOLD_MEANWHILE).await;
     let full = sale_in(shop, number, 0, SOLD_BEFORE).await;
     sell(shop, &full, SOLD_BEFORE).await;
+    let slow = sale_in(shop, number, 1000, 100).await;
     truth.quiet().await;
     let term = shop_term(truth, partition);
+    shop.signal(Process::Sandbox, Signal::Stop).await;
+    sell(shop, &slow, SLOW as i64).await;
+    eventually("calls to the provider are under way", async || {
+        truth.learn().await;
+        (truth.requested.len() >= SLOW * sleep).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
 
     shop.signal(sleeper, Signal::Stop).await;
     let direct = shop.at(sleeper);
@@ -179,6 +202,7 @@ async fn oversleep(shop: &Installation, truth: &mut Truth, sleeper: Instance) ->
         shop.signal(sleeper, Signal::Continue).await;
     };
     let (answers, ()) = tokio::join!(asking, meanwhile);
+    shop.signal(Process::Sandbox, Signal::Continue).await;
     judge(shop, truth, &requests, &answers, &scarce, &full).await
 }
 
