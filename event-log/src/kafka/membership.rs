@@ -152,12 +152,6 @@ impl Shared {
         self.leaving.load(Ordering::Acquire)
     }
 
-    /// Whether a number is ours, as far as we have been told.
-    fn has(&self, number: u32) -> bool {
-        let standing = self.standing();
-        standing.member && standing.assigned.contains(&number)
-    }
-
     fn subscribed(self: &Arc<Self>, config: &ClientConfig) -> Result<Arc<Member>, LogError> {
         let member = BaseConsumer::from_config_and_context(config, Rebalanced(Arc::clone(self)))
             .map_err(|error| failed("create the client of a group", &error))?;
