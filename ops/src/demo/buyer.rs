@@ -65,6 +65,7 @@ impl Buyer {
         let Some(page) = placed.page(None).await? else { return placed.ended(turn).await };
         self.scene.tally.took(Step::Page, since.elapsed());
         bump(&self.scene.tally.counters.awaiting);
+        sleep(self.plan.ponders[1]).await;
         self.pay(&placed, page, turn).await
     }
 
@@ -72,6 +73,7 @@ impl Buyer {
     /// token has ended.
     async fn place(&mut self, pass: &Pass) -> anyhow::Result<Option<(Placed, Turn)>> {
         let deadline = Instant::now() + until(pass.ends).min(HOPE);
+        sleep(self.plan.ponders[0]).await;
         let classes = self.scene.stage.classes.len();
         let (mut class, mut quantity) = (self.plan.class.min(classes - 1), self.plan.quantity);
         loop {

@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::check::{Checker, Facts};
+use crate::check::{At, Checker, Facts};
 use crate::topology::Counts;
 use crate::{dev, stack};
 use board::Board;
@@ -150,9 +150,10 @@ pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
     }
 }
 
-/// Every order has ended, nothing is held, and nobody waits or has a slot.
+/// Every order has ended, nothing is held, nobody waits, and no slot has an order. Tokens that nobody uses end by themselves.
 fn at_rest(facts: &Facts) -> bool {
-    let over = facts.queues.rooms.values().all(|room| room.count(|at| !at.over()) == 0);
+    let busy = |at| matches!(at, At::Waiting | At::Admitted(_) | At::Tied(_));
+    let over = facts.queues.rooms.values().all(|room| room.count(busy) == 0);
     over && facts.stock.live().next().is_none() && facts.sales.orders.values().all(|order| order.phase != "open")
 }
 

@@ -129,6 +129,8 @@ pub struct Plan {
     pub manner: Manner,
     /// Whether the buyer watches a page that is told, instead of asking.
     pub streams: bool,
+    /// How long the buyer chooses, and again how long until the payment is made.
+    pub ponders: [Duration; 2],
     /// What the buyer does with an order.
     pub act: Act,
 }
@@ -138,6 +140,10 @@ const WANTED: [u64; 3] = [65, 25, 10];
 
 /// So many of a thousand come before the opening.
 const EARLY: u64 = 400;
+/// So many of a thousand watch a page that is told; the others ask.
+const STREAMS: u64 = 200;
+/// People take less than so long to choose, and to pay.
+const PONDERS_MS: u64 = 3000;
 
 /// All buyers, in the order of their arrival over so long; a part of them `before` the opening, which comes after the
 /// first of these durations.
@@ -164,7 +170,8 @@ pub fn plans(seed: u64, buyers: u32, (before, over): (Duration, Duration)) -> Ve
             class: if cast { 0 } else { wanted },
             quantity: if dice.in_thousand(500) { 2 } else { 1 },
             manner: if cast { manner.unwrap_or(Manner::Orders) } else { dealt.1 },
-            streams: dice.in_thousand(500),
+            streams: dice.in_thousand(STREAMS),
+            ponders: [dice.below(PONDERS_MS), dice.below(PONDERS_MS)].map(Duration::from_millis),
             act: act.unwrap_or(dealt.0),
         }
     };

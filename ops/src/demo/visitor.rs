@@ -19,6 +19,8 @@ use super::tally::{Step, bump};
 
 /// A visitor comes again so often, after having missed the turn.
 const TRIES: u32 = 5;
+/// After so long, and longer each time.
+const COMES_AGAIN: Duration = Duration::from_secs(3);
 /// Nobody waits longer.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two tries to follow a stream that broke.
@@ -80,7 +82,8 @@ impl<'a> Visitor<'a> {
     /// # Errors
     /// Something happened that should not.
     pub async fn visit(&self) -> anyhow::Result<Visit> {
-        for _ in 0..TRIES {
+        for again in 0..TRIES {
+            sleep(COMES_AGAIN * again).await;
             let mut place = self.join().await?;
             let turn = match self.plan.manner {
                 Manner::LeavesWaiting => self.wait_until(&mut place, self.leaves_at()).await?,
