@@ -17,14 +17,21 @@ use uuid::Uuid;
 use crate::common::{SEED, SHOW, at, decide, issued, room, state};
 use crate::queue_model::{Model, Stage, Whereabouts};
 
+/// Whom something is about: a number, or whoever holds one of the live slots.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    Number(u32),
+    Slot(usize),
+}
+
 /// Something that somebody does. Visitors and numbers are few, so that things meet.
 #[derive(Debug, Clone)]
 enum Act {
     Join { visitor: u8 },
-    Enter { number: u32, away_s: i64 },
-    Leave { number: u32 },
-    Tie { number: u32, order: u8 },
-    End { number: u32, order: u8, end: CheckoutEnd },
+    Enter { who: Who, away_s: i64 },
+    Leave { who: Who },
+    Tie { who: Who, order: u8 },
+    End { who: Who, order: u8, end: CheckoutEnd },
     Draw { seed: Seed },
     Pass { ms: i64 },
     Round,
@@ -34,15 +41,16 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let number = || prop_oneof![6 => 1..12_u32, 1 => 0..40_u32];
+    let number = prop_oneof![6 => 1..12_u32, 1 => 0..40_u32].prop_map(Who::Number);
+    let who = || prop_oneof![1 => number.clone(), 2 => (0..8_usize).prop_map(Who::Slot)];
     let end = || prop_oneof![Just(CheckoutEnd::Completed), Just(CheckoutEnd::Failed)];
     prop_oneof![
         12 => (0..14_u8).prop_map(|visitor| Act::Join { visitor }),
-        10 => (number(), prop_oneof![4 => Just(0_i64), 1 => 0..30_i64])
-            .prop_map(|(number, away_s)| Act::Enter { number, away_s }),
-        4 => number().prop_map(|number| Act::Leave { number }),
-        5 => (number(), 0..3_u8).prop_map(|(number, order)| Act::Tie { number, order }),
-        5 => (number(), 0..3_u8, end()).prop_map(|(number, order, end)| Act::End { number, order, end }),
+        10 => (who(), prop_oneof![4 => Just(0_i64), 1 => 0..30_i64])
+            .prop_map(|(who, away_s)| Act::Enter { who, away_s }),
+        4 => who().prop_map(|who| Act::Leave { who }),
+        5 => (who(), 0..3_u8).prop_map(|(who, order)| Act::Tie { who, order }),
+        5 => (who(), 0..3_u8, end()).prop_map(|(who, order, end)| Act::End { who, order, end }),
         3 => prop_oneof![5 => Just(SEED), 1 => any::<[u8; 32]>().prop_map(Seed)].prop_map(|seed| Act::Draw { seed }),
         8 => prop_oneof![5 => 0..2_000_i64, 1 => 0..80_000_i64].prop_map(|ms| Act::Pass { ms }),
         14 => Just(Act::Round),
@@ -118,12 +126,23 @@ impl Scene {
         assert!(second == Ok(0) || second.is_err() && first == second, "{first:?}, then {second:?}");
     }
 
+    fn number(&self, who: Who) -> u32 {
+        match who {
+            Who::Number(number) => number,
+            Who::Slot(n) => {
+                let live = self.board.slots().len().max(1);
+                self.board.slots().nth(n % live).map_or(1, |(number, _)| number)
+            }
+        }
+    }
+
     fn perform(&mut self, act: Act, seen: &mut Seen) {
         match act {
             Act::Join { visitor: n } => {
                 let _ = self.send(Command::Join, visitor(n));
             }
-            Act::Enter { number, away_s } => {
+            Act::Enter { who, away_s } => {
+                let number = self.number(who);
                 let command = Command::Enter { number, seen: self.now.plus_s(-away_s) };
                 let admitted = matches!(self.model.standing(number.max(1)), Standing::Admitted { .. });
                 match self.send(command, visitor(0)) {
@@ -132,15 +151,18 @@ impl Scene {
                     _ => {}
                 }
             }
-            Act::Leave { number } => {
+            Act::Leave { who } => {
+                let number = self.number(who);
                 if self.send(Command::Leave { number }, visitor(0)) == Err(Refusal::InOrder) {
                     seen.note("in an order");
                 }
             }
-            Act::Tie { number, order: n } => {
+            Act::Tie { who, order: n } => {
+                let number = self.number(who);
                 self.twice(Command::Tie { session: session(SHOW, number), order: order(n) })
             }
-            Act::End { number, order: n, end } => {
+            Act::End { who, order: n, end } => {
+                let number = self.number(who);
                 self.twice(Command::EndCheckout { session: session(SHOW, number), order: order(n), end });
             }
             Act::Draw { seed } => self.twice(Command::Draw { seed: seed.to_string() }),
