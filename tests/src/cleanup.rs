@@ -21,7 +21,8 @@ pub async fn forget(endpoints: &Endpoints, namespace: &str) {
 async fn topics_of(endpoints: &Endpoints, namespace: &str) -> anyhow::Result<()> {
     let settings = KafkaSettings::new(&endpoints.kafka, namespace, "test");
     let names = Context::ALL.iter().map(|context| settings.name(context.topic()));
-    let compacted = [topics::person_keys(&settings, 4), topics::event_schemas(&settings), topics::partition_owners(&settings)];
+    let compacted =
+        [topics::person_keys(&settings, 4), topics::event_schemas(&settings), topics::partition_owners(&settings)];
     let compacted = compacted.map(|topic| topic.name);
     let names: Vec<String> = names.chain(compacted).collect();
     let admin: AdminClient<DefaultClientContext> =

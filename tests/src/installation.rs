@@ -122,9 +122,9 @@ impl Installation {
     pub async fn metric(&self, instance: Instance, name: &str) -> f64 {
         let url = format!("{}/metrics", self.running.url(instance));
         let text = reqwest::get(url).await.expect("it answers").text().await.expect("it answers whole");
-        let of_name = text.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
-        });
+        let of_name = text
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' ')));
         of_name.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 

@@ -125,7 +125,8 @@ impl Room {
     pub fn check_nobody_lost(&self) {
         let admitted: BTreeSet<i64> = self.admitted.iter().map(|(_, number)| *number).collect();
         assert_eq!(admitted.len(), self.admitted.len(), "somebody was admitted twice");
-        let lost: Vec<&i64> = self.joined.keys().filter(|it| !admitted.contains(it) && !self.ended.contains_key(it)).collect();
+        let lost: Vec<&i64> =
+            self.joined.keys().filter(|it| !admitted.contains(it) && !self.ended.contains_key(it)).collect();
         assert!(lost.is_empty(), "never admitted: {lost:?}");
     }
 }

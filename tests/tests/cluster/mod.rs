@@ -131,7 +131,8 @@ async fn refusals_alike(one: &Shop, two: &Shop, sale: &OnSale) {
         here.is_problem(status, name);
     }
     let publish = format!("/v1/shows/{}/publish", sale.show);
-    let (here, there) = (one.organizer().post(&publish, &json!({})).await, two.organizer().post(&publish, &json!({})).await);
+    let (here, there) =
+        (one.organizer().post(&publish, &json!({})).await, two.organizer().post(&publish, &json!({})).await);
     assert_eq!(said(&here), said(&there));
     here.is_problem(409, "wrong-status");
 }
@@ -150,8 +151,7 @@ async fn queues_alike(shop: &Installation, one: &Shop, two: &Shop) {
     assert_eq!(here.body, there.body);
     let token = here.text("checkout_token");
     sale.buy_with(&one.client, &token, 1).await;
-    let [here, there] =
-        [one, two].map(|shop| async { sale.order_with(&shop.client, &token, id(), &key(), 1).await });
+    let [here, there] = [one, two].map(|shop| async { sale.order_with(&shop.client, &token, id(), &key(), 1).await });
     let (here, there) = tokio::join!(here, there);
     here.is_problem(403, "checkout-token-used");
     there.is_problem(403, "checkout-token-used");

@@ -135,7 +135,9 @@ fn who_overslept_gives_no_stale_yes_and_no_stale_no() {
             let outcome = oversleep(&shop, &mut truth, sleeper, sleep).await;
             let in_doubt = shop.metric(sleeper, "boxoffice_partition_in_doubt_total").await;
             let void = truth.journal.void();
-            println!("sleep {sleep}: {outcome:?}; {in_doubt} in doubt by its own count, {void} void records in the log");
+            println!(
+                "sleep {sleep}: {outcome:?}; {in_doubt} in doubt by its own count, {void} void records in the log"
+            );
             if in_doubt > 0.0 && void > 0 && outcome.in_doubt > 0 {
                 let counted = eventually("void records are counted", async || {
                     let counted = shop.metric(sleeper, "boxoffice_partition_void_total").await

@@ -41,13 +41,22 @@ fn a_purchase_through_the_queue() {
         let buyer = world.buyer("in-the-queue");
         let (mut visitor, joined) = Visitor::join(&buyer, sale.show, "first").await;
         assert_eq!(
-            [&joined.body["status"], &joined.body["number"], &joined.body["place"], &joined.body["ahead"], &joined.body["position"]],
+            [
+                &joined.body["status"],
+                &joined.body["number"],
+                &joined.body["place"],
+                &joined.body["ahead"],
+                &joined.body["position"]
+            ],
             [&json!("queued"), &json!(1), &json!(1), &json!(0), &json!(1)],
             "{joined:#?}"
         );
         assert!(joined.body["poll_after_ms"].as_i64().is_some_and(|ms| ms > 0), "{joined:#?}");
         let shown = world.client.since(&joined).get(&format!("/v1/shows/{}", sale.show)).await.is(200);
-        assert_eq!((&shown.body["waiting_room"]["enabled"], &shown.body["waiting_room"]["slots"]), (&json!(true), &json!(5)));
+        assert_eq!(
+            (&shown.body["waiting_room"]["enabled"], &shown.body["waiting_room"]["slots"]),
+            (&json!(true), &json!(5))
+        );
 
         let admitted = visitor.until("admitted").await;
         assert!(admitted.body["enter_by"].is_string() && admitted.body["ahead"].is_null(), "{admitted:#?}");
@@ -68,7 +77,8 @@ fn a_purchase_through_the_queue() {
         // A repeat is recognised for ever.
         let repeated = sale.order_with(&buyer, &token, order, &order_key, 2).await.is(201);
         assert_eq!((repeated.header("idempotency-replayed"), &repeated.body["id"]), (Some("true"), &json!(order)));
-        let life = ["WaitingRoomOpened", "QueueJoined", "QueueReady", "CheckoutStarted", "CheckoutTied", "CheckoutCompleted"];
+        let life =
+            ["WaitingRoomOpened", "QueueJoined", "QueueReady", "CheckoutStarted", "CheckoutTied", "CheckoutCompleted"];
         assert_eq!(told(world, sale.show).await, life);
         assert_eq!(world.stock(&sale, 10).await, (0, 2, 8));
     });
@@ -126,7 +136,10 @@ fn a_place_as_a_stream() {
         let (mut seen, mut steps) = (Vec::<String>::new(), 0);
         let mut visitor = second.clone();
         while let Some((name, event)) = next_event(&mut stream, &mut buffer).await {
-            assert_eq!((name.as_str(), &event["session"], &event["number"]), ("status", &json!(second.session), &json!(2)));
+            assert_eq!(
+                (name.as_str(), &event["session"], &event["number"]),
+                ("status", &json!(second.session), &json!(2))
+            );
             visitor.ticket = event["queue_ticket"].as_str().expect("every event has a fresh ticket").to_owned();
             let status = event["status"].as_str().unwrap().to_owned();
             match (steps, status.as_str()) {

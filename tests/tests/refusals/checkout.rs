@@ -93,7 +93,10 @@ fn tokens_that_are_missing_altered_or_foreign() {
         world.payment_page(open_order, &holder).await;
         let admitted = world.secrets().auth().checkout_tokens().read(&token).unwrap();
         // What this test makes is what the shop makes, so that it is refused for its one fault only.
-        assert_eq!(sealed(world, &part(&token, 0), &part(&token, 1)).split('.').nth(2).map(str::len), token.split('.').nth(2).map(str::len));
+        assert_eq!(
+            sealed(world, &part(&token, 0), &part(&token, 1)).split('.').nth(2).map(str::len),
+            token.split('.').nth(2).map(str::len)
+        );
         world.secrets().auth().checkout_tokens().read(&sealed(world, &part(&token, 0), &part(&token, 1))).unwrap();
 
         let mut bad = altered(world, &token);
@@ -149,7 +152,11 @@ fn tokens_that_are_expired_or_used() {
         let tokens = |expires_in_s: i64, session: &str| {
             let auth = quiet.world.secrets().auth();
             let expires_at = auth.now().plus_s(expires_in_s);
-            auth.checkout_tokens().mint(&Admitted { show: sale.show.into(), session: session.parse().unwrap(), expires_at })
+            auth.checkout_tokens().mint(&Admitted {
+                show: sale.show.into(),
+                session: session.parse().unwrap(),
+                expires_at,
+            })
         };
         let expired = tokens(-5, &buyer.session);
         quiet.settle().await;

@@ -51,8 +51,15 @@ pub fn foreign() -> Secrets {
 fn altered(ticket: &str) -> Vec<(String, String)> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(ticket).unwrap();
     assert_eq!(bytes.len(), 77);
-    let parts =
-        [("layout", 0), ("show", 1), ("show's end", 16), ("session", 17), ("session's end", 32), ("number", 36), ("seen", 37)];
+    let parts = [
+        ("layout", 0),
+        ("show", 1),
+        ("show's end", 16),
+        ("session", 17),
+        ("session's end", 32),
+        ("number", 36),
+        ("seen", 37),
+    ];
     let parts = parts.into_iter().chain([("seen's end", 44), ("seal", 45), ("seal's end", 76)]);
     let mut all: Vec<(String, String)> = parts
         .map(|(name, at)| {
@@ -140,11 +147,17 @@ fn tickets_that_are_stale_used_or_early() {
     run(async {
         let mut quiet = Quiet::start().await;
         let world = &quiet.world;
-        let (show_id, mut admitted, waiting) = admitted_and_waiting(world, &json!({"away_grace_s": 30, "enter_s": 3600})).await;
+        let (show_id, mut admitted, waiting) =
+            admitted_and_waiting(world, &json!({"away_grace_s": 30, "enter_s": 3600})).await;
         let auth = world.secrets().auth();
         let stale = |visitor: &Visitor, number: u32| {
             let seen = auth.now().plus_s(-31);
-            auth.queue_tickets().sign(&Place { show: ShowId(show_id), session: visitor.session.parse().unwrap(), number, seen })
+            auth.queue_tickets().sign(&Place {
+                show: ShowId(show_id),
+                session: visitor.session.parse().unwrap(),
+                number,
+                seen,
+            })
         };
         let client = world.client.clone();
         quiet.settle().await;
@@ -163,7 +176,8 @@ fn tickets_that_are_stale_used_or_early() {
         admitted.until("admitted").await;
 
         // An order is placed: leaving would leave it alone.
-        let sale = system_tests::purchase::OnSale { show: show_id, class: class_of(&client, show_id).await, price: 1000 };
+        let sale =
+            system_tests::purchase::OnSale { show: show_id, class: class_of(&client, show_id).await, price: 1000 };
         let token = admitted.enter().await;
         let (order, holder, _) = sale.buy_with(&client, &token, 1).await;
         let link = quiet.world.payment_page(order, &holder).await;
@@ -217,7 +231,10 @@ fn places_that_nobody_gets() {
         let ahead = json!({"place": 1});
         let pushing = quiet.of(client.post_with(&path(with_room), &key(), &ahead)).await;
         pushing.is_problem(400, "unknown-field").points_at("/place");
-        quiet.of(client.with("nonsense").post_with(&path(with_room), &key(), &json!({}))).await.is_problem(401, "unauthorized");
+        quiet
+            .of(client.with("nonsense").post_with(&path(with_room), &key(), &json!({})))
+            .await
+            .is_problem(401, "unauthorized");
         quiet.world.stop().await;
     });
 }
