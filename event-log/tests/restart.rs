@@ -224,6 +224,31 @@ fn callers_are_answered_in_time_while_the_state_is_loaded() {
 }
 
 #[test]
+fn who_reads_the_log_shows_how_much_is_left() {
+    let (log, states) = states();
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = open_shelf(folder.path(), never());
+    for taken in [None, Some(&states[3])] {
+        let left = log.bounds(AT).unwrap().end - taken.map_or(0, |state| state.position.next);
+        if let Some(state) = taken {
+            write(&snapshots, AT, state).unwrap();
+        }
+        let one = Running::keeping(&(Arc::new(log.writer()) as Arc<dyn Log>), &snapshots);
+        let status = one.until(|status| status.lag > 0);
+        assert_eq!((status.lag, status.serving), (left, false));
+        for _ in 0..2000 {
+            log.pump();
+            if one.mailbox.status().lag == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(one.mailbox.status().lag, 0);
+        drop(one);
+    }
+}
+
+#[test]
 fn who_is_vouched_for_later_serves_later() {
     let log: Arc<dyn Log> = Arc::new(MemoryLog::auto(Arc::new(wall)).unwrap());
     let yes = Arc::new(AtomicBool::new(false));

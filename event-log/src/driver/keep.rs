@@ -52,33 +52,35 @@ impl Keeper {
         }
     }
 
-    /// Looks for a snapshot on a thread of its own, and hands it (or nothing) over. Tells whether it does.
+    /// Looks for a snapshot on a thread of its own, and hands it (or nothing) over, with where the log ends. Tells
+    /// whether it does.
     pub(super) fn load<A: Root>(
         &self,
         log: Arc<dyn Log>,
-        loaded: impl FnOnce(Option<Box<Loaded<A>>>) + Send + 'static,
+        loaded: impl FnOnce(Option<Box<Loaded<A>>>, Option<i64>) + Send + 'static,
     ) -> bool {
         let Some(snapshots) = self.snapshots.clone() else { return false };
         let (partition, partitions) = (self.partition, self.partitions);
         let alive = Arc::downgrade(&self.alive);
         let look = move || {
             while alive.strong_count() > 0 {
-                match snapshots.load::<A>(partition, partitions, &*log) {
-                    Ok(load) => return load.loaded.map(Box::new),
+                let load = snapshots.load::<A>(partition, partitions, &*log);
+                match load.and_then(|load| Ok((load, log.bounds(partition)?.end))) {
+                    Ok((load, end)) => return (load.loaded.map(Box::new), Some(end)),
                     Err(error) => {
                         tracing::warn!(%partition, %error, "cannot tell which snapshot is usable; asking again");
                         thread::sleep(ASK_AGAIN);
                     }
                 }
             }
-            None
+            (None, None)
         };
         let run = move || {
-            let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
+            let (found, end) = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
                 tracing::error!(%partition, "loading a snapshot panicked; the whole log is read");
-                None
+                (None, None)
             });
-            loaded(found);
+            loaded(found, end);
         };
         let spawned = thread::Builder::new().name(format!("load-{partition}")).spawn(run);
         if let Err(error) = &spawned {

@@ -40,7 +40,8 @@ pub fn vouch_always() -> Vouch {
 
 enum Input<A: Root> {
     Submit(Submission<A, Reply<A>>),
-    Loaded(Option<Box<Loaded<A>>>),
+    /// What to begin with, and where the log ends, if that is known.
+    Loaded(Option<Box<Loaded<A>>>, Option<i64>),
     Delivered(Vec<Delivered>),
     Followed(u64, Followed),
     Settled((i64, usize)),

@@ -139,7 +139,7 @@ impl<A: Root> Driver<A> {
                 Ok(()) => return,
                 Err(submission) => vec![Output::Answer(submission.reply, Outcome::Overloaded)],
             },
-            Input::Loaded(loaded) => self.loaded(loaded),
+            Input::Loaded(loaded, end) => self.loaded(loaded, end),
             Input::Delivered(reports) => self.owner.delivered(reports, now),
             Input::Followed(generation, _) if generation != self.generation => return,
             Input::Followed(_, Followed::Records(records)) => {
@@ -166,18 +166,18 @@ impl<A: Root> Driver<A> {
     fn load(&mut self) {
         let log = Arc::clone(&self.surroundings.log);
         let inputs = self.inputs.clone();
-        let loaded = move |loaded| {
+        let loaded = move |loaded, end| {
             // An owner that is gone needs no state.
-            let _ = inputs.send(Input::Loaded(loaded));
+            let _ = inputs.send(Input::Loaded(loaded, end));
         };
         if !self.keeper.load(log, loaded) {
             let now = self.now();
-            let outputs = self.loaded(None);
+            let outputs = self.loaded(None, None);
             self.perform(outputs, now);
         }
     }
 
-    fn loaded(&mut self, loaded: Option<Box<Loaded<A>>>) -> Vec<Output<A, Reply<A>>> {
+    fn loaded(&mut self, loaded: Option<Box<Loaded<A>>>, end: Option<i64>) -> Vec<Output<A, Reply<A>>> {
         let state = match loaded {
             Some(loaded) => {
                 self.keeper.began_with(loaded.taken);
@@ -185,6 +185,7 @@ impl<A: Root> Driver<A> {
             }
             None => State::default(),
         };
+        self.owner.expect_end(end.unwrap_or(0));
         self.owner.loaded(state)
     }
 
@@ -333,7 +334,7 @@ fn turn_away<A: Root>(received: &Receiver<Input<A>>) {
         match input {
             Input::Submit(submission) => (submission.reply)(Outcome::Broken),
             Input::Shutdown => return,
-            Input::Loaded(_) | Input::Delivered(_) | Input::Followed(..) | Input::Settled(_) | Input::Look => {}
+            Input::Loaded(..) | Input::Delivered(_) | Input::Followed(..) | Input::Settled(_) | Input::Look => {}
         }
     }
 }

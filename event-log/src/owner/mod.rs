@@ -46,6 +46,8 @@ pub struct Owner<A: Root, R> {
     head: State<A>,
     /// Where the log ended when it was last reached, while folding.
     end: Option<i64>,
+    /// How far the log is known to go at least.
+    expected_end: i64,
     saga: VecDeque<Submission<A, R>>,
     mailbox: VecDeque<Submission<A, R>>,
     in_flight: VecDeque<Batch<A, R>>,
@@ -94,6 +96,7 @@ impl<A: Root, R> Owner<A, R> {
             head: state.clone(),
             acked: state,
             end: None,
+            expected_end: 0,
             saga: VecDeque::new(),
             mailbox: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -138,11 +141,19 @@ impl<A: Root, R> Owner<A, R> {
         self.mailbox.len() + self.saga.len()
     }
 
-    /// How far it still has to read, while it folds; 0 once it serves or before it knows.
+    /// The log is known to go as far as this offset; only `lag` rests on it.
+    pub fn expect_end(&mut self, end: i64) {
+        self.expected_end = end;
+    }
+
+    /// How many records it still has to read, as far as it knows; 0 once it serves.
     pub fn lag(&self) -> i64 {
-        match (self.phase, self.end) {
-            (Phase::Serving | Phase::Broken, _) | (_, None) => 0,
-            (_, Some(end)) => (end - self.reader.next()).max(0),
+        match self.phase {
+            Phase::Serving | Phase::Broken => 0,
+            Phase::Loading | Phase::Folding { .. } | Phase::Vouching { .. } | Phase::Claiming { .. } => {
+                let end = self.expected_end.max(self.end.unwrap_or(0));
+                (end - self.reader.next()).max(0)
+            }
         }
     }
 
