@@ -25,6 +25,9 @@ use crate::boards::Room;
 
 mod stream;
 
+/// Whoever waits longest asks this often.
+const POLL_MOST_MS: i64 = 15_000;
+
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(status)).routes(routes!(events))
 }
@@ -59,8 +62,16 @@ impl App {
         let (seen, order) = (Place { seen: now, ..*place }, board.place(place.number));
         let view = QueuePlace::of(self.auth.queue_tickets(), &seen, opened, order, standing);
         let estimated_wait_s = view.ahead.and_then(|ahead| board.estimated_wait_s(ahead, now));
-        Ok(QueuePlace { estimated_wait_s, ..view })
+        let poll_after_ms = poll_after_ms(&opened.terms, view.poll_after_ms, estimated_wait_s);
+        Ok(QueuePlace { estimated_wait_s, poll_after_ms, ..view })
     }
+}
+
+/// Slots may be freed more slowly than rounds admit, so whoever has long to wait need not ask as often as the terms say:
+/// about ten times on the way, and more often once it goes faster. Whoever does as told is never away too long.
+fn poll_after_ms(terms: &Terms, by_terms: i64, wait_s: Option<i64>) -> i64 {
+    let by_wait = wait_s.unwrap_or(0).saturating_mul(100).min(POLL_MOST_MS);
+    by_terms.max(by_wait).min(terms.away_grace_s.saturating_mul(500))
 }
 
 /// Whether somebody who was last here then has been away too long. Before the opening nobody has to come, and who has
@@ -115,6 +126,25 @@ mod tests {
     use domain::queue::Ending;
 
     use super::*;
+
+    #[test]
+    fn who_waits_long_asks_seldom_and_never_too_seldom() {
+        let terms = |away_grace_s| Terms {
+            opens_at: None,
+            slots: 1,
+            admission_batch: 1,
+            tick_ms: 1000,
+            enter_s: 1,
+            token_ttl_s: 1,
+            away_grace_s,
+        };
+        let cases = [(None, 1000), (Some(4), 1000), (Some(30), 3000), (Some(1_000_000), 15_000)];
+        for (wait_s, expected) in cases {
+            assert_eq!(poll_after_ms(&terms(300), 1000, wait_s), expected, "{wait_s:?}");
+        }
+        assert_eq!(poll_after_ms(&terms(300), 9000, Some(30)), 9000, "rounds may be what one waits for");
+        assert_eq!(poll_after_ms(&terms(4), 15_000, Some(1000)), 2000);
+    }
 
     #[test]
     fn who_waits_must_come_now_and_then_but_only_after_the_opening() {
