@@ -13,6 +13,7 @@ use crate::common::{
     BALCONY, BUYER, FLOOR, ORDER, PAYMENT, SHOW, at, checkout, choice, line, opening, priced, room, room_terms, state,
     vnd,
 };
+use crate::queue_story;
 
 const ORGANIZER: &str = "account:7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
@@ -91,6 +92,19 @@ fn a_waiting_visitor_takes_less_than_64_bytes() {
     };
     let each = (snapshot(3_000) - snapshot(1_000)) / 2_000;
     assert!((20..64).contains(&each), "{each} bytes in a snapshot");
+}
+
+/// Of those who went through, nothing is kept but what is kept of those who wait, and two bits.
+#[test]
+fn who_is_through_leaves_nothing_behind() {
+    let crowd: Vec<queue::Event> = queue_story::crowd(400);
+    let through = (1..=400).flat_map(|number| {
+        [queue_story::ready(number, number, 0), queue_story::started(number, 0), queue_story::completed(number, ORDER)]
+    });
+    let through: Vec<queue::Event> = crowd.iter().cloned().chain(through).collect();
+    let snapshot = |events: &[queue::Event]| postcard::to_stdvec(&state::<WaitingRoom>(events)).unwrap().len();
+    let more = snapshot(&through) - snapshot(&crowd);
+    assert!(more < 200, "{more} bytes more for 400 who are through");
 }
 
 #[test]

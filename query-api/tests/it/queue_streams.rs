@@ -61,11 +61,13 @@ async fn whoever_listens_is_not_away() {
     let (first, started) = (feed.next().await.unwrap(), monotonic());
     // Nothing changes, and still its ticket is always good.
     let mut last = feed.next().await.unwrap();
+    let mut events = 2;
     while started.elapsed() < Duration::from_secs(3) {
-        last = feed.next().await.unwrap();
+        (last, events) = (feed.next().await.unwrap(), events + 1);
         assert_eq!(last.order["ahead"], 1);
         room.ask(2, &[("queue-ticket", ticket(&last))]).await.ok();
     }
+    assert!(events > 5, "{events} tickets for three times as long as one is good");
     // The address is old by now; what the last event said is not.
     world.get(&As::Nobody, &path).await.is(410, "queue-place-lost");
     world.get_with(&As::Nobody, &path, &[("last-event-id", &first.id)]).await.is(410, "queue-place-lost");
