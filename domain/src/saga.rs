@@ -24,6 +24,7 @@ pub struct Outgoing {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are commands, and are read through this one")]
 pub enum Action {
     /// Ask another aggregate.
     Command(Command),

@@ -32,7 +32,7 @@ const LEAVES_WITHIN_MS: u64 = 4000;
 #[derive(Debug)]
 pub enum Visit {
     /// Entered: may order.
-    Entered(Pass),
+    Entered(Box<Pass>),
     /// Everything was sold meanwhile.
     SoldOut,
     /// Left while waiting.
@@ -120,7 +120,7 @@ impl<'a> Visitor<'a> {
                 self.leave(&pass.place).await.map(|()| Visit::NeverOrdered)
             }
             Manner::EntersAndGoesSilent => Ok(Visit::NeverOrdered),
-            Manner::Orders | Manner::LeavesWaiting | Manner::NeverEnters => Ok(Visit::Entered(pass)),
+            Manner::Orders | Manner::LeavesWaiting | Manner::NeverEnters => Ok(Visit::Entered(Box::new(pass))),
         }
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use domain::queue::{Draw, Seed};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use ring::digest;
 use serde_json::{Value, json};
+use service_kit::clock;
 use system_tests::queue::{Visitor, room, with};
 use system_tests::{World, run};
 
@@ -17,8 +18,7 @@ const EARLY: usize = 16;
 fn places_are_drawn_at_the_opening_and_anybody_can_verify_it() {
     run(async {
         let world = World::shared().await;
-        let opens_at = Timestamp::now().checked_add(SignedDuration::from_secs(6)).unwrap();
-        let opens_at = Timestamp::from_millisecond(opens_at.as_millisecond()).unwrap();
+        let opens_at = Timestamp::from_millisecond(clock::now().plus_s(6).0 / 1000).unwrap();
         let terms = with(room(3), &json!({"opens_at": opens_at.to_string(), "admission_batch": 3}));
         let sale = world.on_sale_with_room(1000, 100, 600, &terms).await;
         let mut early: Vec<Visitor> = Vec::new();
