@@ -3,6 +3,7 @@
 //! Invariant: a snapshot is only used if the log still has what it was taken from. Whatever is wrong with one, the one
 //! before it is used, and without any the whole log is read: slower, and never wrong.
 
+mod bytes;
 mod files;
 mod header;
 mod history;
@@ -27,6 +28,7 @@ use crate::log::{Log, LogError, Partition};
 use crate::state::State;
 use files::Named;
 use history::History;
+pub use bytes::{from_bytes, to_bytes};
 pub use unusable::Unusable;
 
 /// The fingerprint of everything that decides what a stored state looks like and what the log folds to. Programs that

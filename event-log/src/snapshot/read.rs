@@ -1,7 +1,6 @@
 //! From a file to a state: everything is checked before it is used.
 
 use std::fs;
-use std::path::Path;
 
 use domain::root::Root;
 
@@ -20,8 +19,21 @@ pub(super) fn judged<A: Root>(
     partitions: u32,
     history: &mut History<'_>,
 ) -> Result<Result<Loaded<A>, Unusable>, LogError> {
-    let (header, bytes) = match whole(&named.path, at, partitions) {
-        Ok(whole) => whole,
+    match fs::read(&named.path) {
+        Ok(bytes) => judged_bytes(&bytes, at, partitions, history),
+        Err(error) => Ok(Err(Unusable::Unreadable(error))),
+    }
+}
+
+/// Judges the bytes of a file; the outer error is the log's.
+pub(super) fn judged_bytes<A: Root>(
+    bytes: &[u8],
+    at: Partition,
+    partitions: u32,
+    history: &mut History<'_>,
+) -> Result<Result<Loaded<A>, Unusable>, LogError> {
+    let header = match whole(bytes, at, partitions) {
+        Ok(header) => header,
         Err(why) => return Ok(Err(why)),
     };
     if let Some(why) = history.refuses(header.identity, header.offset)? {
@@ -42,10 +54,9 @@ pub(super) fn judged<A: Root>(
     Ok(Ok(Loaded { state, taken }))
 }
 
-/// The bytes of a file that is what it says, as far as it can tell itself.
-fn whole(path: &Path, at: Partition, partitions: u32) -> Result<(Header, Vec<u8>), Unusable> {
-    let bytes = fs::read(path).map_err(Unusable::Unreadable)?;
-    let header = Header::decode(&bytes)?;
+/// What a file says of itself, if its bytes are what it says, as far as they can tell.
+fn whole(bytes: &[u8], at: Partition, partitions: u32) -> Result<Header, Unusable> {
+    let header = Header::decode(bytes)?;
     if header.shape != header::shape() {
         return Err(Unusable::OtherShape);
     }
@@ -59,5 +70,5 @@ fn whole(path: &Path, at: Partition, partitions: u32) -> Result<(Header, Vec<u8>
     if crc32fast::hash(&bytes[LENGTH..]) != header.body_crc {
         return Err(Unusable::Corrupt);
     }
-    Ok((header, bytes))
+    Ok(header)
 }
