@@ -1,6 +1,7 @@
 //! The log protocol: record, validity, claims, the owner of a partition, append and tail.
 
 mod batch;
+pub mod crash;
 pub mod driver;
 pub mod frame;
 pub mod kafka;

@@ -1,5 +1,7 @@
 //! The wall clock and the monotonic clock: the only place that asks the machine for the time.
 
+mod wrong;
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -45,8 +47,13 @@ impl Clock for ManualClock {
 }
 
 /// The machine's wall clock, microseconds UTC; 0 on a machine that believes to live before 1970.
-#[allow(clippy::disallowed_methods, reason = "this is the place made for the wall clock")]
 pub fn now() -> Timestamp {
+    let now = by_machine();
+    if domain::breakage::POSSIBLE { now.plus_s(wrong::by_s()) } else { now }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the place made for the wall clock")]
+fn by_machine() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

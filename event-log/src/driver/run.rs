@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::keep::Keeper;
 use super::status::Meters;
 use super::{Input, Reply, Status, Surroundings};
+use crate::crash::{self, Point};
 use crate::log::{Followed, Following, NewRecord, Partition, Reports};
 use crate::owner::{Now, Outcome, Output, Owner, Phase, Settings};
 use crate::snapshot::Loaded;
@@ -125,7 +126,7 @@ impl<A: Root> Driver<A> {
             self.look_beside(now);
             let outputs = self.owner.step(now);
             self.perform(outputs, now);
-            self.keeper.look(self.owner.state(), now);
+            self.keeper.look(self.owner.to_keep(), now);
             self.publish(now);
             if leaving.is_some_and(|until| now.mono >= until || self.owner.is_idle()) {
                 return self.leave(received);
@@ -262,12 +263,24 @@ impl<A: Root> Driver<A> {
         (self.surroundings.vouch)(self.partition, vouched);
     }
 
-    fn append(&mut self, claim: Uuid, first_seq: u64, records: Vec<NewRecord>) {
+    fn append(&mut self, claim: Uuid, first_seq: u64, mut records: Vec<NewRecord>) {
         metrics::histogram!("boxoffice_batch_records").record(records.len() as f64);
         metrics::counter!("boxoffice_appended_records_total").increment(records.len() as u64);
         self.keeper.count(records.iter().map(NewRecord::size).sum());
+        let (partition, has_events) = (self.partition, crash::has_events(&records));
+        if has_events {
+            crash::point(Point::BeforeAppend, partition);
+        }
+        let cut = crash::cut(partition, &records);
+        records.truncate(cut.unwrap_or(records.len()));
         let inputs = self.inputs.clone();
         let reports: Reports = Arc::new(move |reports| {
+            if cut.is_some() {
+                crash::end();
+            }
+            if has_events {
+                crash::point(Point::AfterAppend, partition);
+            }
             // An owner that is gone answers nobody.
             let _ = inputs.send(Input::Delivered(reports));
         });
@@ -304,7 +317,7 @@ impl<A: Root> Driver<A> {
         self.perform(outputs, now);
         self.following = None;
         if self.broken.is_none() {
-            self.keeper.finish(self.owner.state(), now);
+            self.keeper.finish(self.owner.to_keep(), now);
         }
         let until = now.mono + super::keep::FINISH;
         while self.now().mono < until && self.keeper.is_writing((self.surroundings.clock)()) {

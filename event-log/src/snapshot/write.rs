@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::files::{self, Body};
 use super::header::Header;
+use crate::crash::{self, Point};
 use crate::driver::SnapshotTaken;
 use crate::log::Partition;
 use crate::state::State;
@@ -29,7 +30,11 @@ pub(super) fn whole<A: Root>(
     let began = Instant::now();
     let header = Header::of(at, partitions, &state.position, now)
         .ok_or_else(|| io::Error::other("a state without a log is not kept"))?;
-    let staged = files::stage(folder, at, header, unique, |body| store(state, body))?;
+    let staged = files::stage(folder, at, header, unique, |body| {
+        store(state, body)?;
+        crash::point(Point::InSnapshot, at);
+        Ok(())
+    })?;
     let bytes = staged.bytes();
     let published = staged.publish()?;
     files::prune(&published);
