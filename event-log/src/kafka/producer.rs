@@ -300,5 +300,19 @@ fn config(settings: &KafkaSettings) -> ClientConfig {
         // 500 records of every partition of five topics fit.
         .set("queue.buffering.max.messages", "200000")
         .set("queue.buffering.max.kbytes", "262144");
+    for_tests(&mut config);
     settings.finish(config)
+}
+
+#[cfg(not(feature = "breakages"))]
+fn for_tests(_: &mut ClientConfig) {}
+
+/// `BOXOFFICE_PRODUCER_PROPERTIES=<name>=<value>[,…]` makes a producer fail in ways that take a broker's defect otherwise.
+#[cfg(feature = "breakages")]
+#[allow(clippy::disallowed_methods, reason = "for tests only, and among no service's settings")]
+fn for_tests(config: &mut ClientConfig) {
+    let properties = std::env::var("BOXOFFICE_PRODUCER_PROPERTIES").unwrap_or_default();
+    for (name, value) in properties.split(',').filter_map(|property| property.split_once('=')) {
+        config.set(name, value);
+    }
 }

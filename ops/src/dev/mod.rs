@@ -137,7 +137,9 @@ fn programs() -> anyhow::Result<PathBuf> {
 async fn make_topics(options: &DevOptions) -> anyhow::Result<()> {
     let DevOptions { endpoints, namespace, partitions, .. } = options;
     let settings = KafkaSettings::new(&endpoints.kafka, namespace, "boxctl");
-    let report = topics::init(&settings, &endpoints.registry, Layout::local(*partitions)).await;
+    // Where there are three brokers, one of them may be away, as in production.
+    let layout = if endpoints.brokers() < 3 { Layout::local(*partitions) } else { Layout::production(*partitions) };
+    let report = topics::init(&settings, &endpoints.registry, layout).await;
     let report = report.with_context(|| format!("make the topics in Kafka at {}", endpoints.kafka))?;
     if !report.created.is_empty() || !report.copied.is_empty() {
         let (topics, schemas) = (report.created.len(), report.copied.len());

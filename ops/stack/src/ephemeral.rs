@@ -27,8 +27,19 @@ impl EphemeralStack {
     /// # Errors
     /// As for [`up`](crate::up).
     pub fn start(progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        Self::with(|_| {}, progress)
+    }
+
+    /// The same with a configuration that `change` may alter, its folder aside.
+    ///
+    /// # Errors
+    /// As for [`up`](crate::up).
+    pub fn with(change: impl FnOnce(&mut StackConfig), progress: &mut dyn FnMut(&str)) -> Result<Self> {
         sweep();
-        let config = StackConfig::ephemeral()?;
+        let mut config = StackConfig::ephemeral()?;
+        let folder = config.folder.clone();
+        change(&mut config);
+        config.folder = folder;
         let owner = own(&config.folder).with_context(|| format!("create {}", config.folder.display()))?;
         match stack::up(&config, progress) {
             Ok(endpoints) => Ok(Self { config, endpoints, _owner: owner }),
@@ -90,7 +101,7 @@ fn sweep() {
         let is_ours = matches!((fs::symlink_metadata(&folder), fs::metadata("/proc/self")),
             (Ok(folder), Ok(process)) if folder.is_dir() && folder.uid() == process.uid());
         if is_ours && owner.try_lock().is_ok() {
-            discard(&StackConfig { cache: folder.clone(), folder, ephemeral: true, sync: false });
+            discard(&StackConfig::new(folder.clone(), folder, true));
         }
     }
 }

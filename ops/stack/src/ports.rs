@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Endpoints;
+use crate::config::{Brokers, Endpoints};
 use crate::servers::Server;
 use crate::world::{now, random_id};
 
@@ -24,6 +24,9 @@ const LINGER: Duration = Duration::from_secs(5);
 pub struct Ports {
     pub kafka: u16,
     pub kafka_controller: u16,
+    /// Of the second and third broker: for clients and for controllers. Empty where there is one broker.
+    #[serde(default)]
+    pub more_brokers: Vec<(u16, u16)>,
     pub registry: u16,
     pub registry_management: u16,
     pub postgres: u16,
@@ -42,10 +45,11 @@ impl Ports {
         }
     }
 
-    /// Chooses five different free ports and keeps them.
-    pub fn choose(folder: &Path) -> Result<Self> {
+    /// Chooses different free ports and keeps them.
+    pub fn choose(folder: &Path, brokers: Brokers) -> Result<Self> {
+        let more_brokers = brokers.servers().len() - 1;
         let mut chosen: Vec<u16> = Vec::new();
-        while chosen.len() < 5 {
+        while chosen.len() < 5 + 2 * more_brokers {
             let port = free_port()?;
             if !chosen.contains(&port) {
                 chosen.push(port);
@@ -57,6 +61,7 @@ impl Ports {
             registry: chosen[2],
             registry_management: chosen[3],
             postgres: chosen[4],
+            more_brokers: chosen[5..].chunks_exact(2).map(|two| (two[0], two[1])).collect(),
         };
         let text = serde_json::to_vec_pretty(&ports).expect("numbers are always JSON");
         let new = folder.join("ports.json.new");
@@ -68,15 +73,29 @@ impl Ports {
 
     pub fn of(&self, server: Server) -> u16 {
         match server {
-            Server::Kafka => self.kafka,
+            Server::Kafka | Server::Kafka2 | Server::Kafka3 => self.broker(server).0,
             Server::Registry => self.registry,
             Server::Postgres => self.postgres,
         }
     }
 
+    /// A broker's ports for clients and for controllers.
+    pub fn broker(&self, server: Server) -> (u16, u16) {
+        let more = |index: usize| {
+            *self.more_brokers.get(index).expect("a stack keeps as many ports as it had brokers when they were chosen")
+        };
+        match server {
+            Server::Kafka2 => more(0),
+            Server::Kafka3 => more(1),
+            _ => (self.kafka, self.kafka_controller),
+        }
+    }
+
     pub fn endpoints(&self) -> Endpoints {
+        let brokers = [self.kafka].into_iter().chain(self.more_brokers.iter().map(|(port, _)| *port));
+        let brokers: Vec<String> = brokers.map(|port| format!("127.0.0.1:{port}")).collect();
         Endpoints {
-            kafka: format!("127.0.0.1:{}", self.kafka),
+            kafka: brokers.join(","),
             registry: format!("http://127.0.0.1:{}/apis/ccompat/v7", self.registry),
             postgres: format!("postgres://postgres@127.0.0.1:{}/postgres", self.postgres),
         }
@@ -85,7 +104,10 @@ impl Ports {
     /// Checks that nobody else listens on the ports of a server that is about to start.
     pub fn check_free(&self, server: Server, folder: &Path) -> Result<()> {
         let needed = match server {
-            Server::Kafka => vec![self.kafka, self.kafka_controller],
+            Server::Kafka | Server::Kafka2 | Server::Kafka3 => {
+                let (clients, controllers) = self.broker(server);
+                vec![clients, controllers]
+            }
             Server::Registry => vec![self.registry, self.registry_management],
             Server::Postgres => vec![self.postgres],
         };

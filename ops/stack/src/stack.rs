@@ -9,11 +9,12 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::config::{Endpoints, StackConfig};
+use crate::disk;
 use crate::download::Tools;
 use crate::ports::Ports;
 use crate::process::{self, Signal};
-use crate::servers::{Progress, Server};
-use crate::start::{self, Launch};
+use crate::servers::{Progress, Server, kafka};
+use crate::start::{self as starting, Launch};
 use crate::world::now;
 
 /// How long a server may take to end in order before it is killed.
@@ -48,7 +49,7 @@ pub struct ServerStatus {
 pub fn up(config: &StackConfig, progress: &mut dyn FnMut(&str)) -> Result<Endpoints> {
     let stack = Stack::lock(config, progress)?;
     let ports = stack.ports()?;
-    stack.start(&Server::ALL, &ports, progress)?;
+    stack.start(&stack.config.servers(), &ports, progress)?;
     Ok(ports.endpoints())
 }
 
@@ -66,7 +67,7 @@ pub fn endpoints(config: &StackConfig) -> Result<Option<Endpoints>> {
 /// When a server cannot be ended.
 pub fn down(config: &StackConfig, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let stack = Stack::lock(config, progress)?;
-    stack.stop(&Server::ALL, progress)
+    stack.stop(&Server::ANY, progress)
 }
 
 /// Ends every server and deletes its data, settings, logs and ports. Downloads stay.
@@ -75,12 +76,14 @@ pub fn down(config: &StackConfig, progress: &mut dyn FnMut(&str)) -> Result<()> 
 /// When a server cannot be ended or a folder cannot be deleted.
 pub fn wipe(config: &StackConfig, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let stack = Stack::lock(config, progress)?;
-    stack.stop(&Server::ALL, progress)?;
-    for server in Server::ALL {
+    stack.stop(&Server::ANY, progress)?;
+    for server in Server::ANY {
+        disk::unmount(&disk::folder(&server.home(&stack.config)))?;
         let folders = [Some(server.home(&stack.config)), server.data_elsewhere(&stack.config)];
         folders.iter().flatten().try_for_each(|folder| remove(folder))?;
     }
     remove(&stack.config.folder.join("ports.json"))?;
+    remove(&kafka::cluster_id_file(&stack.config))?;
     progress("data, logs and ports are deleted");
     Ok(())
 }
@@ -99,7 +102,7 @@ pub fn status(config: &StackConfig) -> Result<Vec<ServerStatus>> {
         let memory_bytes = pid.and_then(|pid| memory(name, pid));
         ServerStatus { name, pid, port, up, version: name.version(), log: name.log(&config), memory_bytes }
     };
-    Ok(Server::ALL.into_iter().map(look).collect())
+    Ok(config.servers().into_iter().map(look).collect())
 }
 
 /// Ends one server in order if it runs, and starts it on the same port with the same data.
@@ -112,6 +115,29 @@ pub fn restart(config: &StackConfig, server: Server) -> Result<()> {
     let ports = stack.ports()?;
     stack.stop(&[server], silent)?;
     stack.start(&[server], &ports, silent)
+}
+
+/// Starts one server if it does not answer, on the same port with the same data. One that is frozen goes on first.
+///
+/// # Errors
+/// As for [`up`].
+pub fn start(config: &StackConfig, server: Server) -> Result<()> {
+    let silent: Progress = &mut |_| {};
+    let stack = Stack::lock(config, silent)?;
+    let ports = stack.ports()?;
+    stack.start(&[server], &ports, silent)
+}
+
+/// Kills one server and deletes all its data, as a disk does that dies. Started again, it is empty.
+///
+/// # Errors
+/// When it cannot be killed, or its data cannot be deleted.
+pub fn lose(config: &StackConfig, server: Server) -> Result<()> {
+    let stack = Stack::lock(config, &mut |_| {})?;
+    if let Some(pid) = server.pid(&stack.config) {
+        kill_all(server, pid)?;
+    }
+    remove(&server.data(&stack.config))
 }
 
 /// Sends a signal to a server: to all its processes, or to its first one alone if the signal asks it to end. After
@@ -157,7 +183,7 @@ impl Stack {
     fn ports(&self) -> Result<Ports> {
         match Ports::kept(&self.config.folder)? {
             Some(ports) => Ok(ports),
-            None => Ports::choose(&self.config.folder),
+            None => Ports::choose(&self.config.folder, self.config.brokers),
         }
     }
 
@@ -173,9 +199,9 @@ impl Stack {
             return Ok(());
         }
         let tools = Tools::get(&self.config.cache, say)?;
-        let launch = |server: Server| start::launch(server, &self.config, ports, &tools, say);
+        let launch = |server: Server| starting::launch(server, &self.config, ports, &tools, say);
         let launched: Vec<Launch> = dead.into_iter().map(launch).collect::<Result<_>>()?;
-        start::wait(launched, say)
+        starting::wait(launched, say)
     }
 
     /// Whether a server answers. One that runs without answering may be frozen or still starting: it gets its chance,

@@ -1,5 +1,6 @@
 //! The stack as its users see it: real servers in a temporary folder.
 
+#[allow(dead_code, reason = "another test binary needs more of it")]
 mod client;
 
 use std::fs;

@@ -1,6 +1,6 @@
-//! The three servers: what they are called, how they are recognized, started, probed and stopped.
+//! The servers: what they are called, how they are recognized, started, probed and stopped.
 
-mod kafka;
+pub(crate) mod kafka;
 mod postgres;
 mod registry;
 
@@ -21,8 +21,14 @@ use crate::{probe, shared_folder};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Server {
-    /// One process that is Kafka broker and controller.
+    /// Kafka: its only broker, or the first of three; a controller, too.
     Kafka,
+    /// Kafka's second broker, where there are three.
+    #[serde(rename = "kafka-2")]
+    Kafka2,
+    /// Kafka's third broker, where there are three.
+    #[serde(rename = "kafka-3")]
+    Kafka3,
     /// Apicurio Registry, spoken to through its Confluent API.
     Registry,
     /// Postgres.
@@ -36,14 +42,39 @@ impl fmt::Display for Server {
 }
 
 impl Server {
-    /// Every server, the slowest to start first.
+    /// The servers of a stack with one broker, the slowest to start first.
     pub const ALL: [Self; 3] = [Self::Registry, Self::Kafka, Self::Postgres];
+    /// Every server of any stack.
+    pub(crate) const ANY: [Self; 5] = [Self::Registry, Self::Kafka, Self::Kafka2, Self::Kafka3, Self::Postgres];
+
+    /// The broker with this id, from 1.
+    #[must_use]
+    pub fn broker(id: i32) -> Option<Self> {
+        [Self::Kafka, Self::Kafka2, Self::Kafka3].into_iter().find(|it| it.broker_id() == Some(id))
+    }
+
+    /// The id that Kafka calls this broker by.
+    #[must_use]
+    pub fn broker_id(self) -> Option<i32> {
+        match self {
+            Self::Kafka => Some(1),
+            Self::Kafka2 => Some(2),
+            Self::Kafka3 => Some(3),
+            Self::Registry | Self::Postgres => None,
+        }
+    }
+
+    pub(crate) fn is_broker(self) -> bool {
+        self.broker_id().is_some()
+    }
 
     /// The name in files and messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Kafka => "kafka",
+            Self::Kafka2 => "kafka-2",
+            Self::Kafka3 => "kafka-3",
             Self::Registry => "registry",
             Self::Postgres => "postgres",
         }
@@ -52,7 +83,8 @@ impl Server {
     /// The version that this build starts.
     #[must_use]
     pub fn version(self) -> &'static str {
-        download::property(&format!("{self}.version"))
+        let program = if self.is_broker() { Self::Kafka } else { self };
+        download::property(&format!("{program}.version"))
     }
 
     /// Its folder in the stack: data, settings and log.
@@ -67,8 +99,8 @@ impl Server {
     /// The process that is this server of this stack, whoever started it.
     pub(crate) fn pid(self, config: &StackConfig) -> Option<u32> {
         let mark = match self {
-            Self::Kafka | Self::Registry => vec![java_mark(self, config)],
             Self::Postgres => postgres::mark(config),
+            _ => vec![java_mark(self, config)],
         };
         process::find(&mark)
     }
@@ -76,17 +108,26 @@ impl Server {
     /// Every process that does the server's work; Postgres has one for each client.
     pub(crate) fn processes(self, pid: u32) -> Vec<u32> {
         match self {
-            Self::Kafka | Self::Registry => vec![pid],
             Self::Postgres => [pid].into_iter().chain(process::children(pid)).collect(),
+            _ => vec![pid],
         }
     }
 
     /// Makes settings and data ready where they are missing, and gives the command that runs the server.
     pub(crate) fn prepare(self, config: &StackConfig, ports: &Ports, tools: &Tools, say: Progress) -> Result<Command> {
         match self {
-            Self::Kafka => kafka::prepare(config, ports, tools),
+            Self::Kafka | Self::Kafka2 | Self::Kafka3 => kafka::prepare(self, config, ports, tools),
             Self::Registry => registry::prepare(config, ports, tools),
             Self::Postgres => postgres::prepare(config, ports, tools, say),
+        }
+    }
+
+    /// The folder of its data, which it makes anew where it is missing.
+    pub(crate) fn data(self, config: &StackConfig) -> PathBuf {
+        match self {
+            Self::Postgres => postgres::data(config),
+            Self::Registry => self.home(config).join("data"),
+            Self::Kafka | Self::Kafka2 | Self::Kafka3 => kafka::data(self, config),
         }
     }
 
@@ -94,8 +135,8 @@ impl Server {
     pub(crate) fn data_elsewhere(self, config: &StackConfig) -> Option<PathBuf> {
         let home = self.home(config);
         let place = match self {
-            Self::Kafka | Self::Registry => return None,
             Self::Postgres => shared_folder::reachable(&home),
+            _ => return None,
         };
         (place != home).then_some(place)
     }
@@ -103,7 +144,7 @@ impl Server {
     /// Checks that the server does its work on this port.
     pub(crate) fn probe(self, port: u16) -> Result<()> {
         match self {
-            Self::Kafka => probe::kafka(port),
+            Self::Kafka | Self::Kafka2 | Self::Kafka3 => probe::kafka(port),
             Self::Registry => probe::registry(port),
             Self::Postgres => probe::postgres(port),
         }
@@ -112,8 +153,8 @@ impl Server {
     /// The signal upon which it ends in order, whatever its clients do.
     pub(crate) fn stop_signal(self) -> Signal {
         match self {
-            Self::Kafka | Self::Registry => Signal::Terminate,
             Self::Postgres => Signal::Interrupt,
+            _ => Signal::Terminate,
         }
     }
 }
