@@ -18,7 +18,7 @@ use event_log::validity::{Position, Reader, Valid, Verdict};
 use schemas::{Codec, DecodeError, Registry};
 use uuid::Uuid;
 
-use crate::check::{At, Faults, Law, Report, Room};
+use check::{At, Faults, Law, Report, Room};
 use crate::init::{LOCAL_PARTITIONS, Place};
 use crate::{log, stack};
 
@@ -262,7 +262,7 @@ mod tests {
     use domain::queue::{QueueReady, Seed};
 
     use super::*;
-    use crate::check::rooms;
+    use check::rooms;
 
     fn story(events: &[(queue::Event, Timestamp)]) -> Story {
         let mut story = Story::default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local_stack::{Endpoints, StackConfig, find_root};
-use ops::check::Checker;
+use check::Checker;
 use ops::demo::{self, Args, Room};
 use ops::dev::{self, DevOptions, Running};
 use service_kit::random;

@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::check::{At, Checker, Facts};
+use check::{At, Checker, Facts};
 use crate::topology::Counts;
 use crate::{dev, stack};
 use board::Board;

@@ -10,7 +10,7 @@ use super::chaos::Struck;
 use super::payer::Webhooks;
 use super::plan::Act;
 use super::tally::{Outcome, Step};
-use crate::check::{At, Class, Facts, Faults, Law, Purse, Room, money, purses};
+use check::{At, Class, Facts, Faults, Law, Purse, Room, money, purses};
 
 /// A kind of end that has to have been seen, and whether this story is one.
 type Wanted = (&'static str, Act, fn(&(Act, Outcome)) -> bool);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::ids::{OrderId, ShowId, TicketId};
 
 use super::plan::Act;
-use crate::check::Promised;
+use check::Promised;
 
 /// How a buyer's story ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use domain::queue::{Event, Seed, session};
 use domain::value::Timestamp;
 use uuid::Uuid;
 
-use crate::check::rooms::{self, EARLY, SHOW, TTL_S, at, good, number};
-use crate::check::tests::{cancelled_order, completed_order, created_order, reserved_by};
-use crate::check::{Facts, from_facts};
+use crate::rooms::{self, EARLY, SHOW, TTL_S, at, good, number};
+use crate::tests::{cancelled_order, completed_order, created_order, reserved_by};
+use crate::{Facts, from_facts};
 
 const DRAW: &str = "the draw is the one that was promised";
 const SERVICE: &str = "nobody is admitted before who waits in front";

@@ -3,8 +3,8 @@
 use domain::ids::ShowId;
 
 use super::{At, Room};
-use crate::check::facts::Facts;
-use crate::check::report::{Faults, Law};
+use crate::facts::Facts;
+use crate::report::{Faults, Law};
 
 /// The laws of waiting rooms; none if there is no room and no sale that needs one.
 pub fn laws(facts: &Facts) -> Vec<Law> {

@@ -8,7 +8,7 @@ use domain::value::Timestamp;
 
 use super::draw::{Draw, hash_of};
 use super::visitor::{At, Visitor};
-use crate::check::report::Faults;
+use crate::report::Faults;
 
 /// One show's waiting room.
 #[derive(Debug, Clone, Default)]

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use check::Checker;
 use clap::Args;
 use local_stack::{Endpoints, StackConfig};
 use service_kit::config::{Env, Noted};
 use service_kit::env;
 
-use super::Checker;
 use crate::init::LOCAL_PARTITIONS;
 use crate::stack;
 

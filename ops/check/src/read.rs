@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use domain::event::Event;
 use domain::root::Context;
 use event_log::frame::Kind;
 use event_log::log::{Bounds, Followed, Follower, Log, Partition, Record};
@@ -14,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::boards::Boards;
-use super::facts::{Counts, Facts};
+use super::facts::{Counts, Facts, Logged};
 
 /// Messages of the log that wait for us; then its threads do.
 const WAITING: usize = 16;
@@ -148,16 +147,12 @@ impl Taking<'_> {
         };
         self.counts.events += 1;
         let key = event.aggregate().hyphenated().to_string();
-        let (name, version) = (event.name(), valid.frame.agg_ver);
-        if valid.record.key != key.as_bytes() || u64::try_from(meta.version) != Ok(version) {
-            let offset = valid.record.offset;
-            self.facts.history.add(format!("{}: {name} at {offset} does not agree with its own header", self.place));
+        let (place, offset, appended_at) = (self.place, valid.record.offset, valid.record.timestamp);
+        if valid.record.key != key.as_bytes() {
+            self.facts.history.add(format!("{place}: {} at {offset} has the key of another", event.name()));
         }
-        self.facts.version(&event, version);
-        if let Event::Queue(event) = &event {
-            self.facts.boards.fold(event, valid.record.offset, meta.occurred_at);
-        }
-        self.facts.fold(&event, meta.occurred_at);
+        let frame = valid.frame;
+        self.facts.take(Logged { place, offset, appended_at, frame, meta: &meta, event: &event });
         Ok(true)
     }
 

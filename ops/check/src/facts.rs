@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::event::Event;
 use domain::ids::ShowId;
-use domain::root::Context;
+use domain::root::{Context, Meta};
 use domain::value::Timestamp;
+use event_log::frame::Frame;
 use event_log::log::Partition;
 use event_log::validity::Void;
 use uuid::Uuid;
@@ -15,6 +16,23 @@ use super::queue::Queues;
 use super::report::Faults;
 use super::sales::Sales;
 use super::stock::Stock;
+
+/// A valid event as it lies in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Logged<'a> {
+    /// In which partition.
+    pub place: Partition,
+    /// Where in it.
+    pub offset: i64,
+    /// When it was appended, by the broker's clock.
+    pub appended_at: Timestamp,
+    /// Its header.
+    pub frame: Frame,
+    /// Who, when and why.
+    pub meta: &'a Meta,
+    /// What happened.
+    pub event: &'a Event,
+}
 
 /// What one partition is made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,6 +113,28 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The facts of these events: everything valid of a log, each partition's events in their order; partitions may come
+    /// in any order.
+    pub fn of<'a>(events: impl IntoIterator<Item = Logged<'a>>) -> Self {
+        let mut facts = Self::default();
+        events.into_iter().for_each(|logged| facts.take(logged));
+        facts
+    }
+
+    /// Takes the next valid event of a partition in.
+    pub fn take(&mut self, logged: Logged<'_>) {
+        let Logged { place, offset, frame, meta, event, .. } = logged;
+        if u64::try_from(meta.version) != Ok(frame.agg_ver) {
+            let name = event.name();
+            self.history.add(format!("{place}: {name} at {offset} does not agree with its own header"));
+        }
+        self.version(event, frame.agg_ver);
+        if let Event::Queue(event) = event {
+            self.boards.fold(event, offset, meta.occurred_at);
+        }
+        self.fold(event, meta.occurred_at);
+    }
+
     /// Takes an event in that was decided at this moment. Events of one topic come in the order of their partition; topics
     /// may come in any order.
     pub fn fold(&mut self, event: &Event, at: Timestamp) {

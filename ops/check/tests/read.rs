@@ -11,7 +11,7 @@ use event_log::frame::{Frame, Kind};
 use event_log::log::{Log, NewRecord, Partition};
 use event_log::memory::MemoryLog;
 use event_log::owner::CONTROL_KEY;
-use ops::check::{Facts, from_facts, from_log};
+use check::{Facts, from_facts, from_log};
 use schemas::{Codec, Control};
 use uuid::Uuid;
 

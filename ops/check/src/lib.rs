@@ -3,15 +3,15 @@
 //! It shares with the services how records are judged and decoded, and nothing of what they mean: sums of its own.
 
 mod boards;
-mod cli;
 mod facts;
+pub mod history;
 mod laws;
 mod postgres;
 mod queue;
 mod read;
 mod report;
-#[cfg(test)]
-pub(crate) mod rooms;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod rooms;
 mod sales;
 mod statement;
 mod stock;
@@ -20,8 +20,7 @@ mod sums;
 mod tests;
 
 pub use boards::{BoardRow, Boards, from_postgres as boards_from_postgres};
-pub use cli::{CheckArgs, run};
-pub use facts::{Counts, Facts};
+pub use facts::{Counts, Facts, Logged};
 pub use laws::{Purse, check as from_facts, promised, purses};
 pub use postgres::from_postgres;
 pub use queue::{At, Draw, Placed, Queues, Room, Visitor, hash_of};

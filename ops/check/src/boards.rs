@@ -94,7 +94,7 @@ pub async fn from_postgres(pool: &PgPool, namespace: &str) -> anyhow::Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rooms::{self, SHOW};
+    use crate::rooms::{self, SHOW};
 
     /// A row that has the first events, and the law after all were read.
     fn law(next_offset: i64, row_has: usize) -> Law {
