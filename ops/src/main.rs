@@ -6,11 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use ops::check::CheckArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
+use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::token::TokenArgs;
-use ops::{check, config, demo, dev, init, log, partitions, queue, stack, token};
+use ops::{check, config, demo, dev, faults, init, log, partitions, queue, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -40,6 +41,8 @@ enum Command {
     Queue(queue::Command),
     /// Recompute the laws of a box office that runs, from its log and from Postgres; ends with 1 if one does not hold.
     Check(CheckArgs),
+    /// Attack a box office of its own while people buy, and check that nothing acknowledged is lost; --list shows how.
+    Faults(FaultsArgs),
     /// Bring everything up on one port, until Ctrl-C.
     Dev(DevArgs),
     /// Bring everything up, sell out a show, and check what came of it.
@@ -77,6 +80,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Queue(command) => return queue::run(command).await,
         Command::Check(args) => return check::run(args).await,
+        Command::Faults(args) => faults::run(&args)?,
         Command::Dev(args) => dev::run(args).await?,
         Command::Demo(DemoArgs { up, demo }) => {
             dev::demo(up.apart("demo", &demo::SETTINGS, demo::COUNTS), demo.exit, |running| demo::run(demo, running))

@@ -19,6 +19,10 @@ use crate::supervisor::Spec;
 /// watches.
 const SESSION_TIMEOUT_MS: u32 = 2000;
 
+/// What tests may set beside the variables that processes declare. In a build without the switches nobody reads them.
+pub const TEST_ONLY: [&str; 4] =
+    ["BOXOFFICE_CRASH_AT", "BOXOFFICE_CRASH_FILE", "BOXOFFICE_CLOCK_DIR", "BOXOFFICE_PRODUCER_PROPERTIES"];
+
 /// Everything that the processes' environments are made from.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -48,7 +52,8 @@ impl Plan {
     /// # Errors
     /// It names the variable.
     pub fn check(&self) -> anyhow::Result<()> {
-        let known: Vec<&str> = Process::ALL.iter().flat_map(|it| it.variables()).map(|it| it.name).collect();
+        let declared = Process::ALL.iter().flat_map(|it| it.variables()).map(|it| it.name);
+        let known: Vec<&str> = declared.chain(TEST_ONLY).collect();
         let unknown =
             self.overrides.keys().find(|name| !name.starts_with("SANDBOX_") && !known.contains(&name.as_str()));
         match unknown {
@@ -89,7 +94,7 @@ impl Plan {
         let declared: Vec<&str> = instance.process.variables().iter().map(|it| it.name).collect();
         told.retain(|name, _| match instance.process {
             Process::Sandbox => name.starts_with("SANDBOX_"),
-            _ => declared.contains(&name.as_str()),
+            _ => declared.contains(&name.as_str()) || TEST_ONLY.contains(&name.as_str()),
         });
         told
     }

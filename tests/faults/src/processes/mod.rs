@@ -1,0 +1,17 @@
+//! Faults of processes: killed at the worst moments, frozen, misled about the time.
+
+mod crashes;
+mod everything;
+mod kill;
+
+use crate::fault::Fault;
+
+/// Every one.
+pub static ALL: &[Fault] = &[
+    kill::KILL,
+    crashes::BEFORE_APPEND,
+    crashes::AFTER_APPEND,
+    crashes::AFTER_RECORD_2,
+    crashes::IN_SNAPSHOT,
+    everything::EVERYTHING,
+];
