@@ -1,5 +1,7 @@
 //! Deliberate defects, one switch each, to prove that the simulation and the checker notice them.
 //!
+//! The switch goes around what runs, not around what judges it: a law that is looked at while one is on uses broken code too.
+//!
 //! Invariant: without the feature `breakages` nothing of this is in a build: `broken` is the constant `false`. With it a
 //! switch is on only in the thread, and only while, [`with`] says so. A service built with it refuses to start when
 //! optimized ([`POSSIBLE`]).
@@ -51,11 +53,11 @@ macro_rules! breakages {
 breakages! {
     // The owner of a partition.
     AckLastRecordAlone, "ack-last-record-alone",
-        "A batch is acknowledged when its last record was delivered, whatever became of those before.",
-        "acknowledged ⊆ log, after a record that failed and later ones that did not.";
+        "A batch is acknowledged when its last record was delivered, anywhere, whatever became of those before.",
+        "acknowledged ⊆ log, after a record that failed and later ones that did not, or under a second owner.";
     ExpectPreviousPlusOne, "expect-previous-plus-one",
-        "An offset is compared with the previous one + 1, not with the claim's + 1 + the ordinal.",
-        "acknowledged ⊆ log, after an own record that was lost without a gap.";
+        "A record that failed is passed over, and the next is expected at the previous offset + 1.",
+        "acknowledged ⊆ log, after an own record that was lost and left no gap.";
     AnswerFromHead, "answer-from-head",
         "Answers leave as soon as they are decided, before anything is acknowledged.",
         "acknowledged ⊆ log, after a lost append or under a second owner.";
@@ -63,8 +65,8 @@ breakages! {
         "A batch that wrote nothing is answered without a barrier.",
         "a refusal or repeat that was true at no moment between call and answer, under a second owner.";
     NoReclaim, "no-reclaim",
-        "After a failed append the owner goes on under its old claim, from the acknowledged state.",
-        "acknowledged ⊆ log: everything after the hole is void.";
+        "After a doubt the owner reads on, and goes on under its old claim.",
+        "acknowledged ⊆ log: after a hole everything is void.";
     OutOfOrderDelivery, "out-of-order-delivery",
         "A delivery report that skips a sequence number is taken for all before it.",
         "acknowledged ⊆ log, when a report is lost or late.";
@@ -101,12 +103,12 @@ breakages! {
     OutboxNotResent, "outbox-not-resent",
         "A new owner does not send what its predecessor left open.",
         "after a crash something caused was never done.";
-    TimerOnAckedState, "timer-on-acked-state",
-        "A timer that is due is decided on the acknowledged state, though the head went on.",
-        "versions without gaps; a reservation that ends twice.";
+    DecideOnAckedState, "decide-on-acked-state",
+        "Commands are decided on the acknowledged state, though others are under way.",
+        "versions without gaps; oversell.";
     TimerTwice, "timer-twice",
-        "A timer fires again under another id while its first event is under way, and nobody looks at the state.",
-        "a reservation that ends twice; an order overdue twice.";
+        "A timer fires again until its event is acknowledged, each time on the acknowledged state.",
+        "versions without gaps; a reservation or an order that ends twice.";
     GraceIgnored, "grace-ignored",
         "What is due at a take-over ends at once, without the grace.",
         "a hold that ended within the grace of a claim.";
@@ -130,8 +132,8 @@ breakages! {
         "Each event of a frame counts as it is read, before its frame is whole.",
         "whole frames: a crash in mid-frame leaves half a command in the state.";
     UnfinishedFrameAtClaim, "unfinished-frame-at-claim",
-        "A frame that the next claim cuts off counts.",
-        "whole frames: a crash in mid-frame leaves half a command in the state.";
+        "A frame that the next claim cuts off is not void: it goes on with that claim's first frame.",
+        "whole frames: a crash in mid-frame leaves half a command in the state, or stops the partition.";
     // Snapshots.
     SnapshotOfHead, "snapshot-of-head",
         "A snapshot is taken of the speculative root.",
@@ -165,8 +167,8 @@ breakages! {
         "The backstop expires what is confirmed too.",
         "every reservation ends once; tickets without stock.";
     StockFreedTwice, "stock-freed-twice",
-        "A release of what is released already gives the stock back once more.",
-        "every reservation ends once; no oversell.";
+        "The end of a reservation gives its stock back twice.",
+        "no oversell at any prefix; stock below zero.";
     SessionOrdersTwice, "session-orders-twice",
         "A checkout token can be used for a second order.",
         "one live order for a session.";
@@ -180,9 +182,9 @@ breakages! {
     RefusalAsSuccess, "refusal-as-success",
         "A refusal of a saga's command leads to nothing.",
         "captured = tickets + refunded + …; an order that never ends.";
-    OneIdForAllSteps, "one-id-for-all-steps",
-        "All commands that an event causes have one id.",
-        "something caused was never done: its command was taken for a repeat.";
+    StepsNamedAfterRequest, "steps-named-after-request",
+        "What an event causes is named after the request that all started with, not after the event.",
+        "something caused was never done: its command was taken for a repeat of another step's.";
     MovementCountedTwice, "movement-counted-twice",
         "A movement of money that was reported before counts again.",
         "received equals what the provider's statement says; received never above the amount.";
@@ -196,14 +198,14 @@ breakages! {
         "Money of another currency is applied instead of quarantined.",
         "money is applied in the order's currency only.";
     TicketsAfterRevoke, "tickets-after-revoke",
-        "Tickets are issued though the batch was revoked before.",
-        "tickets = captured; a cancelled order with tickets.";
+        "A batch that is revoked before it was issued gets its tickets all the same.",
+        "an order that is over has no valid tickets; captured = tickets + refunded + ….";
     // The waiting room.
     PlaceTwice, "place-twice",
         "Who has a place and joins again gets another one.",
         "one place for a holder.";
     DrawTwice, "draw-twice",
-        "The order is drawn again at every tick after the opening.",
+        "A draw that was made is made again when it is asked for again.",
         "one draw for a room; order of service.";
     AdmitBeyondSlots, "admit-beyond-slots",
         "One more is admitted than slots are free.",
@@ -212,8 +214,8 @@ breakages! {
         "The next in turn is passed over.",
         "order of service.";
     SlotFreedTwice, "slot-freed-twice",
-        "The end of a checkout that ended already frees a slot once more.",
-        "every slot ends once; never more than the slots.";
+        "A slot that ends frees somebody else's too.",
+        "never more than the slots; a slot that is live in the log ends by itself.";
     TieToSecondOrder, "tie-to-second-order",
         "A slot that is tied to an order can be tied to another.",
         "one order for a slot; a slot freed while its order lives.";
@@ -228,8 +230,8 @@ breakages! {
         "The rows of a batch are written though another worker was ahead.",
         "read model = fold at its own offset, with two workers.";
     PositionInMidFrame, "position-in-mid-frame",
-        "A checkpoint may lie within a frame.",
-        "read model = fold at its own offset, after a restart.";
+        "The position that a reader goes on from may lie within a frame.",
+        "a reader that begins there stops as broken; read model = fold at its own offset.";
     VoidEventsProjected, "void-events-projected",
         "A projector folds void events.",
         "read model = fold at its own offset, after a zombie's append.";

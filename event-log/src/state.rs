@@ -4,6 +4,7 @@ mod stored;
 
 use std::sync::Arc;
 
+use domain::breakage::{Breakage, broken};
 use domain::ids::CommandId;
 use domain::root::{Meta, Root};
 use domain::saga::{self, Outgoing};
@@ -136,6 +137,8 @@ impl<A: Root> State<A> {
         let id = A::id(&folded.events[0].1);
         let before = self.aggregates.get(&id).cloned();
         let version = before.as_ref().map_or(0, |entry| entry.version) + folded.events.len() as u64;
+        let version =
+            if broken(Breakage::VersionPerFrame) { version + 1 - folded.events.len() as u64 } else { version };
         for (n, (meta, event)) in folded.events.iter().enumerate() {
             let offset = folded.offset + i64::try_from(n).expect("a command has at most 500 events");
             self.cause(offset, meta, event);

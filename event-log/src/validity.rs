@@ -2,6 +2,7 @@
 //!
 //! Invariant: two readers that start from the same position and read the same records agree on every verdict.
 
+use domain::breakage::{Breakage, broken};
 use domain::value::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -146,7 +147,7 @@ impl Reader {
             Kind::Claim => self.claim(&frame, &record)?,
             Kind::Event | Kind::Barrier | Kind::Settled => self.other(frame, record)?,
         };
-        if self.pending.is_empty() {
+        if self.pending.is_empty() || broken(Breakage::PositionInMidFrame) {
             self.committed = self.cursor;
         }
         Ok(verdict)
@@ -154,14 +155,17 @@ impl Reader {
 
     fn claim(&mut self, frame: &Frame, record: &Record) -> Result<Verdict, Broken> {
         let current = self.cursor.term;
-        if frame.term <= current {
+        let takes_over = frame.term == current + 1 || frame.term == current && broken(Breakage::SameTermClaim);
+        if frame.term <= current && !takes_over {
             return Ok(Verdict::Void(Void::OldTerm));
         }
-        if frame.term != current + 1 {
+        if !takes_over {
             return Err(Broken::TermSkipped { current, found: frame.term, offset: record.offset });
         }
         // An unfinished command of the term before is void from here on.
-        self.pending.clear();
+        if !broken(Breakage::UnfinishedFrameAtClaim) {
+            self.pending.clear();
+        }
         if record.offset == 0 {
             self.cursor.identity = Some(frame.claim);
         }
@@ -175,6 +179,9 @@ impl Reader {
     fn other(&mut self, frame: Frame, record: Record) -> Result<Verdict, Broken> {
         let Position { term, claim, seq, hole, .. } = self.cursor;
         let offset = record.offset;
+        if frame.term < term && broken(Breakage::ForeignEventsFolded) {
+            return self.counted(Valid { frame, record });
+        }
         if frame.term < term {
             return Ok(Verdict::Void(Void::OldTerm));
         }
@@ -184,21 +191,22 @@ impl Reader {
         if frame.claim != claim {
             return Err(Broken::ForeignClaim { term, offset });
         }
-        if frame.seq < seq {
+        if frame.seq < seq && !broken(Breakage::NoSequenceCheck) {
             return Ok(Verdict::Void(Void::Duplicate));
         }
-        if hole || frame.seq > seq {
+        let after_hole = hole || frame.seq > seq;
+        if after_hole && !broken(Breakage::HoleAccepted) && !broken(Breakage::NoSequenceCheck) {
             self.cursor.hole = true;
             return Ok(Verdict::Void(Void::AfterHole));
         }
-        self.cursor.seq = seq + 1;
+        self.cursor.seq = frame.seq + 1;
         self.counted(Valid { frame, record })
     }
 
     fn counted(&mut self, valid: Valid) -> Result<Verdict, Broken> {
         let frame = valid.frame;
         let continues = match self.pending.first() {
-            None => frame.evt_idx == 0,
+            None => frame.evt_idx == 0 || broken(Breakage::PartialFrameApplied),
             Some(first) => {
                 frame.kind == Kind::Event
                     && usize::from(frame.evt_idx) == self.pending.len()
@@ -206,13 +214,13 @@ impl Reader {
                     && frame.cmd_id == first.frame.cmd_id
             }
         };
-        if !continues {
+        if !continues && !broken(Breakage::UnfinishedFrameAtClaim) {
             return Err(Broken::Frame { offset: valid.record.offset });
         }
         match frame.kind {
             Kind::Barrier => Ok(Verdict::Barrier),
             Kind::Settled => Ok(Verdict::Settled(valid)),
-            Kind::Event if frame.evt_idx + 1 < frame.evt_cnt => {
+            Kind::Event if frame.evt_idx + 1 < frame.evt_cnt && !broken(Breakage::PartialFrameApplied) => {
                 self.pending.push(valid);
                 Ok(Verdict::Partial)
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+use crate::breakage::{Breakage, broken};
 use crate::event_name::aggregate;
 use crate::ids::{OrderId, SessionId, ShowId, TicketClassId};
 use crate::inventory::{CloseReason, Command, Event, Refusal, ReleaseReason, SalesOpened, TicketsReserved};
@@ -251,7 +252,9 @@ impl Inventory {
         assert_eq!(reservation.status, ReservationStatus::Active, "only an active reservation is confirmed");
         reservation.status = ReservationStatus::Confirmed;
         let (lines, hold_until) = (reservation.lines.clone(), reservation.hold_until);
-        self.holds.remove(&(hold_until, order));
+        if !broken(Breakage::ConfirmedExpires) {
+            self.holds.remove(&(hold_until, order));
+        }
         for line in &lines {
             self.class_mut(line.ticket_class).shift(-i64::from(line.quantity), i64::from(line.quantity));
         }
@@ -264,7 +267,8 @@ impl Inventory {
         reservation.status = status;
         self.holds.remove(&(reservation.hold_until, order));
         for line in &reservation.lines {
-            let quantity = i64::from(line.quantity);
+            let times = if broken(Breakage::StockFreedTwice) { 2 } else { 1 };
+            let quantity = times * i64::from(line.quantity);
             let (held, sold) = if sold { (0, -quantity) } else { (-quantity, 0) };
             self.class_mut(line.ticket_class).shift(held, sold);
         }

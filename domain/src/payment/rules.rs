@@ -1,5 +1,6 @@
 //! What becomes of an attempt to collect money, and of every movement of money that is reported.
 
+use crate::breakage::{Breakage, broken};
 use crate::payment::state::Known;
 use crate::payment::{
     Command, Event, Movement, Payment, PaymentClosing, PaymentCompleted, PaymentExpired, PaymentFailed,
@@ -88,7 +89,7 @@ impl Payment {
         let mut events = Vec::new();
         let mut taken = 0;
         for movement in movements {
-            if next.has_seen(&movement.reference) {
+            if next.has_seen(&movement.reference) && !broken(Breakage::MovementCountedTwice) {
                 continue;
             }
             if taken == MAX_MOVEMENTS {
@@ -124,14 +125,15 @@ impl Known {
 
     fn receive(&self, movement: Movement) -> Vec<Event> {
         let Movement { reference, amount, currency } = movement;
-        if currency != self.currency {
+        if currency != self.currency && !broken(Breakage::WrongCurrencyApplied) {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::WrongCurrency)];
         }
         // No provider reports such a movement; if one does, a person has to look.
         if amount <= 0 {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::Unknown)];
         }
-        let Some(received) = self.received.checked_add(amount).filter(|received| *received <= self.amount) else {
+        let fits = |received: &i64| *received <= self.amount || broken(Breakage::TooMuchApplied);
+        let Some(received) = self.received.checked_add(amount).filter(fits) else {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::TooMuch)];
         };
         let (payment, order, show) = (self.payment, self.order, self.show);
@@ -176,6 +178,7 @@ impl Known {
     /// Sends everything back, once.
     fn refund(&self, why: RefundWhy) -> Decision {
         match self.status {
+            Status::Completed if broken(Breakage::RefundTwice) => Ok(vec![self.refunding(self.received, why)]),
             Status::Completed if self.kept() > 0 => Ok(vec![self.refunding(self.kept(), why)]),
             Status::Completed => Ok(vec![]), // A retry.
             Status::Requested | Status::Ready | Status::Closing | Status::Failed | Status::Expired => {

@@ -3,6 +3,7 @@
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use crate::breakage::{Breakage, broken};
 use crate::ids::OrderId;
 use crate::queue::draw::Draw;
 use crate::queue::marks::Marks;
@@ -216,6 +217,8 @@ impl Places {
         let number = ordinal(number);
         if self.slots.remove(&number).is_none() {
             self.gone += 1;
+        } else if broken(Breakage::SlotFreedTwice) {
+            self.slots = self.slots.without_min().1;
         }
         self.marks.set(self.place(number).unwrap_or(number), ending);
     }

@@ -1,5 +1,6 @@
 //! What may be done in a waiting room, by whom, and when.
 
+use crate::breakage::{Breakage, broken};
 use crate::ids::{OrderId, SessionId, ShowId};
 use crate::queue::places::Phase;
 use crate::queue::{
@@ -59,7 +60,8 @@ impl WaitingRoom {
             return Err(Refusal::Forbidden);
         };
         let opened = self.live()?;
-        let held = self.number_of(principal).map(|number| self.standing(number));
+        let held =
+            self.number_of(principal).filter(|_| !broken(Breakage::PlaceTwice)).map(|number| self.standing(number));
         match held {
             Some(
                 Standing::WaitingToOpen
@@ -128,10 +130,10 @@ impl WaitingRoom {
         let opened = self.live()?;
         let hash = seed.parse::<Seed>().map_err(|_| Refusal::BadSeed)?.hash();
         let promised = opened.draw_hash.as_deref() == Some(&hash);
+        let drawn = |count: u32| QueueDrawn { show: opened.show, seed: seed.to_owned(), count: count.into() }.into();
         match self.places().phase() {
-            Phase::Drawing { count } if promised => {
-                Ok(vec![QueueDrawn { show: opened.show, seed: seed.to_owned(), count: count.into() }.into()])
-            }
+            Phase::Drawing { count } if promised => Ok(vec![drawn(count)]),
+            Phase::Open if promised && broken(Breakage::DrawTwice) => Ok(vec![drawn(self.places().joined())]),
             Phase::Open if promised => Ok(vec![]), // A retry.
             _ => Err(Refusal::BadSeed),
         }
@@ -149,7 +151,8 @@ impl WaitingRoom {
                 let batch = waiting.min(u32::try_from(terms.admission_batch).unwrap_or(0));
                 let most = usize::try_from(batch).unwrap_or(0).min(self.free(terms));
                 let enter_by = at.plus_s(terms.enter_s);
-                self.places().next_up(most).map(|next| self.ready(show, next, enter_by)).collect()
+                let passed_over = usize::from(broken(Breakage::ServedOutOfOrder));
+                self.places().next_up(most).skip(passed_over).map(|next| self.ready(show, next, enter_by)).collect()
             }
             Phase::Unopened | Phase::PreQueue | Phase::Drawing { .. } | Phase::Open | Phase::Closed => vec![],
         }
@@ -179,10 +182,12 @@ impl WaitingRoom {
     fn tie(&self, session: SessionId, order: OrderId) -> Vec<Event> {
         let slot = self.number(session).and_then(|number| Some((number, self.places().slot(number)?)));
         match slot {
-            Some((number, Slot::InCheckout { order: None, .. })) => {
+            Some((number, Slot::InCheckout { order: tied, .. }))
+                if tied.is_none() || broken(Breakage::TieToSecondOrder) =>
+            {
                 vec![CheckoutTied { show: self.show(), session, number: number.into(), order }.into()]
             }
-            Some((_, Slot::InCheckout { order: Some(_), .. } | Slot::Admitted { .. })) | None => vec![],
+            Some((_, Slot::InCheckout { .. } | Slot::Admitted { .. })) | None => vec![],
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+use crate::breakage::{Breakage, broken};
 use crate::event_name::aggregate;
 use crate::ids::{SessionId, ShowId};
 use crate::principal::Principal;
@@ -100,7 +101,7 @@ impl WaitingRoom {
     /// How many may be admitted now, apart from the time between two rounds.
     pub(super) fn free(&self, terms: &Terms) -> usize {
         let slots = usize::try_from(terms.slots).unwrap_or(0);
-        slots.saturating_sub(self.places.slots().len())
+        (slots + usize::from(broken(Breakage::AdmitBeyondSlots))).saturating_sub(self.places.slots().len())
     }
 
     /// When the next batch may be admitted.

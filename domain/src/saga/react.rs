@@ -2,6 +2,7 @@
 //!
 //! Everything sent from here may arrive twice, late, and in any order; every target makes a no-op of what it knows.
 
+use crate::breakage::{Breakage, broken};
 use crate::event::{Command, Event};
 use crate::ids::{CommandId, OrderId, PaymentId, ShowId, derived};
 use crate::inventory::{CloseReason, ReleaseReason, TicketsReserved};
@@ -23,7 +24,8 @@ pub fn react(event: &Event, meta: &Meta) -> Vec<Outgoing> {
         Event::Ticket(event) => of_ticket(event),
         Event::Queue(event) => queue::of_queue(event),
     };
-    let ids = (0..).map(|n| CommandId(derived(meta.event_id, "out", n)));
+    let cause = if broken(Breakage::StepsNamedAfterRequest) { meta.correlation_id } else { meta.event_id };
+    let ids = (0..).map(|n| CommandId(derived(cause, "out", n)));
     ids.zip(actions).map(|(id, action)| Outgoing { id, action }).collect()
 }
 

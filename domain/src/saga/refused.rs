@@ -1,5 +1,6 @@
 //! What a refusal of a saga's command asks for; most ask for nothing, because they are answers too.
 
+use crate::breakage::{Breakage, broken};
 use crate::event::{Command, Refusal};
 use crate::inventory::ReleaseReason;
 use crate::payment::RefundWhy;
@@ -8,6 +9,9 @@ use crate::{inventory, order, payment, ticket};
 
 /// The command that a refusal leads to, if any. It is as safe to repeat as the one that was refused.
 pub fn on_refusal(outgoing: &Outgoing, refusal: &Refusal) -> Option<Command> {
+    if broken(Breakage::RefusalAsSuccess) {
+        return None;
+    }
     match (&outgoing.action, refusal) {
         (Action::Command(Command::Order(_, command)), Refusal::Order(refusal)) => by_order(command, refusal),
         (Action::Command(Command::Inventory(show, command)), Refusal::Inventory(refusal)) => {
@@ -34,8 +38,10 @@ fn by_order(command: &order::Command, refusal: &order::Refusal) -> Option<Comman
             let (order, reason) = (created.order, ReleaseReason::OrderIdTaken);
             return Some(Command::Inventory(created.show, inventory::Command::Release { order, reason }));
         }
-        (C::MarkPaid { payment }, R::PaidByAnother) => (*payment, RefundWhy::PaidTwice),
-        (C::MarkPaid { payment }, R::EndedBefore { why }) => (*payment, *why),
+        (C::MarkPaid { payment }, R::PaidByAnother) if !broken(Breakage::SecondCaptureKept) => {
+            (*payment, RefundWhy::PaidTwice)
+        }
+        (C::MarkPaid { payment }, R::EndedBefore { why }) if !broken(Breakage::LateMoneyKept) => (*payment, *why),
         (C::MarkPaid { payment }, R::NotFound) => (*payment, RefundWhy::PaidTooLate),
         _ => return None,
     };

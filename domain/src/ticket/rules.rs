@@ -1,5 +1,6 @@
 //! When tickets are issued and revoked.
 
+use crate::breakage::{Breakage, broken};
 use crate::ids::{OrderId, ShowId, TicketId, derived};
 use crate::root::Issued;
 use crate::ticket::{Command, Event, IssuedTicket, Refusal, TicketBatch, TicketsIssued, TicketsRevoked};
@@ -29,7 +30,7 @@ impl TicketBatch {
 
     /// Remembered even where nothing was issued: the order to issue may still be under way.
     fn revoke(&self, order: OrderId, show: ShowId) -> Vec<Event> {
-        if self.revoked() {
+        if self.revoked() || !self.exists() && broken(Breakage::TicketsAfterRevoke) {
             return vec![];
         }
         let tickets = self.tickets().iter().map(|ticket| ticket.ticket).collect();

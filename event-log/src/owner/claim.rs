@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use domain::breakage::{Breakage, broken};
 use domain::ids::CommandId;
 use domain::root::Root;
 use domain::value::{Fingerprint, Timestamp};
+use imbl::OrdMap;
 use schemas::Control;
 use uuid::Uuid;
 
@@ -88,9 +90,13 @@ impl<A: Root, R> Owner<A, R> {
             self.phase = Phase::Folding { not_before: now.mono };
             return Vec::new();
         }
+        let current = self.reader.position().term;
+        if self.claimed.1 > Duration::ZERO && broken(Breakage::NoReclaim) {
+            return self.own(current, now.wall, now);
+        }
         let claim = (self.new_claim)();
         self.phase = Phase::Claiming { claim, since: now.mono };
-        let term = self.reader.position().term + 1;
+        let term = current + 1;
         let record = self.claim_record(claim, term);
         vec![Output::Append { claim, first_seq: 0, records: vec![record] }]
     }
@@ -113,7 +119,9 @@ impl<A: Root, R> Owner<A, R> {
         absorb(&mut self.acked, &self.codec, verdict, self.settings.partitions)?;
         self.acked.position = self.reader.position();
         match (self.phase, claimed) {
-            (Phase::Claiming { claim: ours, .. }, Some((claim, term, at))) if claim == ours => {
+            (Phase::Claiming { claim: ours, .. }, Some((claim, term, at)))
+                if claim == ours || broken(Breakage::ServeForeignClaim) =>
+            {
                 outputs.extend(self.own(term, at, now));
             }
             // Somebody else was faster, or it is our claim of before: wait, fold, try again.
@@ -151,14 +159,15 @@ impl<A: Root, R> Owner<A, R> {
         }
         self.phase = Phase::Serving;
         self.attempts = 0;
-        self.claimed_at = self.acked.position.next - 1;
+        let read = self.acked.position.seq;
+        self.claimed_at = self.acked.position.next - i64::try_from(read).expect("a claim has less than 2^63 records");
         self.claimed = (now.wall, now.mono);
-        self.acked_seq = 0;
+        self.acked_seq = read - 1;
         self.head = self.acked.clone();
         self.last_settled = now.mono;
         self.idle.clear();
         let mut outputs = vec![Output::Unfollow, Output::Serving { term }];
-        let outbox = self.acked.outbox.clone();
+        let outbox = if broken(Breakage::OutboxNotResent) { OrdMap::new() } else { self.acked.outbox.clone() };
         for (offset, caused) in &outbox {
             outputs.extend(self.send(*offset, caused));
         }

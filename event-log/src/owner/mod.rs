@@ -15,6 +15,7 @@ pub use types::{Answer, Now, Outcome, Output, Phase, Send, Settings, Submission,
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use domain::breakage::{Breakage, broken};
 use domain::root::Root;
 use domain::value::{Actor, Timestamp};
 use schemas::Codec;
@@ -136,6 +137,11 @@ impl<A: Root, R> Owner<A, R> {
         &self.acked
     }
 
+    /// What may be written down: it is acknowledged.
+    pub fn to_keep(&self) -> &State<A> {
+        if broken(Breakage::SnapshotOfHead) { &self.head } else { &self.acked }
+    }
+
     /// How many commands wait.
     pub fn waiting(&self) -> usize {
         self.mailbox.len() + self.saga.len()
@@ -190,7 +196,9 @@ impl<A: Root, R> Owner<A, R> {
     /// It goes now: answers whoever is left.
     pub fn give_up(&mut self) -> Vec<Output<A, R>> {
         let mut outputs = self.turn_away(|| Outcome::NotServed);
-        outputs.extend(self.unacknowledged_callers().into_iter().map(|reply| Output::Answer(reply, Outcome::InDoubt)));
+        outputs.extend(
+            self.unacknowledged_callers().into_iter().map(|(reply, _)| Output::Answer(reply, Outcome::InDoubt)),
+        );
         outputs
     }
 
@@ -221,7 +229,15 @@ impl<A: Root, R> Owner<A, R> {
             }
             let expected = self.claimed_at + i64::try_from(report.seq).expect("a claim has less than 2^63 records");
             let doubt = match report.result {
-                _ if report.seq != self.acked_seq + 1 => Some("delivery reports came out of order".to_owned()),
+                _ if broken(Breakage::AckLastRecordAlone) && !self.ends_a_batch(report.seq) => None,
+                Ok(_) if broken(Breakage::AckLastRecordAlone) => None,
+                Err(_) if broken(Breakage::ExpectPreviousPlusOne) => {
+                    self.claimed_at -= 1;
+                    None
+                }
+                _ if report.seq != self.acked_seq + 1 && !broken(Breakage::OutOfOrderDelivery) => {
+                    Some("delivery reports came out of order".to_owned())
+                }
                 Ok(offset) if offset == expected => None,
                 Ok(offset) => Some(format!("a record lies at offset {offset} instead of {expected}")),
                 Err(error) => Some(error),
@@ -260,20 +276,29 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     /// Whoever waits for something decided but not acknowledged.
-    fn unacknowledged_callers(&mut self) -> Vec<R> {
+    fn unacknowledged_callers(&mut self) -> Vec<(R, Outcome<A>)> {
         let batches = self.in_flight.drain(..).flat_map(|batch| batch.answers);
-        batches.chain(self.unsent.drain(..)).filter_map(|(reply, _)| reply).collect()
+        batches.chain(self.unsent.drain(..)).filter_map(|(reply, outcome)| Some((reply?, outcome))).collect()
+    }
+
+    fn ends_a_batch(&self, seq: u64) -> bool {
+        self.in_flight.iter().any(|batch| batch.last_seq == seq)
     }
 
     /// Gives up everything that is not acknowledged: the log will tell what became of it.
     fn doubt(&mut self, reason: String, now: Now) -> Vec<Output<A, R>> {
+        if broken(Breakage::StateOfDoubtKept) {
+            self.head.position = self.acked.position;
+            self.acked = self.head.clone();
+        }
         self.reader = Reader::at(self.acked.position);
         self.head = self.acked.clone();
         self.phase = Phase::Folding { not_before: now.mono };
         self.end = None;
         let callers = self.unacknowledged_callers();
         let mut outputs = vec![Output::Doubt { reason, in_doubt: callers.len() }];
-        outputs.extend(callers.into_iter().map(|reply| Output::Answer(reply, Outcome::InDoubt)));
+        let told = |decided| if broken(Breakage::DoubtAsSuccess) { decided } else { Outcome::InDoubt };
+        outputs.extend(callers.into_iter().map(|(reply, decided)| Output::Answer(reply, told(decided))));
         outputs.push(Output::Follow(self.acked.position.next));
         outputs
     }

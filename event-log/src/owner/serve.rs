@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use cqrs_es::event_sink::EventSink;
+use domain::breakage::{Breakage, broken};
 use domain::ids::CommandId;
 use domain::root::{Issued, Meta, Root};
 use domain::value::{Actor, Fingerprint, Timestamp};
@@ -86,6 +87,9 @@ impl<A: Root, R> Owner<A, R> {
             let mut records = Vec::new();
             self.fire_timers(now, &mut records);
             let more = self.drain(now, &mut records, &mut outputs);
+            if broken(Breakage::AnswerFromHead) || records.is_empty() && broken(Breakage::NoBarrier) {
+                outputs.extend(answered(std::mem::take(&mut self.unsent)));
+            }
             self.settle(now, &mut records);
             let overdue = !self.unsent.is_empty() && now.mono >= self.unsent_since + self.settings.barrier_after;
             if records.is_empty() && overdue {
@@ -112,7 +116,7 @@ impl<A: Root, R> Owner<A, R> {
             let Some(submission) = self.saga.pop_front().or_else(|| self.mailbox.pop_front()) else {
                 return false;
             };
-            if submission.deadline.is_some_and(|at| at <= now.mono) {
+            if submission.deadline.is_some_and(|at| at <= now.mono) && !broken(Breakage::DeadlineIgnored) {
                 outputs.push(Output::Answer(submission.reply, Outcome::TooLate));
                 continue;
             }
@@ -127,8 +131,9 @@ impl<A: Root, R> Owner<A, R> {
             Target::Serial(serial) => self.head.by_serial(serial),
         };
         let reply = Some(reply);
-        let outcome = match (self.head.repeat(command), id) {
-            (Some(repeat), _) if repeat.hash != hash => Outcome::KeyReused,
+        let known = self.head.repeat(command).filter(|_| !broken(Breakage::RepeatsIgnored));
+        let outcome = match (known, id) {
+            (Some(repeat), _) if repeat.hash != hash && !broken(Breakage::RepeatBodyIgnored) => Outcome::KeyReused,
             (Some(repeat), _) => Outcome::Done(Box::new(self.answer(repeat.aggregate, true, 0))),
             (None, None) => Outcome::NoSuchSerial,
             (None, Some(id)) => {
@@ -150,7 +155,8 @@ impl<A: Root, R> Owner<A, R> {
     pub(super) fn decide(&mut self, deciding: Deciding<A>, now: Now, records: &mut Vec<NewRecord>) -> Outcome<A> {
         let Deciding { id, ask, by, command, hash, correlation_id, causation_id, .. } = deciding;
         let at = self.time(now);
-        let before = self.head.get(id);
+        let stale = broken(Breakage::DecideOnAckedState) || causation_id == command.0 && broken(Breakage::TimerTwice);
+        let before = if stale { &self.acked } else { &self.head }.get(id);
         let version = before.map_or(0, |entry| entry.version);
         let mut after = before.map(|entry| entry.state.clone()).unwrap_or_default();
         let serial = self.head.next_serial(self.settings.partition.number, self.settings.partitions);
@@ -175,12 +181,14 @@ impl<A: Root, R> Owner<A, R> {
             actor: actor.clone(),
         };
         let events: Vec<(Meta, A::Event)> = events.into_iter().enumerate().map(|(n, event)| (meta(n), event)).collect();
-        let Some(frame) = self.frame(id, command, hash, &events) else {
+        let frame = self.frame(id, command, hash, &events);
+        if frame.is_none() && !broken(Breakage::StateBeforeEncoding) {
             return Outcome::TooLarge;
-        };
-        records.extend(frame);
+        }
         let offset = self.offset_of(self.head.position.seq);
         self.head.fold(Folded { command, hash, offset, events }, self.settings.partitions, Some(after));
+        let Some(frame) = frame else { return Outcome::TooLarge };
+        records.extend(frame);
         self.advance(written as u64);
         Outcome::Done(Box::new(self.answer(id, false, written)))
     }
@@ -291,4 +299,9 @@ impl<A: Root, R> Owner<A, R> {
         self.head.position.seq += records;
         self.head.position.next = self.offset_of(self.head.position.seq);
     }
+}
+
+/// The answers to those who wait for one.
+pub(super) fn answered<A: Root, R>(answers: Vec<(Option<R>, Outcome<A>)>) -> impl Iterator<Item = Output<A, R>> {
+    answers.into_iter().filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome)))
 }

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use domain::breakage::{Breakage, broken};
 use domain::root::Root;
 use schemas::Control;
 
+use super::serve::answered;
 use super::{Now, Output, Owner, Send};
 use crate::frame::Kind;
 use crate::log::NewRecord;
@@ -28,8 +30,7 @@ impl<A: Root, R> Owner<A, R> {
         while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.last_seq <= self.acked_seq) {
             let from = self.acked.position.next;
             self.acked = batch.after;
-            outputs
-                .extend(batch.answers.into_iter().filter_map(|(reply, outcome)| Some(Output::Answer(reply?, outcome))));
+            outputs.extend(answered(batch.answers));
             let caused: Vec<(i64, Arc<Caused>)> =
                 self.acked.outbox.range(from..).map(|(offset, caused)| (*offset, Arc::clone(caused))).collect();
             for (offset, caused) in caused {
@@ -53,6 +54,9 @@ impl<A: Root, R> Owner<A, R> {
                 }));
             }
         }
+        if broken(Breakage::SettledBeforeAnswer) {
+            self.open.remove(&offset);
+        }
         outputs
     }
 
@@ -72,6 +76,7 @@ impl<A: Root, R> Owner<A, R> {
         let (first, _) = self.head.outbox.get_min()?;
         let (last, _) = self.acked.outbox.get_max()?;
         let below = self.open.keys().next().copied().unwrap_or(last + 1);
+        let below = below + i64::from(broken(Breakage::SettledTooFar));
         (*first < below).then_some(below)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use domain::breakage::{Breakage, broken};
 use domain::ids::CommandId;
 use domain::root::Root;
 use domain::value::{Actor, Fingerprint, Timestamp};
@@ -124,15 +125,19 @@ impl<A: Root, R> Owner<A, R> {
 
     /// The timers of a lane but for those that would do nothing, earliest first.
     fn waiting_timers(&self, lane: Lane) -> impl Iterator<Item = &(Timestamp, Uuid)> {
-        lane.timers(&self.head)
-            .iter()
-            .filter(move |(due, id)| self.idle.get(&(lane, *id)).is_none_or(|idle| *idle != (*due, self.version(*id))))
+        let state = if broken(Breakage::TimerTwice) { &self.acked } else { &self.head };
+        lane.timers(state).iter().filter(move |(due, id)| {
+            self.idle
+                .get(&(lane, *id))
+                .is_none_or(|idle| *idle != (*due, self.version(*id)) && !broken(Breakage::IdleTimerNeverWoken))
+        })
     }
 
     /// Nothing ends so soon after a take-over; the first owner of a log has taken over from nobody.
     fn fires_from(&self, lane: Lane) -> Duration {
         match (lane, self.head.position.term) {
             (Lane::Round, _) | (Lane::Due, 1) => Duration::ZERO,
+            (Lane::Due, _) if broken(Breakage::GraceIgnored) => Duration::ZERO,
             (Lane::Due, _) => self.claimed.1 + self.settings.takeover_grace,
         }
     }

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use domain::breakage::{Breakage, broken};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -80,10 +81,11 @@ impl<A: Root> State<A> {
     /// # Errors
     /// The bytes are no state of this shape, or more than one.
     pub fn restore(bytes: &[u8]) -> Result<Self, postcard::Error> {
-        let (read, rest) = postcard::take_from_bytes::<Read<A>>(bytes)?;
+        let (mut read, rest) = postcard::take_from_bytes::<Read<A>>(bytes)?;
         if !rest.is_empty() {
             return Err(postcard::Error::DeserializeBadEncoding);
         }
+        read.forget_on_purpose();
         let mut state = Self {
             position: read.position,
             last: read.last,
@@ -101,6 +103,24 @@ impl<A: Root> State<A> {
             state.index(id, None, &aggregate);
             state.aggregates.insert(id, Arc::new(Entry { state: aggregate, version }));
         }
+        if broken(Breakage::SnapshotWithoutTimers) {
+            (state.timers, state.rounds) = (OrdSet::new(), OrdSet::new());
+        }
         Ok(state)
+    }
+}
+
+impl<A> Read<A> {
+    /// What a snapshot that left something out would be read as; for tests only.
+    fn forget_on_purpose(&mut self) {
+        if broken(Breakage::SnapshotWithoutRepeats) {
+            self.repeats.clear();
+        }
+        if broken(Breakage::SnapshotWithoutOutbox) {
+            self.outbox.clear();
+        }
+        if broken(Breakage::SnapshotWithoutSerials) {
+            self.serials = 0;
+        }
     }
 }
