@@ -1,0 +1,117 @@
+//! The schema registry is away, or another one: who runs needs it no more, and who starts does not start without it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use domain::root::Context;
+use event_log::log::Partition;
+use futures::future::BoxFuture;
+use local_stack::{Answers, RegistryProxy};
+use ops::topology::{Instance, Process};
+use service_kit::clock;
+use tokio::time::sleep;
+
+use crate::fault::{Fault, Must, Place, Play};
+use crate::run::Site;
+
+const SERVICE: Duration = Duration::from_secs(60);
+/// Writes while it is away.
+const WITHOUT: u64 = 40;
+/// So long somebody tries to start.
+const STARTING: Duration = Duration::from_secs(6);
+/// Whoever starts is refused within so long.
+const REFUSED: Duration = Duration::from_secs(20);
+const MUST: Must = Must { fence: true, doubt: true, void: false, smooth: false };
+
+/// Nobody listens there.
+pub static REGISTRY_DOWN: Fault = Fault {
+    name: "registry-down",
+    what: "The schema registry goes away; then a command-api and a projector are killed, and start while it is away.",
+    proves: "Who runs needs no registry; who starts waits for it, not ready, and serves once it is back.",
+    quick: false,
+    play: Play::UnderLoad { place: || Box::pin(place()), strike: |site| down(site), must: MUST },
+};
+
+/// Every id means another schema.
+pub static REGISTRY_OTHER_IDS: Fault = Fault {
+    name: "registry-other-ids",
+    what: "The schema registry gives every schema another id, as one does that was filled anew; then a command-api and a \
+           projector are killed, and try to start.",
+    proves: "Who runs goes on with the ids it knows; who starts refuses and names the schema, and no record is misread.",
+    quick: false,
+    play: Play::UnderLoad { place: || Box::pin(place()), strike: |site| other_ids(site), must: MUST },
+};
+
+async fn place() -> anyhow::Result<Place> {
+    let mut place = Place::shared().await?;
+    let proxy = RegistryProxy::start(&place.endpoints.registry)?;
+    place.endpoints.registry = proxy.url();
+    Ok(place.keeping(proxy))
+}
+
+fn down(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
+    Box::pin(async {
+        answer(site, Answers::Nothing)?;
+        site.load().busy(WITHOUT).await?;
+        let [writer, reader] = kill_two(site).await?;
+        sleep(STARTING).await;
+        for one in [writer, reader] {
+            ensure!(!ready(site, one).await, "{one} says that it is ready, without a registry");
+        }
+        came_back(site, Answers::Truth).await
+    })
+}
+
+fn other_ids(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
+    Box::pin(async {
+        answer(site, Answers::OtherIds)?;
+        site.load().busy(WITHOUT).await?;
+        let [writer, reader] = kill_two(site).await?;
+        for one in [writer, reader] {
+            refuses(site, one).await?;
+        }
+        came_back(site, Answers::Truth).await
+    })
+}
+
+/// Kills an owner and a projector, and waits until the others have taken over.
+async fn kill_two(site: &Site) -> anyhow::Result<[Instance; 2]> {
+    let writer = site.owner(Partition { context: Context::Inventory, number: 0 }).await;
+    let reader = Instance { process: Process::Projectors, number: 1 };
+    site.kill(writer).await;
+    site.shop().kill(reader).await;
+    site.served(SERVICE).await?;
+    Ok([writer, reader])
+}
+
+/// It says in its log that this is not the registry that the log was written with, and ends.
+async fn refuses(site: &Site, one: Instance) -> anyhow::Result<()> {
+    let file = site.shop().running.plan().log(one);
+    let begun = clock::monotonic();
+    loop {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        if text.contains("it is not the one this log was written with, and would misread it") {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < REFUSED, "{one} does not refuse a registry with other ids: see {}", file.display());
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn came_back(site: &Site, answers: Answers) -> anyhow::Result<()> {
+    answer(site, answers)?;
+    let begun = clock::monotonic();
+    site.shop().wait_ready().await;
+    site.note(format!("everybody is ready {} ms after the registry is itself again", begun.elapsed().as_millis()));
+    Ok(())
+}
+
+async fn ready(site: &Site, one: Instance) -> bool {
+    let url = format!("{}/readyz", site.shop().running.url(one));
+    reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success())
+}
+
+fn answer(site: &Site, answers: Answers) -> anyhow::Result<()> {
+    site.kept::<RegistryProxy>().answer(answers).context("change what the registry answers")
+}
