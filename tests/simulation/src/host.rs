@@ -102,6 +102,8 @@ pub trait Host {
     fn wake_at(&self, now: Now) -> Option<Duration>;
     /// Its acknowledged state as a file's bytes; none while there is no log.
     fn snapshot(&self, now: Timestamp) -> Option<Vec<u8>>;
+    /// The offset up to which what a snapshot now holds was read; none while there is no log.
+    fn position(&self) -> Option<i64>;
     /// Payments to ask about.
     fn watched(&self) -> Vec<Uuid>;
     /// How many causes are not settled.
@@ -118,11 +120,11 @@ pub trait Host {
     /// # Errors
     /// The first that would not.
     fn remembers(&self, commands: &mut dyn Iterator<Item = (CommandId, [u8; 16])>) -> Result<(), String>;
-    /// What a snapshot leads to when everything after it is read; an error tells why that is not possible.
+    /// What a snapshot leads to when everything after it is read; nothing if it is not used.
     ///
     /// # Errors
-    /// Why.
-    fn leads_to(&self, snapshot: &[u8], records: &[Record], log: &dyn Log) -> Result<Image, String>;
+    /// It cannot be read on.
+    fn leads_to(&self, snapshot: &[u8], records: &[Record], log: &dyn Log) -> Result<Option<Image>, String>;
     /// The earliest that something ends or goes on.
     fn next_timer(&self) -> Option<Timestamp>;
 }
@@ -288,6 +290,11 @@ impl<A: Part> Host for Hosted<A> {
         snapshot::to_bytes(self.at, self.partitions, self.owner.state(), now)
     }
 
+    fn position(&self) -> Option<i64> {
+        let position = self.owner.state().position;
+        position.identity.map(|_| position.next)
+    }
+
     fn watched(&self) -> Vec<Uuid> {
         self.owner.state().watched.iter().copied().collect()
     }
@@ -301,9 +308,9 @@ impl<A: Part> Host for Hosted<A> {
         all.map(|(id, entry)| (*id, entry.version, entry.state.clone().kept())).collect()
     }
 
-    fn leads_to(&self, snapshot: &[u8], records: &[Record], log: &dyn Log) -> Result<Image, String> {
+    fn leads_to(&self, snapshot: &[u8], records: &[Record], log: &dyn Log) -> Result<Option<Image>, String> {
         let judged = snapshot::from_bytes::<A>(snapshot, self.at, self.partitions, log).map_err(|it| it.to_string())?;
-        self.read_on(judged.map_err(|unusable| unusable.to_string())?.state, records)
+        judged.ok().map(|loaded| self.read_on(loaded.state, records)).transpose()
     }
 
     fn replay(&self, records: &[Record]) -> Result<Image, String> {

@@ -192,7 +192,7 @@ impl Lane {
             version: 0,
             state: Kept::fresh(self.context),
         });
-        for line in whole {
+        for (n, line) in (0..).zip(whole) {
             let Line { frame, offset, ref meta, ref event } = line;
             self.look_at(offset, meta, event, grace_us);
             state.version += 1;
@@ -201,7 +201,8 @@ impl Lane {
             }
             let caused = saga::react(event, meta);
             if !caused.is_empty() {
-                self.causes.insert(offset, caused);
+                // A record that came twice may lie within a frame; causes are numbered as if there were none.
+                self.causes.insert(first + n, caused);
             }
             state.state.apply(event.clone());
             self.last = self.last.max(meta.occurred_at);

@@ -310,6 +310,11 @@ impl World {
             return;
         }
         let now = self.clocks(process).wall;
+        self.read_along(context);
+        if host.position().is_some_and(|next| next > self.lanes[context].next) {
+            let topic = Self::named(context);
+            self.fail("a snapshot is of what is acknowledged", format!("{topic}: of {:?}", host.position()));
+        }
         if let Some(bytes) = host.snapshot(now) {
             self.seen.happened("snapshot");
             self.shelf[context].push(bytes.into());
