@@ -1,4 +1,4 @@
-//! How far a read model has come in each partition: a `validity::Position` a row, moved by compare-and-set.
+//! How far a read model has come in each partition: a `validity::Position` a row, in Postgres.
 
 use domain::root::Context;
 use event_log::log::Partition;
@@ -8,14 +8,6 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 
 use crate::model::column;
 use crate::schema::{LAYOUTS, Names};
-
-/// A step of one partition's checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) place: Partition,
-    pub(crate) from: Position,
-    pub(crate) to: Position,
-}
 
 /// The context as the column `context` has it: `catalog`, `inventory`, `order`, `payment`, `ticket`, `queue`.
 pub fn context_name(context: Context) -> &'static str {
@@ -44,8 +36,8 @@ pub async fn position(
     query.fetch_optional(pool).await?.as_ref().map(read).transpose()
 }
 
-/// The positions of these partitions; those that have none begin at the start of the log.
-pub(crate) async fn load(tx: &mut PgConnection, places: &[Partition]) -> Result<Vec<Position>, sqlx::Error> {
+/// Lets those of these partitions that have no position begin at the start of the log.
+pub(crate) async fn found(tx: &mut PgConnection, places: &[Partition]) -> Result<(), sqlx::Error> {
     let insert = sqlx::query(
         "insert into checkpoints (context, partition, next_offset, term, claim, seq, hole, updated_at)
          select context, partition, 0, 0, '00000000-0000-0000-0000-000000000000', 0, false, now()
@@ -55,54 +47,57 @@ pub(crate) async fn load(tx: &mut PgConnection, places: &[Partition]) -> Result<
     );
     let insert = insert.bind(column(places, |at| context_name(at.context))).bind(column(places, |at| number(*at)));
     insert.execute(&mut *tx).await?;
-    stored(tx, places).await
+    Ok(())
 }
 
-/// The positions of these partitions, in their order; shorter if some are missing.
-pub(crate) async fn stored(tx: &mut PgConnection, places: &[Partition]) -> Result<Vec<Position>, sqlx::Error> {
-    let query = sqlx::query(
-        "select c.next_offset, c.identity, c.term, c.claim, c.seq, c.hole
+/// The positions of these partitions, in their order.
+pub(crate) async fn stored(tx: &mut PgConnection, places: &[Partition]) -> Result<Vec<Option<Position>>, sqlx::Error> {
+    select(tx, places, "").await
+}
+
+/// The same, and nobody else changes them until the transaction ends. They are locked in key order, because two
+/// processes could deadlock in any other.
+pub(crate) async fn locked(tx: &mut PgConnection, places: &[Partition]) -> Result<Vec<Option<Position>>, sqlx::Error> {
+    select(tx, places, "order by c.context, c.partition for update of c").await
+}
+
+async fn select(tx: &mut PgConnection, places: &[Partition], how: &str) -> Result<Vec<Option<Position>>, sqlx::Error> {
+    let sql = format!(
+        "select k.n, c.next_offset, c.identity, c.term, c.claim, c.seq, c.hole
          from unnest($1::text[], $2::int[]) with ordinality as k (context, partition, n)
-         join checkpoints c using (context, partition)
-         order by k.n",
+         join checkpoints c using (context, partition) {how}"
     );
+    let query = sqlx::query(AssertSqlSafe(sql));
     let query = query.bind(column(places, |at| context_name(at.context))).bind(column(places, |at| number(*at)));
-    query.fetch_all(tx).await?.iter().map(read).collect()
+    let mut positions = vec![None; places.len()];
+    for row in query.fetch_all(tx).await? {
+        let n: i64 = row.try_get("n")?;
+        let n = usize::try_from(n - 1).expect("it counts the places from 1");
+        positions[n] = Some(read(&row)?);
+    }
+    Ok(positions)
 }
 
-/// Moves checkpoints, if all of them still stand where they are expected: otherwise somebody else is ahead, or the
-/// read model was emptied, and the transaction has to be rolled back.
-pub(crate) async fn advance(tx: &mut PgConnection, steps: &[Step]) -> Result<bool, sqlx::Error> {
-    let contexts = column(steps, |step| context_name(step.place.context));
-    let partitions = column(steps, |step| number(step.place));
-    // Locked in key order first, because an update from a list takes its own order, and two processes could deadlock.
-    let lock = sqlx::query(
-        "select 1 from checkpoints c join unnest($1::text[], $2::int[]) as k (context, partition)
-            using (context, partition)
-         order by c.context, c.partition for update of c",
-    );
-    lock.bind(&contexts).bind(&partitions).execute(&mut *tx).await?;
+/// Moves checkpoints, which are locked.
+pub(crate) async fn advance(tx: &mut PgConnection, to: &[(Partition, Position)]) -> Result<(), sqlx::Error> {
     let update = sqlx::query(
         "update checkpoints c set next_offset = s.next_offset, identity = s.identity, term = s.term, claim = s.claim,
             seq = s.seq, hole = s.hole, updated_at = now()
          from unnest($1::text[], $2::int[], $3::bigint[], $4::uuid[], $5::bigint[], $6::uuid[], $7::bigint[],
-            $8::uuid[], $9::bigint[], $10::bool[])
-            as s (context, partition, old_offset, old_identity, next_offset, identity, term, claim, seq, hole)
-         where c.context = s.context and c.partition = s.partition and c.next_offset = s.old_offset
-            and c.identity is not distinct from s.old_identity",
+            $8::bool[]) as s (context, partition, next_offset, identity, term, claim, seq, hole)
+         where c.context = s.context and c.partition = s.partition",
     );
     let update = update
-        .bind(&contexts)
-        .bind(&partitions)
-        .bind(column(steps, |step| step.from.next))
-        .bind(column(steps, |step| step.from.identity))
-        .bind(column(steps, |step| step.to.next))
-        .bind(column(steps, |step| step.to.identity))
-        .bind(column(steps, |step| i64::from(step.to.term)))
-        .bind(column(steps, |step| step.to.claim))
-        .bind(column(steps, |step| step.to.seq.cast_signed()))
-        .bind(column(steps, |step| step.to.hole));
-    Ok(update.execute(tx).await?.rows_affected() == steps.len() as u64)
+        .bind(column(to, |(place, _)| context_name(place.context)))
+        .bind(column(to, |(place, _)| number(*place)))
+        .bind(column(to, |(_, to)| to.next))
+        .bind(column(to, |(_, to)| to.identity))
+        .bind(column(to, |(_, to)| i64::from(to.term)))
+        .bind(column(to, |(_, to)| to.claim))
+        .bind(column(to, |(_, to)| to.seq.cast_signed()))
+        .bind(column(to, |(_, to)| to.hole));
+    update.execute(tx).await?;
+    Ok(())
 }
 
 fn number(at: Partition) -> i32 {

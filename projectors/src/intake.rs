@@ -1,21 +1,19 @@
-//! What a read model takes in: it follows its partitions, judges their records, and folds the valid ones.
+//! What a read model takes in: it follows its partitions, and hands their records to the projection in order.
 //!
-//! Invariant: a source's position is the last one whose events are all in the batches handed out; a partition that is
-//! broken stands still there, and the others go on.
+//! Invariant: a partition that is broken stands still, and the others go on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_log::log::{Followed, Follower, Following, Log, Partition, Record};
-use event_log::validity::{Broken, Position, Reader, Valid, Verdict};
+use event_log::log::{Followed, Follower, Following, Log, Partition};
+use event_log::validity::{Broken, Position, Valid};
 use schemas::{Codec, DecodeError, LearnError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::checkpoints::Step;
 use crate::model::{Envelope, ReadModel};
-use crate::store::Batch;
+use crate::projection::Projection;
 
 /// Messages of the log (each some hundred records) that wait for us; then its threads do.
 const WAITING: usize = 16;
@@ -23,58 +21,39 @@ const WAITING: usize = 16;
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// One partition that is followed.
-pub(crate) struct Source {
-    pub(crate) place: Partition,
-    /// Where the next batch goes on.
-    pub(crate) position: Position,
-    /// What is stored.
-    stored: Position,
-    reader: Reader,
+struct Followable {
+    place: Partition,
     /// `None` once it is broken.
     following: Option<Box<dyn Following>>,
     /// Whether its end was reached once.
-    pub(crate) caught_up: bool,
-}
-
-/// What came of taking in.
-pub(crate) struct Taken<C> {
-    pub(crate) batch: Batch<C>,
-    pub(crate) void: u64,
-    /// Partitions that broke.
-    pub(crate) broken: Vec<(Partition, Broken)>,
+    caught_up: bool,
 }
 
 pub(crate) struct Intake {
-    // Dropped before the sources: whoever waits to hand something over then returns.
+    // Dropped before the partitions: whoever waits to hand something over then returns.
     received: mpsc::Receiver<(usize, Followed)>,
-    sources: Vec<Source>,
+    partitions: Vec<Followable>,
     backlog: VecDeque<(usize, Followed)>,
-    codec: Codec,
 }
 
 impl Intake {
     /// Follows these partitions from these positions.
-    pub(crate) fn open(log: &dyn Log, codec: Codec, from: impl IntoIterator<Item = (Partition, Position)>) -> Self {
+    pub(crate) fn open(log: &dyn Log, from: &[(Partition, Position)]) -> Self {
         let (sender, received) = mpsc::channel(WAITING);
-        let follow = |(n, (place, position)): (usize, (Partition, Position))| {
+        let follow = |(n, (place, position)): (usize, &(Partition, Position))| {
             let sender = sender.clone();
             // Nobody takes it any more after the intake was dropped.
             let follower: Follower = Arc::new(move |followed| drop(sender.blocking_send((n, followed))));
-            Source {
-                place,
-                position,
-                stored: position,
-                reader: Reader::at(position),
-                following: Some(log.follow(place, position.next, follower)),
-                caught_up: false,
-            }
+            let following = Some(log.follow(*place, position.next, follower));
+            Followable { place: *place, following, caught_up: false }
         };
-        let sources = from.into_iter().enumerate().map(follow).collect();
-        Self { received, sources, backlog: VecDeque::new(), codec }
+        let partitions = from.iter().enumerate().map(follow).collect();
+        Self { received, partitions, backlog: VecDeque::new() }
     }
 
-    pub(crate) fn sources(&self) -> &[Source] {
-        &self.sources
+    /// Whether the end of every partition was reached once.
+    pub(crate) fn caught_up(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.caught_up)
     }
 
     /// Waits until there is something to take. May be dropped while it waits.
@@ -88,34 +67,28 @@ impl Intake {
         }
     }
 
-    /// Takes what is there: up to so many records, waiting until then for more to come. What they change is added to
-    /// `changes`.
+    /// Hands over what is there: up to so many records, waiting until then for more to come. Tells which partitions
+    /// broke.
     pub(crate) async fn take<M: ReadModel>(
         &mut self,
-        changes: M::Changes,
+        projection: &mut Projection<M>,
         records: usize,
         until: Instant,
-    ) -> Taken<M::Changes> {
-        let batch = Batch { changes, steps: Vec::new(), events: 0 };
-        let mut taken = Taken { batch, void: 0, broken: Vec::new() };
+    ) -> Vec<(Partition, Broken)> {
+        let mut broken = Vec::new();
         let mut left = records;
         while left > 0 {
             let Some((n, followed)) = self.next(until).await else {
                 break;
             };
-            left = left.saturating_sub(self.absorb::<M>(n, followed, left, &mut taken).await);
+            let (count, result) = self.hand_over(n, followed, left, projection).await;
+            left = left.saturating_sub(count);
+            if let Err(why) = result {
+                self.partitions[n].following = None;
+                broken.push((self.partitions[n].place, why));
+            }
         }
-        let moved = self.sources.iter().filter(|source| source.position != source.stored);
-        taken.batch.steps =
-            moved.map(|source| Step { place: source.place, from: source.stored, to: source.position }).collect();
-        taken
-    }
-
-    /// The batches handed out so far are written.
-    pub(crate) fn written(&mut self) {
-        for source in &mut self.sources {
-            source.stored = source.position;
-        }
+        broken
     }
 
     async fn next(&mut self, until: Instant) -> Option<(usize, Followed)> {
@@ -128,69 +101,42 @@ impl Intake {
         timeout_at(until, self.received.recv()).await.ok().flatten()
     }
 
-    /// Takes at most `left` records of a message and puts the rest back. Returns how many.
-    async fn absorb<M: ReadModel>(
+    /// Hands over at most `left` records of a message and puts the rest back. Returns how many.
+    async fn hand_over<M: ReadModel>(
         &mut self,
         n: usize,
         followed: Followed,
         left: usize,
-        taken: &mut Taken<M::Changes>,
-    ) -> usize {
-        let source = &mut self.sources[n];
-        if source.following.is_none() {
-            return 0;
+        projection: &mut Projection<M>,
+    ) -> (usize, Result<(), Broken>) {
+        if self.partitions[n].following.is_none() {
+            return (0, Ok(()));
         }
-        let (count, result) = match followed {
+        match followed {
             Followed::End(_) => {
-                source.caught_up = true;
+                self.partitions[n].caught_up = true;
                 (0, Ok(()))
             }
             Followed::Lost { start, end } => {
-                (0, Err(Broken::OutsideTheLog { position: source.reader.next(), start, end }))
+                let position = projection.sources()[n].next();
+                (0, Err(Broken::OutsideTheLog { position, start, end }))
             }
             Followed::Records(mut records) => {
                 let rest = records.split_off(records.len().min(left));
                 if !rest.is_empty() {
                     self.backlog.push_front((n, Followed::Records(rest)));
                 }
-                (records.len(), source.read::<M>(&self.codec, records, taken).await)
+                (records.len(), projection.read(n, records).await)
             }
-        };
-        if let Err(broken) = result {
-            source.following = None;
-            taken.broken.push((source.place, broken));
         }
-        count
     }
 }
 
-impl Source {
-    async fn read<M: ReadModel>(
-        &mut self,
-        codec: &Codec,
-        records: Vec<Record>,
-        taken: &mut Taken<M::Changes>,
-    ) -> Result<(), Broken> {
-        for record in records {
-            match self.reader.judge(record)? {
-                Verdict::Command(valid) => {
-                    // All of them are decoded before the first is folded: a frame counts whole or not at all.
-                    let envelopes = decoded(codec, self.place, valid).await?;
-                    taken.batch.events += envelopes.len() as u64;
-                    for envelope in &envelopes {
-                        M::fold(&mut taken.batch.changes, envelope);
-                    }
-                }
-                Verdict::Void(_) => taken.void += 1,
-                Verdict::Claimed { .. } | Verdict::Barrier | Verdict::Settled(_) | Verdict::Partial => {}
-            }
-            self.position = self.reader.position();
-        }
-        Ok(())
-    }
-}
-
-async fn decoded(codec: &Codec, at: Partition, valid: Vec<Valid>) -> Result<Vec<Envelope>, Broken> {
+/// The events of valid records of a partition.
+///
+/// # Errors
+/// One that cannot be decoded, or belongs to another topic.
+pub(crate) async fn decoded(codec: &Codec, at: Partition, valid: Vec<Valid>) -> Result<Vec<Envelope>, Broken> {
     let mut envelopes = Vec::with_capacity(valid.len());
     for Valid { record, .. } in valid {
         let offset = record.offset;

@@ -27,9 +27,9 @@ use domain::ids::{ShowId, TicketClassId};
 use domain::inventory::{self, SalesOpened};
 use domain::root::{Context, Meta};
 use domain::show::ClassTerms;
-use sqlx::PgConnection;
 
-use crate::model::{Envelope, Layout, ReadModel, Touched, View, column, word};
+use crate::model::{Envelope, Layout, ReadModel, Touched, View, word};
+use crate::rows::{Kind, Merge, Rows, add, keep, key, set};
 
 /// The read model of stock.
 #[derive(Debug)]
@@ -71,6 +71,45 @@ join {inventory}.sales s using (show_id)
 where c.name is not null",
 };
 
+static SALES: Merge = Merge::upsert(
+    "sales",
+    &[
+        key("show_id", Kind::Uuid),
+        keep("organizer", Kind::Text),
+        keep("currency", Kind::Text),
+        keep("pay_within_s", Kind::Big),
+        keep("closed_reason", Kind::Text),
+        set("as_of_us", Kind::Big),
+    ],
+);
+
+static TERMS: Merge = Merge::upsert(
+    "classes",
+    &[
+        key("show_id", Kind::Uuid),
+        key("ticket_class_id", Kind::Uuid),
+        set("ordinal", Kind::Int),
+        set("name", Kind::Text),
+        set("price", Kind::Big),
+        set("capacity", Kind::Big),
+        set("sale_starts_at_us", Kind::Big),
+        set("sale_ends_at_us", Kind::Big),
+        set("max_per_order", Kind::Int),
+    ],
+);
+
+static MOVES: Merge = Merge::upsert(
+    "classes",
+    &[
+        key("show_id", Kind::Uuid),
+        key("ticket_class_id", Kind::Uuid),
+        keep("price", Kind::Big),
+        keep("capacity", Kind::Big),
+        add("reserved"),
+        add("sold"),
+    ],
+);
+
 #[derive(Debug, Default)]
 struct Sales {
     opened: Option<SalesOpened>,
@@ -97,6 +136,7 @@ pub struct Changes {
 
 impl ReadModel for Inventory {
     type Changes = Changes;
+    type Stored = ();
 
     const LAYOUT: Layout = Layout {
         name: "inventory",
@@ -104,6 +144,7 @@ impl ReadModel for Inventory {
         tables: TABLES,
         table_names: &["sales", "classes"],
         views: &[AVAILABILITY],
+        merges: &[&SALES, &TERMS, &MOVES],
     };
     const CONTEXTS: &'static [Context] = &[Context::Inventory];
 
@@ -117,12 +158,9 @@ impl ReadModel for Inventory {
         Touched { shows: changes.sales.keys().copied().collect(), ..Touched::default() }
     }
 
-    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let sales = changes.write_sales(tx).await?;
-        let terms = changes.write_terms(tx).await?;
-        // After the terms, because a price may have changed since in the same batch.
-        let moves = changes.write_moves(tx).await?;
-        Ok(sales + terms + moves)
+    fn rows(changes: &Changes) -> Vec<Rows> {
+        // Moves after the terms, because a price may have changed since in the same batch.
+        vec![changes.sales_rows(), changes.terms_rows(), changes.moves_rows()]
     }
 }
 
@@ -181,81 +219,43 @@ impl Changes {
         self.moves.entry((show, class)).or_default()
     }
 
-    async fn write_sales(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&ShowId, &Sales)> = self.sales.iter().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into sales as s (show_id, organizer, currency, pay_within_s, closed_reason, as_of_us)
-             select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[])
-             on conflict (show_id) do update set
-                organizer = coalesce(excluded.organizer, s.organizer),
-                currency = coalesce(excluded.currency, s.currency),
-                pay_within_s = coalesce(excluded.pay_within_s, s.pay_within_s),
-                closed_reason = coalesce(excluded.closed_reason, s.closed_reason),
-                as_of_us = excluded.as_of_us",
-        );
-        let query = query
-            .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.organizer.clone())))
-            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.currency.to_string())))
-            .bind(column(&rows, |(_, it)| it.opened.as_ref().map(|opened| opened.pay_within_s)))
-            .bind(column(&rows, |(_, it)| it.closed_reason.clone()))
-            .bind(column(&rows, |(_, it)| it.as_of_us));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn sales_rows(&self) -> Rows {
+        let row = |(show, it): (&ShowId, &Sales)| {
+            let opened = it.opened.as_ref();
+            [
+                show.0.into(),
+                opened.map(|opened| opened.organizer.clone()).into(),
+                opened.map(|opened| opened.currency.to_string()).into(),
+                opened.map(|opened| opened.pay_within_s).into(),
+                it.closed_reason.clone().into(),
+                it.as_of_us.into(),
+            ]
+        };
+        SALES.rows(self.sales.iter().map(row))
     }
 
-    async fn write_terms(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&ShowId, &(i32, ClassTerms))> = self.terms.iter().map(|((show, _), it)| (show, it)).collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into classes (show_id, ticket_class_id, ordinal, name, price, capacity, sale_starts_at_us,
-                sale_ends_at_us, max_per_order)
-             select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::bigint[], $6::bigint[],
-                $7::bigint[], $8::bigint[], $9::int[])
-             on conflict (show_id, ticket_class_id) do update set
-                ordinal = excluded.ordinal, name = excluded.name, price = excluded.price,
-                capacity = excluded.capacity, sale_starts_at_us = excluded.sale_starts_at_us,
-                sale_ends_at_us = excluded.sale_ends_at_us, max_per_order = excluded.max_per_order",
-        );
-        let query = query
-            .bind(column(&rows, |(show, _)| show.0))
-            .bind(column(&rows, |(_, (_, it))| it.ticket_class.0))
-            .bind(column(&rows, |(_, (ordinal, _))| *ordinal))
-            .bind(column(&rows, |(_, (_, it))| it.name.clone()))
-            .bind(column(&rows, |(_, (_, it))| it.price))
-            .bind(column(&rows, |(_, (_, it))| it.capacity))
-            .bind(column(&rows, |(_, (_, it))| it.sale_starts_at.map(|at| at.0)))
-            .bind(column(&rows, |(_, (_, it))| it.sale_ends_at.map(|at| at.0)))
-            .bind(column(&rows, |(_, (_, it))| it.max_per_order));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn terms_rows(&self) -> Rows {
+        let row = |((show, class), (ordinal, it)): (&(ShowId, TicketClassId), &(i32, ClassTerms))| {
+            [
+                show.0.into(),
+                class.0.into(),
+                (*ordinal).into(),
+                it.name.clone().into(),
+                it.price.into(),
+                it.capacity.into(),
+                it.sale_starts_at.map(|at| at.0).into(),
+                it.sale_ends_at.map(|at| at.0).into(),
+                it.max_per_order.into(),
+            ]
+        };
+        TERMS.rows(self.terms.iter().map(row))
     }
 
-    async fn write_moves(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&(ShowId, TicketClassId), &Moves)> = self.moves.iter().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into classes as c (show_id, ticket_class_id, price, capacity, reserved, sold)
-             select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-             on conflict (show_id, ticket_class_id) do update set
-                price = coalesce(excluded.price, c.price),
-                capacity = coalesce(excluded.capacity, c.capacity),
-                reserved = c.reserved + excluded.reserved,
-                sold = c.sold + excluded.sold",
-        );
-        let query = query
-            .bind(column(&rows, |((show, _), _)| show.0))
-            .bind(column(&rows, |((_, class), _)| class.0))
-            .bind(column(&rows, |(_, it)| it.price))
-            .bind(column(&rows, |(_, it)| it.capacity))
-            .bind(column(&rows, |(_, it)| it.reserved))
-            .bind(column(&rows, |(_, it)| it.sold));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn moves_rows(&self) -> Rows {
+        let row = |((show, class), it): (&(ShowId, TicketClassId), &Moves)| {
+            [show.0.into(), class.0.into(), it.price.into(), it.capacity.into(), it.reserved.into(), it.sold.into()]
+        };
+        MOVES.rows(self.moves.iter().map(row))
     }
 }
 

@@ -1,12 +1,17 @@
 //! What a read model is: tables, a pure fold from events to row changes, and how those are written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::event::Event;
 use domain::ids::{OrderId, ShowId};
 use domain::root::{Context, Meta};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::postgres;
+use crate::rows::{Merge, Rows, Wanted};
 
 /// A valid event with where it lies.
 #[derive(Debug, Clone)]
@@ -54,15 +59,20 @@ pub struct Layout {
     pub table_names: &'static [&'static str],
     /// What readers see.
     pub views: &'static [View],
+    /// How each sort of change is merged into the tables; together they name every column that Postgres does not
+    /// compute by itself.
+    pub merges: &'static [&'static Merge],
 }
 
-/// A read model: everything that differs between them. The loop (read, fold, write, go on) exists once, in `worker`.
+/// A read model: everything that differs between them. The loop (read, fold, write, go on) exists once, in `worker` and `projection`.
 ///
 /// `fold` is pure and looks nothing up; a column is written from the events of one topic only, so that the topics may
 /// be read in any order.
 pub trait ReadModel: Send + Sync + 'static {
     /// Row changes of a batch, collapsed to one per row; and what is kept from one batch to the next, if anything.
     type Changes: Default + Send + Sync;
+    /// What rows hold that a batch needs before it can be written; `()` for most.
+    type Stored: DeserializeOwned + Send;
 
     /// Name, version, tables, views.
     const LAYOUT: Layout;
@@ -75,14 +85,30 @@ pub trait ReadModel: Send + Sync + 'static {
     /// Whose answers change.
     fn touched(changes: &Self::Changes) -> Touched;
 
-    /// Writes the changes, rows in key order; the search path is the read model's schema. Returns how many rows.
+    /// The changes as rows, in the order in which they are to be merged. Perhaps asked for again, if writing failed.
+    fn rows(changes: &Self::Changes) -> Vec<Rows>;
+
+    /// What has to be looked up before `rows`; the checkpoints are locked by then.
+    fn wanted(_changes: &Self::Changes) -> Option<Wanted> {
+        None
+    }
+
+    /// What was looked up.
+    fn found(_changes: &mut Self::Changes, _found: BTreeMap<Uuid, Self::Stored>) {}
+
+    /// Writes the changes into Postgres; the search path is the read model's schema. Returns how many rows.
     ///
     /// # Errors
     /// Whatever the database says; the transaction is then rolled back, and perhaps the same changes written again.
     fn write(
         changes: &mut Self::Changes,
         tx: &mut PgConnection,
-    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send
+    where
+        Self: Sized,
+    {
+        postgres::write::<Self>(changes, tx)
+    }
 
     /// What goes over from a batch that was written into the next one. It is dropped as soon as somebody else may have
     /// written.

@@ -43,9 +43,9 @@ use domain::inventory::{self, Checkout, TicketsReserved};
 use domain::order;
 use domain::root::{Context, Meta};
 use serde_json::json;
-use sqlx::PgConnection;
 
-use crate::model::{Envelope, Layout, ReadModel, Touched, View, column, word};
+use crate::model::{Envelope, Layout, ReadModel, Touched, View, word};
+use crate::rows::{Kind, Merge, Rows, keep, key, set};
 
 /// The read model of orders.
 #[derive(Debug)]
@@ -124,6 +124,66 @@ left join lateral (
 where o.code is not null",
 };
 
+static BIRTHS: Merge = Merge::upsert(
+    "orders",
+    &[
+        key("order_id", Kind::Uuid),
+        key("show_id", Kind::Uuid),
+        set("code", Kind::Text),
+        set("organizer", Kind::Text),
+        set("person_id", Kind::Uuid),
+        set("principal", Kind::Text),
+        set("session_id", Kind::Uuid),
+        set("buyer", Kind::Bytes),
+        set("email_hash", Kind::Text),
+        set("lines", Kind::Json),
+        set("currency", Kind::Text),
+        set("total", Kind::Big),
+        set("provider", Kind::Text),
+        set("pay_by_us", Kind::Big),
+        set("created_at_us", Kind::Big),
+    ],
+);
+
+static STOCK: Merge = Merge::upsert(
+    "orders",
+    &[
+        key("order_id", Kind::Uuid),
+        key("show_id", Kind::Uuid),
+        set("attempt", Kind::Int),
+        set("stock", Kind::Text),
+        set("released_reason", Kind::Text),
+        keep("hold_until_us", Kind::Big),
+        set("stock_at_us", Kind::Big),
+    ],
+);
+
+static FACTS: Merge = Merge::upsert(
+    "orders",
+    &[
+        key("order_id", Kind::Uuid),
+        key("show_id", Kind::Uuid),
+        set("fact", Kind::Text),
+        set("fact_reason", Kind::Text),
+        set("stuck_step", Kind::Text),
+        set("stuck_reason", Kind::Text),
+        set("fact_at_us", Kind::Big),
+        keep("ticket_count", Kind::Int),
+        keep("completed_at_us", Kind::Big),
+    ],
+);
+
+/// The facts make the row.
+static PAID: Merge = Merge::update(
+    "orders",
+    &[
+        key("order_id", Kind::Uuid),
+        key("show_id", Kind::Uuid),
+        set("paid_by", Kind::Uuid),
+        set("paid_at_us", Kind::Big),
+    ],
+);
+
 /// What the birth event says for ever.
 #[derive(Debug)]
 struct Birth {
@@ -171,9 +231,16 @@ pub struct Changes {
 
 impl ReadModel for Orders {
     type Changes = Changes;
+    type Stored = ();
 
-    const LAYOUT: Layout =
-        Layout { name: "orders", version: 1, tables: TABLES, table_names: &["orders"], views: &[ORDERS] };
+    const LAYOUT: Layout = Layout {
+        name: "orders",
+        version: 1,
+        tables: TABLES,
+        table_names: &["orders"],
+        views: &[ORDERS],
+        merges: &[&BIRTHS, &STOCK, &FACTS, &PAID],
+    };
     const CONTEXTS: &'static [Context] = &[Context::Inventory, Context::Order];
 
     fn fold(changes: &mut Changes, envelope: &Envelope) {
@@ -188,11 +255,8 @@ impl ReadModel for Orders {
         Touched { orders: changes.rows.keys().map(|(order, _)| *order).collect(), ..Touched::default() }
     }
 
-    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let births = changes.write_births(tx).await?;
-        let stock = changes.write_stock(tx).await?;
-        let facts = changes.write_facts(tx).await?;
-        Ok(births + stock + facts)
+    fn rows(changes: &Changes) -> Vec<Rows> {
+        vec![changes.birth_rows(), changes.stock_rows(), changes.fact_rows(), changes.paid_rows()]
     }
 }
 
@@ -269,103 +333,69 @@ impl Changes {
         facts
     }
 
-    async fn write_births(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<&Birth> = self.rows.values().filter_map(|row| row.birth.as_ref()).collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into orders (order_id, show_id, code, organizer, person_id, principal, session_id, buyer,
-                email_hash, lines, currency, total, provider, pay_by_us, created_at_us)
-             select order_id, show_id, code, organizer, person_id, principal, session_id, buyer, email_hash,
-                lines::jsonb, currency, total, provider, pay_by_us, created_at_us
-             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::uuid[],
-                $8::bytea[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::bigint[],
-                $15::bigint[])
-                as b (order_id, show_id, code, organizer, person_id, principal, session_id, buyer, email_hash, lines,
-                    currency, total, provider, pay_by_us, created_at_us)
-             on conflict (order_id, show_id) do update set
-                code = excluded.code, organizer = excluded.organizer, person_id = excluded.person_id,
-                principal = excluded.principal, session_id = excluded.session_id, buyer = excluded.buyer,
-                email_hash = excluded.email_hash, lines = excluded.lines, currency = excluded.currency,
-                total = excluded.total, provider = excluded.provider, pay_by_us = excluded.pay_by_us,
-                created_at_us = excluded.created_at_us",
-        );
-        let query = query
-            .bind(column(&rows, |it| it.reserved.order.0))
-            .bind(column(&rows, |it| it.reserved.show.0))
-            .bind(column(&rows, |it| it.checkout.code.clone()))
-            .bind(column(&rows, |it| it.reserved.organizer.clone()))
-            .bind(column(&rows, |it| it.checkout.person.0))
-            .bind(column(&rows, |it| it.checkout.principal.clone()))
-            .bind(column(&rows, |it| it.checkout.session.map(|session| session.0)))
-            .bind(column(&rows, |it| it.checkout.buyer.0.clone()))
-            .bind(column(&rows, |it| it.checkout.email_hash.clone()))
-            .bind(column(&rows, |it| json!(it.reserved.lines).to_string()))
-            .bind(column(&rows, |it| it.reserved.currency.to_string()))
-            .bind(column(&rows, |it| it.reserved.total))
-            .bind(column(&rows, |it| it.checkout.payment.as_ref().map(|choice| choice.provider.as_str())))
-            .bind(column(&rows, |it| it.reserved.pay_by.0))
-            .bind(column(&rows, |it| it.created_at_us));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn birth_rows(&self) -> Rows {
+        let births = self.rows.values().filter_map(|row| row.birth.as_ref());
+        let row = |Birth { checkout, reserved, created_at_us }: &Birth| {
+            [
+                reserved.order.0.into(),
+                reserved.show.0.into(),
+                checkout.code.clone().into(),
+                reserved.organizer.clone().into(),
+                checkout.person.0.into(),
+                checkout.principal.clone().into(),
+                checkout.session.map(|session| session.0).into(),
+                checkout.buyer.0.clone().into(),
+                checkout.email_hash.clone().into(),
+                json!(reserved.lines).into(),
+                reserved.currency.to_string().into(),
+                reserved.total.into(),
+                checkout.payment.as_ref().map(|choice| choice.provider.as_str()).into(),
+                reserved.pay_by.0.into(),
+                (*created_at_us).into(),
+            ]
+        };
+        BIRTHS.rows(births.map(row))
     }
 
-    async fn write_stock(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    fn stock_rows(&self) -> Rows {
         let stock = self.rows.iter().filter_map(|(key, row)| Some((key, row.stock.as_ref()?)));
-        let rows: Vec<(&Key, &Stock)> = stock.collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into orders as o (order_id, show_id, attempt, stock, released_reason, hold_until_us, stock_at_us)
-             select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
-             on conflict (order_id, show_id) do update set
-                attempt = excluded.attempt, stock = excluded.stock, released_reason = excluded.released_reason,
-                hold_until_us = coalesce(excluded.hold_until_us, o.hold_until_us),
-                stock_at_us = excluded.stock_at_us",
-        );
-        let query = query
-            .bind(column(&rows, |((order, _), _)| order.0))
-            .bind(column(&rows, |((_, show), _)| show.0))
-            .bind(column(&rows, |(_, it)| it.attempt))
-            .bind(column(&rows, |(_, it)| it.state))
-            .bind(column(&rows, |(_, it)| it.released_reason.clone()))
-            .bind(column(&rows, |(_, it)| it.hold_until_us))
-            .bind(column(&rows, |(_, it)| it.at_us));
-        Ok(query.execute(tx).await?.rows_affected())
+        let row = |((order, show), it): (&Key, &Stock)| {
+            [
+                order.0.into(),
+                show.0.into(),
+                it.attempt.into(),
+                it.state.into(),
+                it.released_reason.clone().into(),
+                it.hold_until_us.into(),
+                it.at_us.into(),
+            ]
+        };
+        STOCK.rows(stock.map(row))
     }
 
-    async fn write_facts(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    fn fact_rows(&self) -> Rows {
         let facts = self.rows.iter().filter_map(|(key, row)| Some((key, row.facts.as_ref()?)));
-        let rows: Vec<(&Key, &Facts)> = facts.collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into orders as o (order_id, show_id, fact, fact_reason, stuck_step, stuck_reason, fact_at_us,
-                paid_by, paid_at_us, ticket_count, completed_at_us)
-             select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-                $8::uuid[], $9::bigint[], $10::int[], $11::bigint[])
-             on conflict (order_id, show_id) do update set
-                fact = excluded.fact, fact_reason = excluded.fact_reason, stuck_step = excluded.stuck_step,
-                stuck_reason = excluded.stuck_reason, fact_at_us = excluded.fact_at_us,
-                paid_by = case when excluded.paid_at_us is null then o.paid_by else excluded.paid_by end,
-                paid_at_us = coalesce(excluded.paid_at_us, o.paid_at_us),
-                ticket_count = coalesce(excluded.ticket_count, o.ticket_count),
-                completed_at_us = coalesce(excluded.completed_at_us, o.completed_at_us)",
-        );
-        let query = query
-            .bind(column(&rows, |((order, _), _)| order.0))
-            .bind(column(&rows, |((_, show), _)| show.0))
-            .bind(column(&rows, |(_, it)| it.fact))
-            .bind(column(&rows, |(_, it)| it.reason.clone()))
-            .bind(column(&rows, |(_, it)| it.stuck.as_ref().map(|(step, _)| step.clone())))
-            .bind(column(&rows, |(_, it)| it.stuck.as_ref().map(|(_, reason)| reason.clone())))
-            .bind(column(&rows, |(_, it)| it.at_us))
-            .bind(column(&rows, |(_, it)| it.paid.and_then(|(payment, _)| payment).map(|payment| payment.0)))
-            .bind(column(&rows, |(_, it)| it.paid.map(|(_, at)| at)))
-            .bind(column(&rows, |(_, it)| it.completed.map(|(count, _)| count)))
-            .bind(column(&rows, |(_, it)| it.completed.map(|(_, at)| at)));
-        Ok(query.execute(tx).await?.rows_affected())
+        let row = |((order, show), it): (&Key, &Facts)| {
+            [
+                order.0.into(),
+                show.0.into(),
+                it.fact.into(),
+                it.reason.clone().into(),
+                it.stuck.as_ref().map(|(step, _)| step.clone()).into(),
+                it.stuck.as_ref().map(|(_, reason)| reason.clone()).into(),
+                it.at_us.into(),
+                it.completed.map(|(count, _)| count).into(),
+                it.completed.map(|(_, at)| at).into(),
+            ]
+        };
+        FACTS.rows(facts.map(row))
+    }
+
+    fn paid_rows(&self) -> Rows {
+        let paid = self.rows.iter().filter_map(|(key, row)| Some((key, row.facts.as_ref()?.paid?)));
+        let row = |((order, show), (payment, at_us)): (&Key, (Option<PaymentId>, i64))| {
+            [order.0.into(), show.0.into(), payment.map(|payment| payment.0).into(), at_us.into()]
+        };
+        PAID.rows(paid.map(row))
     }
 }

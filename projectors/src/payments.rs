@@ -38,12 +38,12 @@
 use std::collections::BTreeMap;
 
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, ShowId};
+use domain::ids::{OrderId, PaymentId};
 use domain::payment::{self, PaymentQuarantined, PaymentRequested, RefundRequested};
 use domain::root::{Context, Meta};
-use sqlx::PgConnection;
 
-use crate::model::{Envelope, Layout, ReadModel, Touched, View, column, word};
+use crate::model::{Envelope, Layout, ReadModel, Touched, View, word};
+use crate::rows::{Kind, Merge, Rows, add, keep, key, set};
 
 /// The read model of payments.
 #[derive(Debug)]
@@ -104,6 +104,64 @@ select payment_id, reference, order_id, show_id, provider, serial, amount, curre
 from {payments}.quarantined_money",
 };
 
+/// Nothing of a payment comes before it, so that nothing has been received.
+static BIRTHS: Merge = Merge::upsert(
+    "payments",
+    &[
+        key("payment_id", Kind::Uuid),
+        set("order_id", Kind::Uuid),
+        set("show_id", Kind::Uuid),
+        set("provider", Kind::Text),
+        set("serial", Kind::Big),
+        set("amount", Kind::Big),
+        set("currency", Kind::Text),
+        set("received", Kind::Big),
+        set("pay_by_us", Kind::Big),
+        set("created_at_us", Kind::Big),
+    ],
+);
+
+static COURSES: Merge = Merge::update(
+    "payments",
+    &[
+        key("payment_id", Kind::Uuid),
+        keep("status", Kind::Text),
+        keep("reason", Kind::Text),
+        keep("received", Kind::Big),
+        keep("reference", Kind::Text),
+        keep("url", Kind::Text),
+        set("updated_at_us", Kind::Big),
+    ],
+);
+
+/// Every part that comes too late goes back by itself: the sums add up.
+static REFUNDS: Merge = Merge::update(
+    "payments",
+    &[
+        key("payment_id", Kind::Uuid),
+        set("refund_status", Kind::Text),
+        add("refund_amount"),
+        set("refund_why", Kind::Text),
+        set("refund_at_us", Kind::Big),
+    ],
+);
+
+static QUARANTINED: Merge = Merge::upsert(
+    "quarantined_money",
+    &[
+        key("payment_id", Kind::Uuid),
+        key("reference", Kind::Text),
+        set("order_id", Kind::Uuid),
+        set("show_id", Kind::Uuid),
+        set("provider", Kind::Text),
+        set("serial", Kind::Big),
+        set("amount", Kind::Big),
+        set("currency", Kind::Text),
+        set("reason", Kind::Text),
+        set("at_us", Kind::Big),
+    ],
+);
+
 #[derive(Debug)]
 struct Birth {
     requested: PaymentRequested,
@@ -118,7 +176,8 @@ struct Course {
     received: Option<i64>,
     reference: Option<String>,
     url: Option<String>,
-    refund: Option<RefundRequested>,
+    /// All that goes back since, and when it was asked for last.
+    refund: Option<(RefundRequested, i64)>,
     at_us: i64,
 }
 
@@ -133,6 +192,7 @@ pub struct Changes {
 
 impl ReadModel for Payments {
     type Changes = Changes;
+    type Stored = ();
 
     const LAYOUT: Layout = Layout {
         name: "payments",
@@ -140,6 +200,7 @@ impl ReadModel for Payments {
         tables: TABLES,
         table_names: &["payments", "quarantined_money"],
         views: &[PAYMENTS, QUARANTINED_MONEY],
+        merges: &[&BIRTHS, &COURSES, &REFUNDS, &QUARANTINED],
     };
     const CONTEXTS: &'static [Context] = &[Context::Payment];
 
@@ -153,11 +214,9 @@ impl ReadModel for Payments {
         changes.touched.clone()
     }
 
-    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let births = changes.write_births(tx).await?;
-        let courses = changes.write_courses(tx).await?;
-        let quarantined = changes.write_quarantined(tx).await?;
-        Ok(births + courses + quarantined)
+    fn rows(changes: &Changes) -> Vec<Rows> {
+        let (births, courses) = (changes.birth_rows(), changes.course_rows());
+        vec![births, courses, changes.refund_rows(), changes.quarantined_rows()]
     }
 }
 
@@ -195,10 +254,9 @@ impl Changes {
                 self.quarantined.insert((it.payment, it.reference.clone()), (it.clone(), at_us));
             }
             payment::Event::RefundRequested(it) => {
-                // Every part that comes too late goes back by itself: the sums add up.
                 let course = self.course(it.payment, it.order, at_us);
-                let before = course.refund.as_ref().map_or(0, |refund| refund.amount);
-                course.refund = Some(RefundRequested { amount: before + it.amount, ..it.clone() });
+                let before = course.refund.as_ref().map_or(0, |(refund, _)| refund.amount);
+                course.refund = Some((RefundRequested { amount: before + it.amount, ..it.clone() }, at_us));
             }
         }
     }
@@ -210,99 +268,63 @@ impl Changes {
         course
     }
 
-    async fn write_births(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<&Birth> = self.births.values().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into payments (payment_id, order_id, show_id, provider, serial, amount, currency, pay_by_us,
-                created_at_us)
-             select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[],
-                $7::text[], $8::bigint[], $9::bigint[])
-             on conflict (payment_id) do update set
-                order_id = excluded.order_id, show_id = excluded.show_id, provider = excluded.provider,
-                serial = excluded.serial, amount = excluded.amount, currency = excluded.currency,
-                pay_by_us = excluded.pay_by_us, created_at_us = excluded.created_at_us",
-        );
-        let query = query
-            .bind(column(&rows, |it| it.requested.payment.0))
-            .bind(column(&rows, |it| it.requested.order.0))
-            .bind(column(&rows, |it| it.requested.show.0))
-            .bind(column(&rows, |it| it.requested.provider.as_str()))
-            .bind(column(&rows, |it| it.requested.serial))
-            .bind(column(&rows, |it| it.requested.amount))
-            .bind(column(&rows, |it| it.requested.currency.to_string()))
-            .bind(column(&rows, |it| it.requested.pay_by.0))
-            .bind(column(&rows, |it| it.created_at_us));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn birth_rows(&self) -> Rows {
+        let row = |Birth { requested: it, created_at_us }: &Birth| {
+            [
+                it.payment.0.into(),
+                it.order.0.into(),
+                it.show.0.into(),
+                it.provider.as_str().into(),
+                it.serial.into(),
+                it.amount.into(),
+                it.currency.to_string().into(),
+                0_i64.into(),
+                it.pay_by.0.into(),
+                (*created_at_us).into(),
+            ]
+        };
+        BIRTHS.rows(self.births.values().map(row))
     }
 
-    async fn write_courses(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&PaymentId, &Course)> = self.courses.iter().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "update payments p set
-                status = coalesce(c.status, p.status),
-                reason = coalesce(c.reason, p.reason),
-                received = coalesce(c.received, p.received),
-                reference = coalesce(c.reference, p.reference),
-                url = coalesce(c.url, p.url),
-                refund_status = coalesce(c.refund_status, p.refund_status),
-                refund_amount = case when c.refund_amount is null then p.refund_amount
-                    else coalesce(p.refund_amount, 0) + c.refund_amount end,
-                refund_why = coalesce(c.refund_why, p.refund_why),
-                refund_at_us = coalesce(case when c.refund_status is not null then c.at_us end, p.refund_at_us),
-                updated_at_us = c.at_us
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[],
-                $8::bigint[], $9::text[], $10::bigint[])
-                as c (payment_id, status, reason, received, reference, url, refund_status, refund_amount, refund_why,
-                    at_us)
-             where p.payment_id = c.payment_id",
-        );
-        let query = query
-            .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, it)| it.status))
-            .bind(column(&rows, |(_, it)| it.reason.clone()))
-            .bind(column(&rows, |(_, it)| it.received))
-            .bind(column(&rows, |(_, it)| it.reference.clone()))
-            .bind(column(&rows, |(_, it)| it.url.clone()))
-            .bind(column(&rows, |(_, it)| it.refund.as_ref().map(refund_status)))
-            .bind(column(&rows, |(_, it)| it.refund.as_ref().map(|refund| refund.amount)))
-            .bind(column(&rows, |(_, it)| it.refund.as_ref().map(|refund| word(refund.why))))
-            .bind(column(&rows, |(_, it)| it.at_us));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn course_rows(&self) -> Rows {
+        let row = |(id, it): (&PaymentId, &Course)| {
+            [
+                id.0.into(),
+                it.status.into(),
+                it.reason.clone().into(),
+                it.received.into(),
+                it.reference.clone().into(),
+                it.url.clone().into(),
+                it.at_us.into(),
+            ]
+        };
+        COURSES.rows(self.courses.iter().map(row))
     }
 
-    async fn write_quarantined(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<&(PaymentQuarantined, i64)> = self.quarantined.values().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into quarantined_money (payment_id, reference, order_id, show_id, provider, serial, amount,
-                currency, reason, at_us)
-             select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[],
-                $7::bigint[], $8::text[], $9::text[], $10::bigint[])
-             on conflict (payment_id, reference) do update set
-                order_id = excluded.order_id, show_id = excluded.show_id, provider = excluded.provider,
-                serial = excluded.serial, amount = excluded.amount, currency = excluded.currency,
-                reason = excluded.reason, at_us = excluded.at_us",
-        );
-        let query = query
-            .bind(column(&rows, |(it, _)| it.payment.0))
-            .bind(column(&rows, |(it, _)| it.reference.clone()))
-            .bind(column(&rows, |(it, _)| it.order.map(|order: OrderId| order.0)))
-            .bind(column(&rows, |(it, _)| it.show.map(|show: ShowId| show.0)))
-            .bind(column(&rows, |(it, _)| it.provider.as_str()))
-            .bind(column(&rows, |(it, _)| it.serial))
-            .bind(column(&rows, |(it, _)| it.amount))
-            .bind(column(&rows, |(it, _)| it.currency.to_string()))
-            .bind(column(&rows, |(it, _)| word(it.reason)))
-            .bind(column(&rows, |(_, at_us)| *at_us));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn refund_rows(&self) -> Rows {
+        let refunded = self.courses.iter().filter_map(|(id, it)| Some((id, it.refund.as_ref()?)));
+        let row = |(id, (it, at_us)): (&PaymentId, &(RefundRequested, i64))| {
+            [id.0.into(), refund_status(it).into(), it.amount.into(), word(it.why).into(), (*at_us).into()]
+        };
+        REFUNDS.rows(refunded.map(row))
+    }
+
+    fn quarantined_rows(&self) -> Rows {
+        let row = |(it, at_us): &(PaymentQuarantined, i64)| {
+            [
+                it.payment.0.into(),
+                it.reference.clone().into(),
+                it.order.map(|order| order.0).into(),
+                it.show.map(|show| show.0).into(),
+                it.provider.as_str().into(),
+                it.serial.into(),
+                it.amount.into(),
+                it.currency.to_string().into(),
+                word(it.reason).into(),
+                (*at_us).into(),
+            ]
+        };
+        QUARANTINED.rows(self.quarantined.values().map(row))
     }
 }
 

@@ -56,8 +56,14 @@ where wrapped is not null",
 };
 
 /// Its tables and view. It is no [`crate::ReadModel`], because its topic holds no events.
-pub const LAYOUT: Layout =
-    Layout { name: "person_keys", version: 1, tables: TABLES, table_names: &["person_keys"], views: &[PERSON_KEYS] };
+pub const LAYOUT: Layout = Layout {
+    name: "person_keys",
+    version: 1,
+    tables: TABLES,
+    table_names: &["person_keys"],
+    views: &[PERSON_KEYS],
+    merges: &[],
+};
 
 const CONTEXT: &str = "person-keys";
 /// Messages of the log that wait for us; then its threads do.
@@ -108,7 +114,7 @@ impl Filler {
 
     async fn begin(&self) -> Result<Pass, sqlx::Error> {
         self.store.ensure().await?;
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_raw().await?;
         let insert = sqlx::query(
             "insert into checkpoints (context, partition, next_offset, identity, term, claim, seq, hole, updated_at)
              values ($1, 0, 0, gen_random_uuid(), 0, '00000000-0000-0000-0000-000000000000', 0, false, now())
@@ -201,7 +207,7 @@ impl Filler {
     }
 
     async fn try_write(&self, pass: Pass, keys: &Keys, caught_up: bool) -> Result<bool, sqlx::Error> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_raw().await?;
         let filling: Option<Option<Uuid>> =
             sqlx::query_scalar("select identity from checkpoints where context = $1 for update")
                 .bind(CONTEXT)

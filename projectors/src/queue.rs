@@ -22,11 +22,11 @@ use domain::ids::ShowId;
 use domain::queue::{self, Board, Mode};
 use domain::root::Context;
 use domain::value::Timestamp;
-use sqlx::PgConnection;
-use sqlx::types::Json;
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::model::{Envelope, Layout, ReadModel, Touched, View, column};
+use crate::model::{Envelope, Layout, ReadModel, Touched, View};
+use crate::rows::{Kind, Merge, Rows, Wanted, key, set};
 
 /// The read model of waiting rooms.
 #[derive(Debug)]
@@ -54,6 +54,18 @@ from {queue}.boards b
 join {queue}.checkpoints c on c.context = 'queue' and c.partition = b.partition",
 };
 
+static BOARDS: Merge = Merge::upsert(
+    "boards",
+    &[
+        key("show_id", Kind::Uuid),
+        set("partition", Kind::Int),
+        set("organizer", Kind::Text),
+        set("board", Kind::Json),
+        set("updated_at_us", Kind::Big),
+        set("at_offset", Kind::Big),
+    ],
+);
+
 /// The waiting room of one show.
 #[derive(Debug, Default)]
 struct Room {
@@ -76,9 +88,16 @@ pub struct Changes {
 
 impl ReadModel for Queue {
     type Changes = Changes;
+    type Stored = Board;
 
-    const LAYOUT: Layout =
-        Layout { name: "queue", version: 1, tables: TABLES, table_names: &["boards"], views: &[QUEUES] };
+    const LAYOUT: Layout = Layout {
+        name: "queue",
+        version: 1,
+        tables: TABLES,
+        table_names: &["boards"],
+        views: &[QUEUES],
+        merges: &[&BOARDS],
+    };
     const CONTEXTS: &'static [Context] = &[Context::Queue];
 
     fn fold(changes: &mut Changes, envelope: &Envelope) {
@@ -94,9 +113,22 @@ impl ReadModel for Queue {
         Touched { queues: changed.collect(), ..Touched::default() }
     }
 
-    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        changes.load(tx).await?;
-        changes.write_boards(tx).await
+    /// The boards that are not in memory. The checkpoint that the rows belong to is locked by then, so that nobody else
+    /// changes them, and stands where our events begin.
+    fn wanted(changes: &Changes) -> Option<Wanted> {
+        let missing = changes.rooms.iter().filter(|(_, room)| room.board.is_none());
+        let keys: Vec<Uuid> = missing.map(|(show, _)| show.0).collect();
+        (!keys.is_empty()).then_some(Wanted { table: "boards", key: "show_id", column: "board", keys })
+    }
+
+    fn found(changes: &mut Changes, mut stored: BTreeMap<Uuid, Board>) {
+        for (show, room) in changes.incomplete() {
+            room.loaded(stored.remove(&show.0).unwrap_or_default());
+        }
+    }
+
+    fn rows(changes: &Changes) -> Vec<Rows> {
+        vec![changes.board_rows()]
     }
 
     fn carry(mut written: Changes) -> Changes {
@@ -129,49 +161,23 @@ impl Room {
 }
 
 impl Changes {
-    /// Completes the boards that are not in memory. The checkpoint that the rows belong to is locked by now, so that
-    /// nobody else changes them, and stands where our events begin.
-    async fn load(&mut self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let missing: Vec<Uuid> =
-            self.rooms.iter().filter(|(_, room)| room.board.is_none()).map(|(id, _)| id.0).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<(Uuid, Json<Board>)> =
-            sqlx::query_as("select show_id, board from boards where show_id = any($1)")
-                .bind(&missing)
-                .fetch_all(tx)
-                .await?;
-        let mut stored: BTreeMap<Uuid, Board> = rows.into_iter().map(|(show, Json(board))| (show, board)).collect();
-        for (show, room) in self.rooms.iter_mut().filter(|(_, room)| room.board.is_none()) {
-            room.loaded(stored.remove(&show.0).unwrap_or_default());
-        }
-        Ok(())
+    fn board_rows(&self) -> Rows {
+        let changed = self.rooms.iter().filter(|(_, room)| room.changed);
+        let rows = changed.filter_map(|(show, room)| Some((show, room, room.board.as_ref()?)));
+        let row = |(show, room, board): (&ShowId, &Room, &Board)| {
+            [
+                show.0.into(),
+                i32::try_from(room.partition).unwrap_or(i32::MAX).into(),
+                board.opened().map(|opened| opened.organizer.clone()).into(),
+                json!(board).into(),
+                room.updated_at.0.into(),
+                room.at_offset.into(),
+            ]
+        };
+        BOARDS.rows(rows.map(row))
     }
 
-    async fn write_boards(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let changed = self.rooms.iter().filter(|(_, room)| room.changed);
-        let rows: Vec<(&ShowId, &Room, &Board)> =
-            changed.filter_map(|(show, room)| Some((show, room, room.board.as_ref()?))).collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into boards (show_id, partition, organizer, board, updated_at_us, at_offset)
-             select show_id, partition, organizer, board::jsonb, updated_at_us, at_offset
-             from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
-                as b (show_id, partition, organizer, board, updated_at_us, at_offset)
-             on conflict (show_id) do update set
-                partition = excluded.partition, organizer = excluded.organizer, board = excluded.board,
-                updated_at_us = excluded.updated_at_us, at_offset = excluded.at_offset",
-        );
-        let query = query
-            .bind(column(&rows, |(show, ..)| show.0))
-            .bind(column(&rows, |(_, room, _)| i32::try_from(room.partition).unwrap_or(i32::MAX)))
-            .bind(column(&rows, |(.., board)| board.opened().map(|opened| opened.organizer.clone())))
-            .bind(column(&rows, |(.., board)| serde_json::to_string(board).expect("a board is plain data")))
-            .bind(column(&rows, |(_, room, _)| room.updated_at.0))
-            .bind(column(&rows, |(_, room, _)| room.at_offset));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn incomplete(&mut self) -> impl Iterator<Item = (&ShowId, &mut Room)> {
+        self.rooms.iter_mut().filter(|(_, room)| room.board.is_none())
     }
 }

@@ -45,9 +45,9 @@ use domain::ids::{ShowId, TicketClassId};
 use domain::root::{Context, Meta};
 use domain::show::{self, ClassTerms, ShowConfigured, ShowDetails, Status};
 use serde_json::json;
-use sqlx::PgConnection;
 
-use crate::model::{Envelope, Layout, ReadModel, Touched, View, column, word};
+use crate::model::{Envelope, Layout, ReadModel, Touched, View, word};
+use crate::rows::{Kind, Merge, Rows, keep, key, set};
 
 /// The read model of shows.
 #[derive(Debug)]
@@ -116,6 +116,61 @@ left join {inventory}.classes i using (show_id, ticket_class_id)
 where c.ordinal is not null",
 };
 
+static SHOWS_COURSE: Merge = Merge::upsert(
+    "shows",
+    &[
+        key("show_id", Kind::Uuid),
+        keep("organizer", Kind::Text),
+        keep("created_at_us", Kind::Big),
+        keep("status", Kind::Text),
+        keep("draw_hash", Kind::Text),
+        set("updated_at_us", Kind::Big),
+        set("version", Kind::Big),
+    ],
+);
+
+static CONFIGURED: Merge = Merge::update(
+    "shows",
+    &[
+        key("show_id", Kind::Uuid),
+        set("pay_within_s", Kind::Big),
+        set("checkout_url", Kind::Text),
+        set("waiting_room", Kind::Json),
+    ],
+);
+
+static DETAILS: Merge = Merge::update(
+    "shows",
+    &[
+        key("show_id", Kind::Uuid),
+        set("name", Kind::Text),
+        set("description", Kind::Text),
+        set("starts_at_us", Kind::Big),
+        set("ends_at_us", Kind::Big),
+        set("time_zone", Kind::Text),
+        set("venue_name", Kind::Text),
+        set("venue_city", Kind::Text),
+        set("currency", Kind::Text),
+        set("categories", Kind::Json),
+        set("search_text", Kind::Text),
+    ],
+);
+
+static CLASSES: Merge = Merge::upsert(
+    "ticket_classes",
+    &[
+        key("show_id", Kind::Uuid),
+        key("ticket_class_id", Kind::Uuid),
+        keep("ordinal", Kind::Big),
+        set("name", Kind::Text),
+        set("price", Kind::Big),
+        set("capacity", Kind::Big),
+        set("sale_starts_at_us", Kind::Big),
+        set("sale_ends_at_us", Kind::Big),
+        set("max_per_order", Kind::Int),
+    ],
+);
+
 /// What becomes of one show; `None` leaves the columns as they are.
 #[derive(Debug, Default)]
 struct Show {
@@ -145,6 +200,7 @@ pub struct Changes {
 
 impl ReadModel for Shows {
     type Changes = Changes;
+    type Stored = ();
 
     const LAYOUT: Layout = Layout {
         name: "shows",
@@ -152,6 +208,7 @@ impl ReadModel for Shows {
         tables: TABLES,
         table_names: &["shows", "ticket_classes"],
         views: &[SHOWS, TICKET_CLASSES],
+        merges: &[&SHOWS_COURSE, &CONFIGURED, &DETAILS, &CLASSES],
     };
     const CONTEXTS: &'static [Context] = &[Context::Catalog];
 
@@ -165,8 +222,8 @@ impl ReadModel for Shows {
         Touched { shows: changes.shows.keys().copied().collect(), ..Touched::default() }
     }
 
-    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        Ok(changes.write_shows(tx).await? + changes.write_details(tx).await? + changes.write_classes(tx).await?)
+    fn rows(changes: &Changes) -> Vec<Rows> {
+        vec![changes.show_rows(), changes.configured_rows(), changes.details_rows(), changes.class_rows()]
     }
 }
 
@@ -212,114 +269,69 @@ impl Changes {
         self.classes.insert(key, Class { ordinal, terms: terms.clone() });
     }
 
-    async fn write_shows(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&ShowId, &Show)> = self.shows.iter().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into shows as s (show_id, organizer, created_at_us, status, draw_hash, updated_at_us, version)
-             select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
-                $7::bigint[])
-             on conflict (show_id) do update set
-                organizer = coalesce(excluded.organizer, s.organizer),
-                created_at_us = coalesce(excluded.created_at_us, s.created_at_us),
-                status = coalesce(excluded.status, s.status),
-                draw_hash = coalesce(excluded.draw_hash, s.draw_hash),
-                updated_at_us = excluded.updated_at_us,
-                version = excluded.version",
-        );
-        let query = query
-            .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, show)| show.organizer.clone()))
-            .bind(column(&rows, |(_, show)| show.created_at_us))
-            .bind(column(&rows, |(_, show)| show.status.map(word)))
-            .bind(column(&rows, |(_, show)| show.draw_hash.clone()))
-            .bind(column(&rows, |(_, show)| show.updated_at_us))
-            .bind(column(&rows, |(_, show)| show.version));
-        let written = query.execute(&mut *tx).await?.rows_affected();
-        Ok(written + self.write_configured(tx).await?)
+    fn show_rows(&self) -> Rows {
+        let row = |(id, it): (&ShowId, &Show)| {
+            [
+                id.0.into(),
+                it.organizer.clone().into(),
+                it.created_at_us.into(),
+                it.status.map(word).into(),
+                it.draw_hash.clone().into(),
+                it.updated_at_us.into(),
+                it.version.into(),
+            ]
+        };
+        SHOWS_COURSE.rows(self.shows.iter().map(row))
     }
 
-    async fn write_configured(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    fn configured_rows(&self) -> Rows {
         let configured = self.shows.iter().filter_map(|(id, show)| Some((id, show.configured.as_ref()?)));
-        let rows: Vec<(&ShowId, &ShowConfigured)> = configured.collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "update shows s set pay_within_s = c.pay_within_s, checkout_url = c.checkout_url,
-                waiting_room = c.waiting_room::jsonb
-             from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[])
-                as c (show_id, pay_within_s, checkout_url, waiting_room)
-             where s.show_id = c.show_id",
-        );
-        let query = query
-            .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, it)| it.pay_within_s))
-            .bind(column(&rows, |(_, it)| it.checkout_url.clone()))
-            .bind(column(&rows, |(_, it)| it.waiting_room.map(|terms| json!(terms).to_string())));
-        Ok(query.execute(tx).await?.rows_affected())
+        let row = |(id, it): (&ShowId, &ShowConfigured)| {
+            [
+                id.0.into(),
+                it.pay_within_s.into(),
+                it.checkout_url.clone().into(),
+                it.waiting_room.map(|terms| json!(terms)).into(),
+            ]
+        };
+        CONFIGURED.rows(configured.map(row))
     }
 
-    async fn write_details(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    fn details_rows(&self) -> Rows {
         let detailed = self.shows.iter().filter_map(|(id, show)| Some((id, show.details.as_ref()?)));
-        let rows: Vec<(&ShowId, &ShowDetails)> = detailed.collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "update shows s set name = d.name, description = d.description, starts_at_us = d.starts_at_us,
-                ends_at_us = d.ends_at_us, time_zone = d.time_zone, venue_name = d.venue_name,
-                venue_city = d.venue_city, currency = d.currency, categories = d.categories::jsonb,
-                search_text = d.search_text
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-                $8::text[], $9::text[], $10::text[], $11::text[])
-                as d (show_id, name, description, starts_at_us, ends_at_us, time_zone, venue_name, venue_city,
-                    currency, categories, search_text)
-             where s.show_id = d.show_id",
-        );
-        let query = query
-            .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, it)| it.name.clone()))
-            .bind(column(&rows, |(_, it)| it.description.clone()))
-            .bind(column(&rows, |(_, it)| it.starts_at.0))
-            .bind(column(&rows, |(_, it)| it.ends_at.map(|at| at.0)))
-            .bind(column(&rows, |(_, it)| it.time_zone.clone()))
-            .bind(column(&rows, |(_, it)| it.venue_name.clone()))
-            .bind(column(&rows, |(_, it)| it.venue_city.clone()))
-            .bind(column(&rows, |(_, it)| it.currency.to_string()))
-            .bind(column(&rows, |(_, it)| json!(it.categories).to_string()))
-            .bind(column(&rows, |(_, it)| search_text(it)));
-        Ok(query.execute(tx).await?.rows_affected())
+        let row = |(id, it): (&ShowId, &ShowDetails)| {
+            [
+                id.0.into(),
+                it.name.clone().into(),
+                it.description.clone().into(),
+                it.starts_at.0.into(),
+                it.ends_at.map(|at| at.0).into(),
+                it.time_zone.clone().into(),
+                it.venue_name.clone().into(),
+                it.venue_city.clone().into(),
+                it.currency.to_string().into(),
+                json!(it.categories).into(),
+                search_text(it).into(),
+            ]
+        };
+        DETAILS.rows(detailed.map(row))
     }
 
-    async fn write_classes(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&ShowId, &Class)> = self.classes.iter().map(|((show, _), class)| (show, class)).collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into ticket_classes as c (show_id, ticket_class_id, ordinal, name, price, capacity,
-                sale_starts_at_us, sale_ends_at_us, max_per_order)
-             select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[],
-                $7::bigint[], $8::bigint[], $9::int[])
-             on conflict (show_id, ticket_class_id) do update set
-                ordinal = coalesce(excluded.ordinal, c.ordinal), name = excluded.name, price = excluded.price,
-                capacity = excluded.capacity, sale_starts_at_us = excluded.sale_starts_at_us,
-                sale_ends_at_us = excluded.sale_ends_at_us, max_per_order = excluded.max_per_order",
-        );
-        let query = query
-            .bind(column(&rows, |(show, _)| show.0))
-            .bind(column(&rows, |(_, it)| it.terms.ticket_class.0))
-            .bind(column(&rows, |(_, it)| it.ordinal))
-            .bind(column(&rows, |(_, it)| it.terms.name.clone()))
-            .bind(column(&rows, |(_, it)| it.terms.price))
-            .bind(column(&rows, |(_, it)| it.terms.capacity))
-            .bind(column(&rows, |(_, it)| it.terms.sale_starts_at.map(|at| at.0)))
-            .bind(column(&rows, |(_, it)| it.terms.sale_ends_at.map(|at| at.0)))
-            .bind(column(&rows, |(_, it)| it.terms.max_per_order));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn class_rows(&self) -> Rows {
+        let row = |((show, class), Class { ordinal, terms }): (&(ShowId, TicketClassId), &Class)| {
+            [
+                show.0.into(),
+                class.0.into(),
+                (*ordinal).into(),
+                terms.name.clone().into(),
+                terms.price.into(),
+                terms.capacity.into(),
+                terms.sale_starts_at.map(|at| at.0).into(),
+                terms.sale_ends_at.map(|at| at.0).into(),
+                terms.max_per_order.into(),
+            ]
+        };
+        CLASSES.rows(self.classes.iter().map(row))
     }
 }
 

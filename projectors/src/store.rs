@@ -1,41 +1,82 @@
-//! One read model's side of the database: load where it stands, write a batch, look whether it still stands there.
+//! Where the rows of a read model are: the seam between what is done with them, and who keeps them.
 
-use std::io;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use event_log::log::Partition;
 use event_log::validity::Position;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-use tokio::time::timeout;
+use serde::de::DeserializeOwned;
+use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
-use crate::checkpoints::{self, Step};
-use crate::model::{Layout, ReadModel, Touched};
+use crate::model::{Layout, Touched};
+use crate::rows::{Rows, Wanted};
 use crate::schema::{self, Names};
 
 /// The payload of a notification stays below Postgres's limit of 8000 bytes.
 const IDS_A_MESSAGE: usize = 239;
 /// A statement that takes longer is given up and tried again.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(60);
-/// So does a database that does not answer at all.
-const WRITE_LIMIT: Duration = Duration::from_secs(90);
 
-/// A batch, folded.
-pub(crate) struct Batch<C> {
-    pub(crate) changes: C,
-    pub(crate) steps: Vec<Step>,
-    pub(crate) events: u64,
+/// Where rows and checkpoints of one read model are kept: Postgres, or memory.
+pub trait RowStore: Send + Sync {
+    /// Why it does not answer.
+    type Error: std::error::Error + Send + Sync + 'static;
+    /// What it does at once, or not at all.
+    type Transaction: Transaction<Error = Self::Error>;
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// It does not answer.
+    fn begin(&self) -> impl Future<Output = Result<Self::Transaction, Self::Error>> + Send;
 }
 
-/// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// So many rows.
-    Rows(u64),
-    /// Nothing: the checkpoints are not where they were left.
-    Overtaken,
+/// A transaction of one read model. Nothing of it counts before it is committed; an error of `commit` may come although
+/// it was. Everything else may fail because the store does not answer, or not as it should.
+#[allow(clippy::missing_errors_doc, reason = "said above, once for all of them")]
+pub trait Transaction: Send {
+    /// Why it does not answer.
+    type Error;
+
+    /// Lets those of these partitions that have no checkpoint begin at the start of the log.
+    fn found(&mut self, places: &[Partition]) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The checkpoints of these partitions, in their order.
+    fn positions(
+        &mut self,
+        places: &[Partition],
+    ) -> impl Future<Output = Result<Vec<Option<Position>>, Self::Error>> + Send;
+
+    /// The same, and nobody else changes them until the end.
+    fn locked(
+        &mut self,
+        places: &[Partition],
+    ) -> impl Future<Output = Result<Vec<Option<Position>>, Self::Error>> + Send;
+
+    /// Moves checkpoints, which are locked.
+    fn advance(&mut self, to: &[(Partition, Position)]) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Looks up what rows hold.
+    fn look_up<T: DeserializeOwned + Send>(
+        &mut self,
+        wanted: &Wanted,
+    ) -> impl Future<Output = Result<BTreeMap<Uuid, T>, Self::Error>> + Send;
+
+    /// Merges changes into rows, and tells how many rows there were.
+    fn merge(&mut self, rows: Rows) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+
+    /// Listeners hear of it once it is committed.
+    fn tell(&mut self, touched: &Touched) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Lets it count.
+    fn commit(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Lets nothing of it count.
+    fn rollback(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
+/// Postgres.
 #[derive(Clone)]
 pub(crate) struct Store {
     pool: PgPool,
@@ -56,42 +97,8 @@ impl Store {
         schema::ensure(&self.pool, &self.names).await
     }
 
-    /// The positions to go on from.
-    pub(crate) async fn load(&self, places: &[Partition]) -> Result<Vec<Position>, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        let positions = checkpoints::load(&mut tx, places).await?;
-        tx.commit().await?;
-        Ok(positions)
-    }
-
-    /// The positions as they are stored now.
-    pub(crate) async fn look(&self, places: &[Partition]) -> Result<Vec<Position>, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        let positions = checkpoints::stored(&mut tx, places).await?;
-        tx.rollback().await?;
-        Ok(positions)
-    }
-
-    /// Checkpoints, rows and notifications in one transaction. An error may come although it was committed.
-    pub(crate) async fn write<M: ReadModel>(&self, batch: &mut Batch<M::Changes>) -> Result<Written, sqlx::Error> {
-        let written = timeout(WRITE_LIMIT, self.try_write::<M>(batch)).await;
-        written.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-    }
-
-    async fn try_write<M: ReadModel>(&self, batch: &mut Batch<M::Changes>) -> Result<Written, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        if !checkpoints::advance(&mut tx, &batch.steps).await? {
-            tx.rollback().await?;
-            return Ok(Written::Overtaken);
-        }
-        let rows = M::write(&mut batch.changes, &mut tx).await?;
-        self.tell(&mut tx, &M::touched(&batch.changes)).await?;
-        tx.commit().await?;
-        Ok(Written::Rows(rows))
-    }
-
     /// A transaction in which this read model's tables are found by their bare names.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pub(crate) async fn begin_raw(&self) -> Result<sqlx::Transaction<'static, Postgres>, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         // What a crash of the database loses with its last commits is read from the log again: no commit waits for it.
         let settings = sqlx::query(

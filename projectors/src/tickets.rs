@@ -17,9 +17,9 @@ use domain::event::Event;
 use domain::ids::{OrderId, ShowId, TicketClassId, TicketId};
 use domain::root::{Context, Meta};
 use domain::ticket;
-use sqlx::PgConnection;
 
-use crate::model::{Envelope, Layout, ReadModel, Touched, View, column};
+use crate::model::{Envelope, Layout, ReadModel, Touched, View};
+use crate::rows::{Kind, Merge, Rows, key, set};
 
 /// The read model of tickets.
 #[derive(Debug)]
@@ -48,6 +48,20 @@ select ticket_id, order_id, show_id, ticket_class_id, ordinal,
 from {tickets}.tickets",
 };
 
+static ISSUED: Merge = Merge::upsert(
+    "tickets",
+    &[
+        key("ticket_id", Kind::Uuid),
+        set("order_id", Kind::Uuid),
+        set("show_id", Kind::Uuid),
+        set("ticket_class_id", Kind::Uuid),
+        set("ordinal", Kind::Int),
+        set("issued_at_us", Kind::Big),
+    ],
+);
+
+static REVOKED: Merge = Merge::update("tickets", &[key("ticket_id", Kind::Uuid), set("revoked_at_us", Kind::Big)]);
+
 #[derive(Debug)]
 struct Issued {
     order: OrderId,
@@ -67,9 +81,16 @@ pub struct Changes {
 
 impl ReadModel for Tickets {
     type Changes = Changes;
+    type Stored = ();
 
-    const LAYOUT: Layout =
-        Layout { name: "tickets", version: 1, tables: TABLES, table_names: &["tickets"], views: &[TICKETS] };
+    const LAYOUT: Layout = Layout {
+        name: "tickets",
+        version: 1,
+        tables: TABLES,
+        table_names: &["tickets"],
+        views: &[TICKETS],
+        merges: &[&ISSUED, &REVOKED],
+    };
     const CONTEXTS: &'static [Context] = &[Context::Ticket];
 
     fn fold(changes: &mut Changes, envelope: &Envelope) {
@@ -82,8 +103,8 @@ impl ReadModel for Tickets {
         changes.touched.clone()
     }
 
-    async fn write(changes: &mut Changes, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        Ok(changes.write_issued(tx).await? + changes.write_revoked(tx).await?)
+    fn rows(changes: &Changes) -> Vec<Rows> {
+        vec![changes.issued_rows(), changes.revoked_rows()]
     }
 }
 
@@ -105,39 +126,21 @@ impl Changes {
         }
     }
 
-    async fn write_issued(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&TicketId, &Issued)> = self.issued.iter().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "insert into tickets (ticket_id, order_id, show_id, ticket_class_id, ordinal, issued_at_us)
-             select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::bigint[])
-             on conflict (ticket_id) do update set
-                order_id = excluded.order_id, show_id = excluded.show_id, ticket_class_id = excluded.ticket_class_id,
-                ordinal = excluded.ordinal, issued_at_us = excluded.issued_at_us",
-        );
-        let query = query
-            .bind(column(&rows, |(id, _)| id.0))
-            .bind(column(&rows, |(_, it)| it.order.0))
-            .bind(column(&rows, |(_, it)| it.show.0))
-            .bind(column(&rows, |(_, it)| it.ticket_class.0))
-            .bind(column(&rows, |(_, it)| it.ordinal))
-            .bind(column(&rows, |(_, it)| it.at_us));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn issued_rows(&self) -> Rows {
+        let row = |(id, it): (&TicketId, &Issued)| {
+            [
+                id.0.into(),
+                it.order.0.into(),
+                it.show.0.into(),
+                it.ticket_class.0.into(),
+                it.ordinal.into(),
+                it.at_us.into(),
+            ]
+        };
+        ISSUED.rows(self.issued.iter().map(row))
     }
 
-    async fn write_revoked(&self, tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
-        let rows: Vec<(&TicketId, &i64)> = self.revoked.iter().collect();
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let query = sqlx::query(
-            "update tickets t set revoked_at_us = r.at_us
-             from unnest($1::uuid[], $2::bigint[]) as r (ticket_id, at_us)
-             where t.ticket_id = r.ticket_id",
-        );
-        let query = query.bind(column(&rows, |(id, _)| id.0)).bind(column(&rows, |(_, at_us)| **at_us));
-        Ok(query.execute(tx).await?.rows_affected())
+    fn revoked_rows(&self) -> Rows {
+        REVOKED.rows(self.revoked.iter().map(|(id, at_us)| [id.0.into(), (*at_us).into()]))
     }
 }

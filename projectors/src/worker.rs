@@ -4,7 +4,7 @@
 //! It ends only when it is dropped, or if at its start the log is not the one that the read model was filled from.
 
 use std::convert::Infallible;
-use std::marker::PhantomData;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +19,14 @@ use crate::ends::Ends;
 use crate::intake::Intake;
 use crate::light::Light;
 use crate::model::ReadModel;
+use crate::projection::{self, Projection, Written};
 use crate::share::{Held, Share};
-use crate::store::{Batch, Store, Written, is_missing};
+use crate::store::{Store, is_missing};
 
 /// Between two attempts, at least and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// A database that does not answer at all within this has failed.
+const WRITE_LIMIT: Duration = Duration::from_secs(90);
 
 /// The log is not what the read model was filled from. Nothing is skipped: a person has to decide (`boxctl`: wipe it,
 /// or bring the log back).
@@ -51,10 +54,10 @@ pub(crate) struct Pace {
     pub(crate) look_every: Duration,
 }
 
-pub(crate) struct Worker<M> {
+pub(crate) struct Worker<M: ReadModel> {
     log: Arc<dyn Log>,
     ends: Arc<Ends>,
-    codec: Codec,
+    projection: Projection<M>,
     store: Store,
     light: Light,
     pace: Pace,
@@ -63,7 +66,6 @@ pub(crate) struct Worker<M> {
     places: Vec<Partition>,
     /// Whether tables and views were made, as far as known.
     prepared: bool,
-    model: PhantomData<M>,
 }
 
 impl<M: ReadModel> Worker<M> {
@@ -74,8 +76,8 @@ impl<M: ReadModel> Worker<M> {
         light: Light,
         (pace, share): (Pace, Share),
     ) -> Self {
-        let places = Vec::new();
-        Self { log, ends, codec, store, light, pace, share, places, prepared: false, model: PhantomData }
+        let (projection, places) = (Projection::new(codec), Vec::new());
+        Self { log, ends, projection, store, light, pace, share, places, prepared: false }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
@@ -124,7 +126,8 @@ impl<M: ReadModel> Worker<M> {
             let positions = self.load().await;
             let sound = self.sound(positions, *first).await?;
             *first = false;
-            let mut intake = Intake::open(&*self.log, self.codec.clone(), sound);
+            let mut intake = Intake::open(&*self.log, &sound);
+            self.projection.begin_at(sound);
             self.follow(&mut intake, &mut backoff).await;
             drop(intake);
             // Whoever is ahead does the work; asking now and then is enough to take over from it.
@@ -137,7 +140,7 @@ impl<M: ReadModel> Worker<M> {
         let mut backoff = Backoff::default();
         loop {
             match self.try_load().await {
-                Ok(positions) if positions.len() == self.places.len() => {
+                Ok(Some(positions)) => {
                     self.light.database_answers();
                     self.light.reloaded();
                     if positions.iter().any(|position| position.next == 0) {
@@ -146,19 +149,19 @@ impl<M: ReadModel> Worker<M> {
                     return positions;
                 }
                 // Emptied between two statements.
-                Ok(_) => {}
+                Ok(None) => {}
                 Err(error) => self.failed("load the checkpoints", &error),
             }
             backoff.wait().await;
         }
     }
 
-    async fn try_load(&mut self) -> Result<Vec<Position>, sqlx::Error> {
+    async fn try_load(&mut self) -> Result<Option<Vec<Position>>, sqlx::Error> {
         if !self.prepared {
             self.store.ensure().await?;
             self.prepared = true;
         }
-        self.store.load(&self.places).await
+        projection::load(&self.store, &self.places).await
     }
 
     fn failed(&mut self, attempted: &str, error: &sqlx::Error) {
@@ -200,38 +203,32 @@ impl<M: ReadModel> Worker<M> {
 
     /// Until the checkpoints are found to be somewhere else.
     async fn follow(&mut self, intake: &mut Intake, backoff: &mut Backoff) {
-        let mut changes = M::Changes::default();
         let mut written_at: Option<Instant> = None;
         loop {
             if timeout(self.pace.look_every, intake.wait()).await.is_err() {
-                let expected = intake.sources().iter().map(|source| (source.place, source.position)).collect();
-                if !self.still_here(expected).await {
+                if !self.still_here().await {
                     return;
                 }
-                self.measure(intake);
+                self.measure();
                 continue;
             }
             let until = self.until(written_at);
-            let mut taken = intake.take::<M>(changes, self.pace.batch_records, until).await;
-            for (place, broken) in &taken.broken {
-                self.light.broke(*place, broken);
+            for (place, broken) in intake.take(&mut self.projection, self.pace.batch_records, until).await {
+                self.light.broke(place, &broken);
             }
-            metrics::counter!("projector_void_records_total", "projection" => M::LAYOUT.name).increment(taken.void);
-            changes = if taken.batch.steps.is_empty() {
-                taken.batch.changes
-            } else {
-                if !self.write(&mut taken.batch).await {
+            let void = self.projection.take_void();
+            metrics::counter!("projector_void_records_total", "projection" => M::LAYOUT.name).increment(void);
+            if self.projection.has_moved() {
+                if !self.write().await {
                     return;
                 }
-                intake.written();
                 written_at = Some(Instant::now());
                 *backoff = Backoff::default();
-                M::carry(taken.batch.changes)
-            };
-            if intake.sources().iter().all(|source| source.caught_up) {
+            }
+            if intake.caught_up() {
                 self.light.caught_up();
             }
-            self.measure(intake);
+            self.measure();
         }
     }
 
@@ -241,17 +238,18 @@ impl<M: ReadModel> Worker<M> {
         written_at.map_or(lingered, |at| lingered.max(at + self.pace.every))
     }
 
-    /// Writes a batch, however long the database is away. False if the batch is void, because somebody else moved the
+    /// Writes what was folded, however long the database is away. False if that is void, because somebody else moved the
     /// checkpoints or they are gone.
-    async fn write(&mut self, batch: &mut Batch<M::Changes>) -> bool {
+    async fn write(&mut self) -> bool {
         let mut backoff = Backoff::default();
         loop {
-            match self.store.write::<M>(batch).await {
-                Ok(Written::Rows(rows)) => {
+            let written = timeout(WRITE_LIMIT, self.projection.write(&self.store)).await;
+            match written.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
+                Ok(Written::Rows { rows, events }) => {
                     self.light.database_answers();
                     let name = M::LAYOUT.name;
                     metrics::counter!("projector_batches_total", "projection" => name).increment(1);
-                    metrics::counter!("projector_events_total", "projection" => name).increment(batch.events);
+                    metrics::counter!("projector_events_total", "projection" => name).increment(events);
                     metrics::counter!("projector_rows_total", "projection" => name).increment(rows);
                     return true;
                 }
@@ -273,9 +271,11 @@ impl<M: ReadModel> Worker<M> {
 
     /// Whether the checkpoints are where they were left. Nobody writes while nothing happens, and so nothing else
     /// would tell that the read model was emptied or an older state of it brought back.
-    async fn still_here(&mut self, expected: Vec<(Partition, Position)>) -> bool {
-        let (places, expected): (Vec<Partition>, Vec<Position>) = expected.into_iter().unzip();
-        match timeout(self.pace.look_every.max(RETRY.1), self.store.look(&places)).await {
+    async fn still_here(&mut self) -> bool {
+        let sources = self.projection.sources().iter();
+        let (places, expected): (Vec<Partition>, Vec<Option<Position>>) =
+            sources.map(|source| (source.place, Some(source.position))).unzip();
+        match timeout(self.pace.look_every.max(RETRY.1), projection::look(&self.store, &places)).await {
             Ok(Ok(stored)) => {
                 self.light.database_answers();
                 stored == expected
@@ -291,8 +291,8 @@ impl<M: ReadModel> Worker<M> {
         }
     }
 
-    fn measure(&self, intake: &Intake) {
-        for source in intake.sources() {
+    fn measure(&self) {
+        for source in self.projection.sources() {
             self.gauge(source.place, self.ends.lag(source.place, source.position.next));
         }
     }

@@ -1,0 +1,126 @@
+//! Every read model by one handle, whatever it folds to.
+
+use domain::root::Context;
+use event_log::log::{Partition, Record};
+use event_log::validity::{Broken, Position};
+use futures::FutureExt as _;
+use schemas::Codec;
+
+use super::{MemoryRows, MemoryStore, ToldToFail};
+use crate::inventory::Inventory;
+use crate::model::{Envelope, Layout, ReadModel};
+use crate::orders::Orders;
+use crate::payments::Payments;
+use crate::projection::{self, Projection, Written};
+use crate::queue::Queue;
+use crate::shows::Shows;
+use crate::tickets::Tickets;
+
+/// A read model that is filled in memory, as a worker fills it in Postgres: `load`, then `read` what lies behind the
+/// positions, then `write`, again and again; `load` again after [`Written::Overtaken`] and after a crash.
+pub trait Filling: Send {
+    /// Tables, and how they are called.
+    fn layout(&self) -> &'static Layout;
+
+    /// The topics it folds.
+    fn contexts(&self) -> &'static [Context];
+
+    /// Begins at what is stored, and tells where that is, in the order of `places`. What was read and not written is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// The rows were told to fail.
+    fn load(&mut self, places: &[Partition]) -> Result<Vec<Position>, ToldToFail>;
+
+    /// Takes in the next records of one of these places.
+    ///
+    /// # Errors
+    /// The partition is broken, and must not be read any more.
+    fn read(&mut self, place: Partition, records: Vec<Record>) -> Result<(), Broken>;
+
+    /// The offset to read next in one of these places.
+    fn next(&self, place: Partition) -> i64;
+
+    /// Whether there is anything to write.
+    fn has_moved(&self) -> bool;
+
+    /// Folds an event that is known to count, for who does not need checkpoints.
+    fn fold(&mut self, envelope: &Envelope);
+
+    /// Writes what was read or folded.
+    ///
+    /// # Errors
+    /// The rows were told to fail.
+    fn write(&mut self) -> Result<Written, ToldToFail>;
+}
+
+struct InMemory<M: ReadModel> {
+    projection: Projection<M>,
+    store: MemoryStore,
+}
+
+/// Every read model of events, over these rows.
+pub fn fillings(codec: &Codec, rows: &MemoryRows) -> Vec<Box<dyn Filling>> {
+    vec![
+        filling::<Shows>(codec, rows),
+        filling::<Inventory>(codec, rows),
+        filling::<Orders>(codec, rows),
+        filling::<Payments>(codec, rows),
+        filling::<Tickets>(codec, rows),
+        filling::<Queue>(codec, rows),
+    ]
+}
+
+fn filling<M: ReadModel>(codec: &Codec, rows: &MemoryRows) -> Box<dyn Filling> {
+    Box::new(InMemory::<M> { projection: Projection::new(codec.clone()), store: rows.store(&M::LAYOUT) })
+}
+
+impl<M: ReadModel> InMemory<M> {
+    fn source(&self, place: Partition) -> usize {
+        let sources = self.projection.sources();
+        sources.iter().position(|source| source.place == place).expect("only what was loaded is read")
+    }
+}
+
+impl<M: ReadModel> Filling for InMemory<M> {
+    fn layout(&self) -> &'static Layout {
+        &M::LAYOUT
+    }
+
+    fn contexts(&self) -> &'static [Context] {
+        M::CONTEXTS
+    }
+
+    fn load(&mut self, places: &[Partition]) -> Result<Vec<Position>, ToldToFail> {
+        let loaded = at_once(projection::load(&self.store, places))?;
+        let positions = loaded.expect("nobody empties it in the middle");
+        self.projection.begin_at(places.iter().copied().zip(positions.iter().copied()));
+        Ok(positions)
+    }
+
+    fn read(&mut self, place: Partition, records: Vec<Record>) -> Result<(), Broken> {
+        let source = self.source(place);
+        at_once(self.projection.read(source, records))
+    }
+
+    fn next(&self, place: Partition) -> i64 {
+        self.projection.sources()[self.source(place)].next()
+    }
+
+    fn has_moved(&self) -> bool {
+        self.projection.has_moved()
+    }
+
+    fn fold(&mut self, envelope: &Envelope) {
+        self.projection.fold(envelope);
+    }
+
+    fn write(&mut self) -> Result<Written, ToldToFail> {
+        at_once(self.projection.write(&self.store))
+    }
+}
+
+/// Nothing in memory waits, as long as every schema is known and one thread does it all.
+fn at_once<T>(doing: impl Future<Output = T>) -> T {
+    doing.now_or_never().expect("nothing in memory waits")
+}

@@ -1,0 +1,146 @@
+//! A table in memory: what a merge means, done by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::model::Layout;
+use crate::rows::{Cell, Column, Merge, Merging, Missing};
+
+type Row = BTreeMap<&'static str, Cell>;
+
+/// Rows by their keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Table(OrdMap<Arc<[KeyPart]>, Arc<Row>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum KeyPart {
+    Uuid(Uuid),
+    Text(Box<str>),
+}
+
+impl Table {
+    /// Merges one change, and tells how many rows there were.
+    pub(super) fn merge(&mut self, merge: &Merge, cells: Vec<Cell>) -> u64 {
+        let columns = merge.columns;
+        let key: Arc<[KeyPart]> = columns.iter().zip(&cells).filter_map(|(column, cell)| part(column, cell)).collect();
+        match (self.0.get_mut(&key), merge.missing) {
+            (Some(row), _) => {
+                let row = Arc::make_mut(row);
+                for (column, cell) in columns.iter().zip(cells) {
+                    let old = row.remove(column.name).unwrap_or(Cell::Null);
+                    row.insert(column.name, merged(column, old, cell));
+                }
+                1
+            }
+            (None, Missing::Insert) => {
+                let row = columns.iter().map(|column| column.name).zip(cells).collect();
+                self.0.insert(key, Arc::new(row));
+                1
+            }
+            (None, Missing::Skip) => 0,
+        }
+    }
+
+    /// The JSON in a column of the row with this key.
+    pub(super) fn value(&self, key: Uuid, column: &str) -> Option<&Value> {
+        match self.0.get([KeyPart::Uuid(key)].as_slice())?.get(column)? {
+            Cell::Json(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Every row with all of these columns, in key order.
+    pub(super) fn rows(&self, columns: &BTreeSet<&'static str>) -> Vec<Value> {
+        let row = |row: &Arc<Row>| {
+            let value = |name: &&'static str| ((*name).to_owned(), row.get(name).map_or(Value::Null, json));
+            Value::Object(columns.iter().map(value).collect::<Map<_, _>>())
+        };
+        self.0.values().map(row).collect()
+    }
+}
+
+/// The columns of a table.
+pub(super) fn columns(layout: &Layout, table: &str) -> BTreeSet<&'static str> {
+    let merges = layout.merges.iter().filter(|merge| merge.table == table);
+    merges.flat_map(|merge| merge.columns).map(|column| column.name).collect()
+}
+
+/// What becomes of a column of a row that exists.
+fn merged(column: &Column, old: Cell, new: Cell) -> Cell {
+    match (column.merging, old, new) {
+        (Merging::Key | Merging::Set, _, new) => new,
+        (Merging::Keep | Merging::Add, old, Cell::Null) => old,
+        (Merging::Add, Cell::Int(old), Cell::Int(new)) => Cell::Int(old + new),
+        (Merging::Keep | Merging::Add, _, new) => new,
+    }
+}
+
+fn part(column: &Column, cell: &Cell) -> Option<KeyPart> {
+    match (column.merging, cell) {
+        (Merging::Key, Cell::Uuid(id)) => Some(KeyPart::Uuid(*id)),
+        (Merging::Key, Cell::Text(text)) => Some(KeyPart::Text(text.as_str().into())),
+        (Merging::Key, other) => unreachable!("{other:?} is no key"),
+        (Merging::Set | Merging::Keep | Merging::Add, _) => None,
+    }
+}
+
+/// As `to_jsonb` writes it.
+fn json(cell: &Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Uuid(id) => Value::String(id.hyphenated().to_string()),
+        Cell::Text(text) => Value::String(text.clone()),
+        Cell::Int(value) => Value::from(*value),
+        Cell::Bytes(bytes) => Value::String(hex(bytes)),
+        Cell::Json(value) => value.clone(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::from("\\x");
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string never fails");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{Kind, add, keep, key, set};
+
+    static UPSERT: Merge = Merge::upsert(
+        "things",
+        &[key("id", Kind::Uuid), set("name", Kind::Text), keep("note", Kind::Text), add("count")],
+    );
+    static UPDATE: Merge = Merge::update("things", &[key("id", Kind::Uuid), add("more")]);
+
+    #[test]
+    fn a_change_makes_a_row_or_is_merged_into_it() {
+        let mut table = Table::default();
+        let id = Uuid::from_u128(1);
+        let row = |name: &str, note: Option<&str>, count: Option<i64>| {
+            vec![id.into(), name.into(), note.into(), count.into()]
+        };
+        assert_eq!(table.merge(&UPDATE, vec![id.into(), 1_i64.into()]), 0);
+        assert_eq!(table.merge(&UPSERT, row("a", Some("x"), Some(2))), 1);
+        assert_eq!(table.merge(&UPSERT, row("b", None, Some(3))), 1);
+        assert_eq!(table.merge(&UPSERT, row("c", None, None)), 1);
+        assert_eq!(table.merge(&UPDATE, vec![id.into(), 7_i64.into()]), 1);
+        let columns = BTreeSet::from(["id", "name", "note", "count", "more", "never"]);
+        let expected = serde_json::json!({
+            "id": id, "name": "c", "note": "x", "count": 5, "more": 7, "never": null
+        });
+        assert_eq!(table.rows(&columns), [expected]);
+    }
+
+    #[test]
+    fn bytes_are_written_as_postgres_does() {
+        assert_eq!(json(&Cell::Bytes(vec![0, 171])), "\\x00ab");
+    }
+}
