@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use domain::event::Event;
 use domain::ids::ShowId;
-use domain::root::{Context, Meta};
+use domain::root::Meta;
 use domain::value::Timestamp;
 use event_log::frame::Frame;
 use event_log::log::Partition;
-use event_log::validity::Void;
-use uuid::Uuid;
 
 use super::boards::Boards;
+use super::chronicle::Chronicle;
+use super::log::{Counts, Shape};
 use super::queue::Queues;
-use super::report::Faults;
 use super::sales::Sales;
+use super::steps::Steps;
 use super::stock::Stock;
+use super::terms::Terms;
 
 /// A valid event as it lies in the log.
 #[derive(Debug, Clone, Copy)]
@@ -34,71 +35,13 @@ pub struct Logged<'a> {
     pub event: &'a Event,
 }
 
-/// What one partition is made of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Records read.
-    pub records: u64,
-    /// Valid events.
-    pub events: u64,
-    /// Commands that wrote something.
-    pub commands: u64,
-    /// Valid claims: 1 for the first owner, 1 more for every take-over.
-    pub claims: u64,
-    /// Valid barriers.
-    pub barriers: u64,
-    /// Valid watermarks of sagas.
-    pub settled: u64,
-    /// Records of a term that was over.
-    pub old_term: u64,
-    /// Records whose sequence number had been seen.
-    pub duplicates: u64,
-    /// Records after one that is missing.
-    pub after_hole: u64,
-    /// Events of a command whose others never came: in doubt, and decided by the next claim.
-    pub unfinished: u64,
-}
-
-impl Counts {
-    /// How many records do not count.
-    pub fn void(&self) -> u64 {
-        self.old_term + self.duplicates + self.after_hole + self.unfinished
-    }
-
-    /// Counts a record that does not count.
-    pub fn skip(&mut self, void: Void) {
-        *match void {
-            Void::OldTerm => &mut self.old_term,
-            Void::Duplicate => &mut self.duplicates,
-            Void::AfterHole => &mut self.after_hole,
-        } += 1;
-    }
-
-    /// These and others.
-    #[must_use]
-    pub fn and(&self, others: &Self) -> Self {
-        Self {
-            records: self.records + others.records,
-            events: self.events + others.events,
-            commands: self.commands + others.commands,
-            claims: self.claims + others.claims,
-            barriers: self.barriers + others.barriers,
-            settled: self.settled + others.settled,
-            old_term: self.old_term + others.old_term,
-            duplicates: self.duplicates + others.duplicates,
-            after_hole: self.after_hole + others.after_hole,
-            unfinished: self.unfinished + others.unfinished,
-        }
-    }
-}
-
 /// Everything that the log says.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// Each partition's records.
     pub partitions: BTreeMap<Partition, Counts>,
-    /// What is wrong with the log itself.
-    pub history: Faults,
+    /// What the log itself looks like.
+    pub log: Shape,
     /// The stock.
     pub stock: Stock,
     /// Orders, payments and tickets.
@@ -109,7 +52,12 @@ pub struct Facts {
     pub boards: Boards,
     /// Names of shows.
     pub shows: BTreeMap<ShowId, String>,
-    versions: BTreeMap<(Context, Uuid), u64>,
+    /// By which terms stock was given out and taken back.
+    pub terms: Terms,
+    /// What asks for another step.
+    pub steps: Steps,
+    /// What happened when, by the broker's clock.
+    pub chronicle: Chronicle,
 }
 
 impl Facts {
@@ -123,12 +71,9 @@ impl Facts {
 
     /// Takes the next valid event of a partition in.
     pub fn take(&mut self, logged: Logged<'_>) {
-        let Logged { place, offset, frame, meta, event, .. } = logged;
-        if u64::try_from(meta.version) != Ok(frame.agg_ver) {
-            let name = event.name();
-            self.history.add(format!("{place}: {name} at {offset} does not agree with its own header"));
-        }
-        self.version(event, frame.agg_ver);
+        let Logged { offset, meta, event, .. } = logged;
+        self.log.take(&logged);
+        self.chronicle.take(&logged);
         if let Event::Queue(event) = event {
             self.boards.fold(event, offset, meta.occurred_at);
         }
@@ -140,6 +85,7 @@ impl Facts {
     pub fn fold(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::Show(event) => {
+                self.steps.fold_show(event);
                 if let domain::show::Event::ShowCreated(created) = event {
                     self.shows.insert(created.show, created.details.name.clone());
                 }
@@ -147,22 +93,20 @@ impl Facts {
             Event::Inventory(event) => {
                 self.stock.fold(event);
                 self.queues.fold_inventory(event, at);
+                self.terms.fold(event, at);
+                self.steps.fold_inventory(event);
             }
-            Event::Order(event) => self.sales.fold_order(event),
+            Event::Order(event) => {
+                self.sales.fold_order(event);
+                self.terms.fold_order(event, at);
+                self.steps.fold_order(event);
+            }
             Event::Payment(event) => self.sales.fold_payment(event),
             Event::Ticket(event) => self.sales.fold_ticket(event),
-            Event::Queue(event) => self.queues.fold(event, at),
-        }
-    }
-
-    /// Notes the version that an event gave to its aggregate: 1, 2, 3, …; a gap is a lost event, a repetition one that
-    /// was applied twice.
-    pub fn version(&mut self, event: &Event, version: u64) {
-        let key = (event.context(), event.aggregate());
-        let known = self.versions.insert(key, version).unwrap_or(0);
-        if version != known + 1 {
-            let (name, id) = (event.name(), event.aggregate());
-            self.history.add(format!("{name} of {id} gives it version {version} after {known}"));
+            Event::Queue(event) => {
+                self.queues.fold(event, at);
+                self.steps.fold_queue(event);
+            }
         }
     }
 
@@ -173,6 +117,6 @@ impl Facts {
 
     /// How many aggregates there are.
     pub fn aggregates(&self) -> usize {
-        self.versions.len()
+        self.log.aggregates()
     }
 }

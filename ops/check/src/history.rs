@@ -4,8 +4,22 @@
 
 mod call;
 mod file;
+mod kept;
+mod laws;
+mod margins;
 mod recorder;
+mod refusals;
+mod repeats;
+#[cfg(test)]
+mod tests;
+mod unasked;
 
 pub use call::{Asked, Call, Op, Outcome, Said};
 pub use file::{BadHistory, read};
+pub use kept::KEPT;
+pub use laws::{Ended, laws};
+pub use margins::Margins;
 pub use recorder::{Begun, Recorder};
+pub use refusals::REFUSALS;
+pub use repeats::REPEATS;
+pub use unasked::UNASKED;

@@ -14,38 +14,51 @@ use super::report::{Faults, Law, Report, money};
 use super::sales::{Batch, Key, Order};
 use super::stock::Lines;
 
-/// Every law that the log alone can be held against.
+/// Every law that the log alone can be held against, of a box office at rest.
 pub fn check(facts: &Facts) -> Report {
-    let mut laws = vec![
-        history(facts),
-        not_oversold(facts),
-        reservations_end(facts),
+    let mut report = always(facts);
+    report.laws.extend([
         nothing_held_in_vain(facts),
         paid_and_served(facts),
         sold_is_issued(facts),
         money_adds_up(facts),
         not_paid_twice(facts),
+        facts.steps.law(facts),
+        facts.terms.forgotten(facts),
         nothing_stuck(facts),
-    ];
-    laws.extend(queue::laws(facts));
+    ]);
+    report.laws.extend(queue::at_rest(facts));
+    report
+}
+
+/// The laws that hold at every moment, however far each partition has got.
+pub fn always(facts: &Facts) -> Report {
+    let mut laws = facts.log.laws(&facts.partitions);
+    laws.extend([not_oversold(facts), reservations_end(facts)]);
+    laws.extend(facts.terms.laws());
+    laws.extend([orders_in_order(facts), money_once(facts)]);
+    laws.extend(queue::always(facts));
     Report { laws }
 }
 
-fn history(facts: &Facts) -> Law {
-    let all = facts.counts();
-    let numbers = format!(
-        "{} events of {} things in {} partitions, {} claims; void {} (old term {}, twice {}, after a hole {}, unfinished {})",
-        all.events,
-        facts.aggregates(),
-        facts.partitions.len(),
-        all.claims,
-        all.void(),
-        all.old_term,
-        all.duplicates,
-        all.after_hole,
-        all.unfinished,
-    );
-    Law::new("the log is one unbroken history", numbers, facts.history.clone())
+/// Orders are created, paid and ended in that order, and tickets are issued once.
+fn orders_in_order(facts: &Facts) -> Law {
+    let (orders, batches) = (facts.sales.orders.len(), facts.sales.batches.len());
+    Law::new(
+        "orders and tickets come about once",
+        format!("{orders} orders, {batches} with tickets"),
+        facts.sales.endings.clone(),
+    )
+}
+
+/// No movement of money counts twice, and no payment gets or gives back more than there is.
+fn money_once(facts: &Facts) -> Law {
+    let (movements, refunds) = (facts.sales.movements.len(), facts.sales.refunds);
+    Law::new(
+        "no money is counted twice",
+        format!("{movements} movements, {refunds} refunds"),
+        facts.sales.money.clone(),
+    )
 }
 
 fn not_oversold(facts: &Facts) -> Law {
@@ -90,7 +103,7 @@ fn nothing_held_in_vain(facts: &Facts) -> Law {
 /// Who paid has the tickets, or the money goes back: one of the two, and only one.
 fn paid_and_served(facts: &Facts) -> Law {
     let (mut served, mut refunded) = (0_u64, 0_u64);
-    let mut faults = facts.sales.endings.clone();
+    let mut faults = Faults::default();
     for (key, order) in &facts.sales.orders {
         let tickets = valid_tickets(facts.sales.batches.get(key));
         let wanted = facts.stock.holds.get(key).map(|hold| hold.lines.clone()).unwrap_or_default();
@@ -159,10 +172,16 @@ fn sold_is_issued(facts: &Facts) -> Law {
 pub struct Purse {
     /// Applied to a payment.
     pub received: i64,
+    /// What of it completed its payment.
+    pub captured: i64,
+    /// What of it came in part.
+    pub in_part: i64,
     /// The price of tickets that are valid.
     pub earned: i64,
     /// Goes back.
     pub refund: i64,
+    /// What of it is due until a person did it.
+    pub due: i64,
     /// Came in part for an order that is still open.
     pub waiting: i64,
     /// Set aside; not part of `received`.
@@ -176,6 +195,8 @@ pub fn purses(facts: &Facts) -> BTreeMap<Currency, Purse> {
         let purse = purses.entry(payment.currency).or_default();
         purse.received += payment.received;
         purse.refund += payment.refunded;
+        purse.due += payment.due;
+        *if payment.status == "completed" { &mut purse.captured } else { &mut purse.in_part } += payment.received;
         if payment.open() {
             purse.waiting += payment.kept();
         }
@@ -196,16 +217,19 @@ fn has_tickets(facts: &Facts, key: &Key) -> bool {
 }
 
 fn money_adds_up(facts: &Facts) -> Law {
-    let mut faults = facts.sales.money.clone();
+    let mut faults = Faults::default();
     let mut numbers = Vec::new();
     for (currency, purse) in purses(facts) {
-        let Purse { received, earned, refund, waiting, quarantined } = purse;
+        let Purse { received, captured, in_part, earned, refund, due, waiting, quarantined } = purse;
         let show = |amount| money(amount, currency.as_str());
         numbers.push(format!(
-            "{} received = {} of tickets + {} refund due + {} waiting; {} quarantined",
-            show(received),
+            "{} captured + {} in part + {} quarantined = {} of tickets + {} refunded + {} refund due + {} waiting + {} quarantined",
+            show(captured),
+            show(in_part),
+            show(quarantined),
             show(earned),
-            show(refund),
+            show(refund - due),
+            show(due),
             show(waiting),
             show(quarantined)
         ));

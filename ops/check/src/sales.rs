@@ -46,6 +46,8 @@ pub struct Payment {
     pub received: i64,
     /// What of it goes back.
     pub refunded: i64,
+    /// What of that is due until a person did it.
+    pub due: i64,
 }
 
 impl Payment {
@@ -234,6 +236,7 @@ impl Sales {
             status: "requested",
             received: 0,
             refunded: 0,
+            due: 0,
         };
         if self.payments.insert(it.payment, payment).is_some() {
             self.money.add(format!("payment {} was requested twice", it.payment));
@@ -287,6 +290,7 @@ impl Sales {
         self.refunds += 1;
         let Some(payment) = self.payment(it.payment) else { return };
         payment.refunded += it.amount;
+        payment.due += if it.by_hand { it.amount } else { 0 };
         if payment.refunded > payment.received || it.amount <= 0 {
             let fault = format!("payment {}: {} of {} go back", it.payment, payment.refunded, payment.received);
             self.money.add(fault);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use check::{Facts, from_facts, from_log};
 use domain::event::Event;
 use domain::ids::ShowId;
 use domain::inventory::{self, CapacityChanged, CloseReason, SalesClosed};
@@ -11,7 +12,6 @@ use event_log::frame::{Frame, Kind};
 use event_log::log::{Log, NewRecord, Partition};
 use event_log::memory::MemoryLog;
 use event_log::owner::CONTROL_KEY;
-use check::{Facts, from_facts, from_log};
 use schemas::{Codec, Control};
 use uuid::Uuid;
 
@@ -100,11 +100,11 @@ async fn a_version_that_is_left_out_or_does_not_agree_is_seen() {
     let owner = (1, ONE);
     let lost =
         read(&[claim(owner), event(frame(Kind::Event, owner, 1, 1)), event(frame(Kind::Event, owner, 2, 3))]).await;
-    assert_eq!(lost.history.count, 1, "{:?}", lost.history);
+    assert_eq!(lost.log.versions.count, 1, "{:?}", lost.log);
     let capacity = CapacityChanged { show: SHOW, ticket_class: Uuid::nil().into(), capacity: 1 };
     let mut other_key = written(frame(Kind::Event, owner, 1, 1), &inventory::Event::from(capacity).into());
     other_key.key = ONE.hyphenated().to_string();
     let facts = read(&[claim(owner), other_key]).await;
-    assert_eq!(facts.history.count, 1, "{:?}", facts.history);
+    assert_eq!(facts.log.frames.count, 1, "{:?}", facts.log);
     assert!(!facts.stock.oversold.is_empty(), "the class was never on sale");
 }

@@ -6,20 +6,29 @@ use super::{At, Room};
 use crate::facts::Facts;
 use crate::report::{Faults, Law};
 
-/// The laws of waiting rooms; none if there is no room and no sale that needs one.
-pub fn laws(facts: &Facts) -> Vec<Law> {
-    if facts.queues.rooms.is_empty() && facts.queues.guarded.is_empty() {
+/// The laws of waiting rooms that hold at every moment; none if there is no room and no sale that needs one.
+pub fn always(facts: &Facts) -> Vec<Law> {
+    if nothing_to_say(facts) {
         return Vec::new();
     }
+    let orders = ordered_when_admitted(facts);
     vec![
         drawn_fairly(facts),
         served_in_order(facts),
         slots_kept(facts),
         one_place_each(facts),
         one_way_out(facts),
-        ordered_when_admitted(facts),
-        slots_end_with_orders(facts),
+        orders,
     ]
+}
+
+/// Those that hold once everything has come to rest.
+pub fn at_rest(facts: &Facts) -> Vec<Law> {
+    if nothing_to_say(facts) { Vec::new() } else { vec![slots_end_with_orders(facts)] }
+}
+
+fn nothing_to_say(facts: &Facts) -> bool {
+    facts.queues.rooms.is_empty() && facts.queues.guarded.is_empty()
 }
 
 /// The faults of one kind of all rooms, each with its show if there are several.

@@ -8,7 +8,7 @@ mod tests;
 mod visitor;
 
 pub use draw::{Draw, hash_of};
-pub use laws::laws;
+pub use laws::{always, at_rest};
 pub use room::Room;
 pub use visitor::{At, Visitor};
 
@@ -65,6 +65,11 @@ impl Queues {
             inventory::Event::TicketsReserved(reserved) => self.place(reserved, at),
             _ => {}
         }
+    }
+
+    /// Whether the checkout token of a session is good for nothing any more.
+    pub fn worthless(&self, session: SessionId) -> bool {
+        self.barred.contains(&session) || self.ordered.contains_key(&session)
     }
 
     /// How many orders were placed through a waiting room.

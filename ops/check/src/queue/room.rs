@@ -85,6 +85,11 @@ impl Room {
         }
     }
 
+    /// Whether it is over.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// The visitor of a session, with its number.
     pub fn of(&self, session: SessionId) -> Option<(u32, &Visitor)> {
         let number = *self.sessions.get(&session)?;

@@ -1,0 +1,248 @@
+//! Every row of every read model, held against the fold of the log up to the read model's own checkpoints.
+//!
+//! The fold is the services' own code on rows in memory: what is found here is what a transaction, a restart or a hand
+//! did to the rows, not what a fold means. What a fold means, the sums say.
+
+use std::collections::BTreeMap;
+
+use domain::root::Context;
+use event_log::log::{Partition, Record};
+use event_log::validity::Position;
+use projectors::memory::{Filling, GENERATED, MemoryRows, fillings};
+use projectors::rows::Merging;
+use projectors::{LAYOUTS, Layout, Names, context_name};
+use schemas::Codec;
+use serde_json::{Map, Value};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::report::{Faults, Law};
+
+/// So many records are folded before they are written into the rows in memory.
+const BATCH: usize = 2_000;
+/// A value is shown up to so many characters.
+const SHOWN: usize = 80;
+
+/// Every row of every read model is what its events fold to, and every checkpoint is where a reader would stand.
+pub const ROWS: &str = "every read model is the log up to its own offset";
+
+/// Rows of a table by their keys.
+type Rows = BTreeMap<Vec<String>, Map<String, Value>>;
+
+/// What Postgres has of one read model, as of one moment.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Which one.
+    pub layout: &'static Layout,
+    /// Where it stands.
+    pub checkpoints: BTreeMap<Partition, Position>,
+    /// Every row of every table.
+    pub tables: BTreeMap<&'static str, Vec<Value>>,
+}
+
+#[derive(FromRow)]
+struct Checkpoint {
+    context: String,
+    partition: i32,
+    next_offset: i64,
+    identity: Option<Uuid>,
+    term: i64,
+    claim: Uuid,
+    seq: i64,
+    hole: bool,
+}
+
+/// Reads every row of the read models of events, as they were at one moment; the log is to be read after them.
+///
+/// # Errors
+/// The namespace cannot name schemas, or whatever the database says.
+pub async fn from_postgres(pool: &PgPool, namespace: &str) -> anyhow::Result<Vec<Stored>> {
+    let names = Names::of(namespace)?;
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
+    sqlx::query("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
+    let mut all = Vec::new();
+    for layout in LAYOUTS.iter().filter(|layout| projectors::READS.iter().any(|(name, _)| *name == layout.name)) {
+        let schema = names.tables(layout);
+        let checkpoints = checkpoints(&mut tx, &schema).await?;
+        let mut tables = BTreeMap::new();
+        for table in layout.table_names {
+            // The text is ours: names of tables, and a name that was checked.
+            let sql = AssertSqlSafe(format!("select to_jsonb(t) from {schema}.{table} t"));
+            tables.insert(*table, sqlx::query_scalar(sql).fetch_all(&mut *tx).await?);
+        }
+        all.push(Stored { layout, checkpoints, tables });
+    }
+    tx.commit().await?;
+    Ok(all)
+}
+
+async fn checkpoints(tx: &mut PgConnection, schema: &str) -> anyhow::Result<BTreeMap<Partition, Position>> {
+    let sql =
+        format!("select context, partition, next_offset, identity, term, claim, seq, hole from {schema}.checkpoints");
+    let rows: Vec<Checkpoint> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(tx).await?;
+    let position = |row: Checkpoint| {
+        let context = Context::ALL.into_iter().find(|context| context_name(*context) == row.context)?;
+        let place = Partition { context, number: u32::try_from(row.partition).ok()? };
+        let (term, seq) = (u32::try_from(row.term).ok()?, u64::try_from(row.seq).ok()?);
+        let Checkpoint { next_offset, identity, claim, hole, .. } = row;
+        Some((place, Position { next: next_offset, identity, term, claim, seq, hole }))
+    };
+    rows.into_iter().map(|row| position(row).ok_or_else(|| anyhow::anyhow!("a checkpoint makes no sense"))).collect()
+}
+
+/// Folds the log beside the facts, each read model as far as it says that it has come.
+pub struct Folding {
+    stored: Vec<Stored>,
+    rows: MemoryRows,
+    fillings: Vec<Box<dyn Filling>>,
+    waiting: usize,
+    records: u64,
+    broken: Faults,
+}
+
+impl std::fmt::Debug for Folding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Folding").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+impl Folding {
+    /// Begins with the first record of every partition that a read model has a checkpoint of.
+    pub fn of(stored: Vec<Stored>, codec: &Codec) -> Self {
+        let rows = MemoryRows::default();
+        let mut fillings = fillings(codec, &rows);
+        fillings.retain(|filling| stored.iter().any(|known| known.layout.name == filling.layout().name));
+        let mut folding = Self { stored, rows, fillings, waiting: 0, records: 0, broken: Faults::default() };
+        for at in 0..folding.fillings.len() {
+            let places: Vec<Partition> =
+                folding.of_filling(at).map(|stored| stored.checkpoints.keys().copied().collect()).unwrap_or_default();
+            folding.fillings[at].load(&places).expect("rows in memory fail only when told to");
+        }
+        folding
+    }
+
+    fn of_filling(&self, at: usize) -> Option<&Stored> {
+        let name = self.fillings[at].layout().name;
+        self.stored.iter().find(|stored| stored.layout.name == name)
+    }
+
+    /// Takes the next record of a partition in; its schema is known.
+    pub fn take(&mut self, place: Partition, record: &Record) {
+        let mut broken = None;
+        for at in 0..self.fillings.len() {
+            let next =
+                self.of_filling(at).and_then(|stored| stored.checkpoints.get(&place)).map(|position| position.next);
+            if next.is_none_or(|next| record.offset >= next) {
+                continue;
+            }
+            self.records += 1;
+            self.waiting += 1;
+            if let Err(error) = self.fillings[at].read(place, vec![record.clone()]) {
+                broken = Some(format!("{place}: the fold of {} stops: {error}", self.fillings[at].layout().name));
+            }
+        }
+        if let Some(broken) = broken {
+            self.broken.add(broken);
+        }
+        if self.waiting >= BATCH {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        self.waiting = 0;
+        for filling in self.fillings.iter_mut().filter(|filling| filling.has_moved()) {
+            filling.write().expect("rows in memory fail only when told to");
+        }
+    }
+
+    /// Whether every row, and every checkpoint, is what the log makes of it.
+    pub fn law(mut self) -> Law {
+        self.write();
+        let mut faults = self.broken.clone();
+        let (mut rows, mut tables) = (0, 0);
+        for stored in &self.stored {
+            let folded = self.rows.positions(stored.layout);
+            positions(stored, &folded, &mut faults);
+            let ours = self.rows.tables(stored.layout);
+            for (table, theirs) in &stored.tables {
+                tables += 1;
+                rows += theirs.len();
+                let ours = ours.get(table).map(Vec::as_slice).unwrap_or_default();
+                compare(stored.layout, table, ours, theirs, &mut faults);
+            }
+        }
+        let numbers = format!(
+            "{rows} rows in {tables} tables of {} read models, {} records folded",
+            self.stored.len(),
+            self.records
+        );
+        Law::new(ROWS, numbers, faults)
+    }
+}
+
+fn positions(stored: &Stored, folded: &BTreeMap<Partition, Position>, faults: &mut Faults) {
+    for (place, theirs) in &stored.checkpoints {
+        let ours = folded.get(place).copied().unwrap_or_default();
+        if ours != *theirs {
+            faults.add(format!(
+                "{} stands in {place} at {theirs:?}, a reader of the log at {ours:?}",
+                stored.layout.name
+            ));
+        }
+    }
+}
+
+/// Names every difference: table, key, column, both values.
+fn compare(layout: &Layout, table: &str, log: &[Value], postgres: &[Value], faults: &mut Faults) {
+    let keys = keys(layout, table);
+    let (log, postgres) = (by_key(&keys, log), by_key(&keys, postgres));
+    let name = |key: &[String]| format!("{}.{table} [{}]", layout.name, key.join(", "));
+    for (key, ours) in &log {
+        let Some(theirs) = postgres.get(key) else {
+            faults.add(format!("{}: Postgres lacks the row", name(key)));
+            continue;
+        };
+        for (column, value) in ours {
+            let found = theirs.get(column).unwrap_or(&Value::Null);
+            if found != value {
+                let (found, value) = (short(found), short(value));
+                faults.add(format!("{}.{column}: Postgres has {found}, the log gives {value}", name(key)));
+            }
+        }
+        let strange = |column: &&String| {
+            !ours.contains_key(*column) && !GENERATED.contains(&(layout.name, table, column.as_str()))
+        };
+        for column in theirs.keys().filter(strange) {
+            faults.add(format!("{}.{column}: no event writes this column", name(key)));
+        }
+    }
+    for key in postgres.keys().filter(|key| !log.contains_key(*key)) {
+        faults.add(format!("{}: the log gives no such row", name(key)));
+    }
+}
+
+fn keys(layout: &Layout, table: &str) -> Vec<&'static str> {
+    let merge = layout.merges.iter().find(|merge| merge.table == table);
+    let columns = merge.into_iter().flat_map(|merge| merge.columns);
+    columns.filter(|column| column.merging == Merging::Key).map(|column| column.name).collect()
+}
+
+fn by_key(keys: &[&str], rows: &[Value]) -> Rows {
+    let row = |row: &Value| {
+        let row = row.as_object().cloned().unwrap_or_default();
+        let key =
+            |name: &&str| row.get(*name).map_or_else(String::new, |value| short(value).trim_matches('"').to_owned());
+        (keys.iter().map(key).collect(), row)
+    };
+    rows.iter().map(row).collect()
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
