@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 /// So many faults of a law are told; more are counted.
 const TOLD: usize = 20;
@@ -46,8 +47,8 @@ impl<S: Into<String>> FromIterator<S> for Faults {
     }
 }
 
-/// Something that has to hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Something that has to hold; in JSON with the word for whether it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Law {
     /// What has to hold.
     pub name: &'static str,
@@ -66,6 +67,17 @@ impl Law {
     /// Whether it holds.
     pub fn holds(&self) -> bool {
         self.faults.is_empty()
+    }
+}
+
+impl Serialize for Law {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut law = serializer.serialize_struct("Law", 4)?;
+        law.serialize_field("name", self.name)?;
+        law.serialize_field("holds", &self.holds())?;
+        law.serialize_field("numbers", &self.numbers)?;
+        law.serialize_field("faults", &self.faults)?;
+        law.end()
     }
 }
 

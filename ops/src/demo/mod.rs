@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use check::history::{self, Margins, Recorder};
 use check::{At, Checker, Facts};
 use crate::topology::Counts;
 use crate::{dev, stack};
@@ -114,7 +115,9 @@ pub struct Args {
 pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
     chaos::check(&dev, &[&args.kill[..], &args.term].concat())?;
     let seed = args.seed.unwrap_or_else(|| random::below(1_000_000));
-    let shop = Shop::new(dev.base_url())?;
+    let written = dev.plan().folder.join("history.jsonl");
+    let recorder = Recorder::create(&written).with_context(|| format!("write {}", written.display()))?;
+    let shop = Shop::new(dev.base_url())?.recorded(recorder);
     let payer = Payer::new(Shop::new(&dev.sandbox_url())?);
     let stage = stage::set(&shop, &dev, args.show_tickets, args.pay_within, &args.room);
     let stage = stage.await.context("put the show on sale")?;
@@ -135,13 +138,15 @@ pub async fn run(args: Args, dev: dev::Running) -> anyhow::Result<()> {
     let (endpoints, plan) = (dev.endpoints(), dev.plan());
     let sandbox = dev.sandbox_url();
     let checker = Checker::connect(endpoints, &plan.namespace, plan.partitions, Some(&sandbox)).await?;
+    let checker = checker.with_history(history::read(&written)?, Margins::default());
     let promised = scene.tally.promised();
     let (mut report, facts) = checker.settle(Some(&promised), AT_REST, at_rest).await.context("check the laws")?;
     report.laws.extend(summary::laws(&scene, &facts, &webhooks, &struck));
     let told = summary::text(&scene, &facts, &webhooks, &struck);
     let seconds = progress.began().elapsed().as_secs();
     stack::print(&format!(
-        "\nAfter {seconds} s:\n{told}\nRecomputed from the log, Postgres and the provider:\n{}",
+        "\nAfter {seconds} s:\n{told}\nRecomputed from the log, the clients' history ({}), Postgres and the provider:\n{}",
+        written.display(),
         report.text()
     ))?;
     match report.broken() {

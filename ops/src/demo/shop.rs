@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use check::history::{Begun, Recorder};
 use futures::{Stream, StreamExt as _, stream};
 use reqwest::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -32,6 +33,7 @@ pub struct Shop {
     base: String,
     /// What clients had to put up with.
     pub troubles: Arc<Troubles>,
+    recorder: Option<Recorder>,
 }
 
 /// What clients had to put up with.
@@ -112,7 +114,25 @@ impl Shop {
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .redirect(reqwest::redirect::Policy::none());
-        Ok(Self { http: http.build().context("make an HTTP client")?, base: base.to_owned(), troubles: Arc::default() })
+        let http = http.build().context("make an HTTP client")?;
+        Ok(Self { http, base: base.to_owned(), troubles: Arc::default(), recorder: None })
+    }
+
+    /// The same shop, and every write and what it was answered is written down.
+    #[must_use]
+    pub fn recorded(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
+    /// Writes down that this is about to be asked, if it is a write or about tickets.
+    fn begin(&self, ask: Ask<'_>) -> Option<Begun> {
+        let method = ask.method.unwrap_or(&Method::GET);
+        let tells = *method != Method::GET || ask.path.ends_with("/tickets");
+        let recorder = self.recorder.as_ref().filter(|_| tells)?;
+        // Whoever has no account is a guest, and known by the key.
+        let client = if ask.bearer.is_some() { "account" } else { "guest" };
+        let begun = recorder.begin(client, method.as_str(), ask.path, ask.key, ask.body);
+        Some(begun.with_checkout_token(ask.checkout))
     }
 
     /// Asks until there is an answer that says something.
@@ -166,13 +186,18 @@ impl Shop {
             self.troubles.broken.fetch_add(1, Ordering::Relaxed);
             Again(Duration::ZERO, error.without_url().to_string())
         };
+        let begun = self.begin(ask);
         let response = self.request(ask).send().await.map_err(broke)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let body = response.bytes().await.map_err(broke)?;
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let answer = Answer { status, body, token: text("consistency-token").map(str::to_owned) };
-        if text("idempotency-replayed").is_some() {
+        let replayed = text("idempotency-replayed").is_some();
+        if let Some(begun) = begun {
+            begun.answered(status.as_u16(), answer.token.as_deref(), replayed, &answer.body);
+        }
+        if replayed {
             self.troubles.replayed.fetch_add(1, Ordering::Relaxed);
         }
         if !later(&answer) {

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::ids::SessionId;
 use ring::hmac;
 use serde_json::Value;
@@ -87,6 +89,14 @@ impl Begun {
         self
     }
 
+    /// The same, read off the checkout token itself; one that cannot be read is nobody's.
+    pub fn with_checkout_token(self, token: Option<&str>) -> Self {
+        match token.and_then(session_of) {
+            Some(session) => self.with_session(session),
+            None => self,
+        }
+    }
+
     /// Ends it with an answer; `replayed` is whether it had the header `Idempotency-Replayed`.
     pub fn answered(mut self, status: u16, token: Option<&str>, replayed: bool, body: &Value) {
         let Some(mut call) = self.call.take() else { return };
@@ -105,4 +115,11 @@ impl Drop for Begun {
             self.recorder.write(&call);
         }
     }
+}
+
+/// The session in a JWT's claims; nothing is verified, the history only tells what was sent.
+fn session_of(token: &str) -> Option<SessionId> {
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    claims["session"].as_str()?.parse().ok()
 }
