@@ -95,6 +95,8 @@ static TERMS: Merge = Merge::upsert(
         set("sale_starts_at_us", Kind::Big),
         set("sale_ends_at_us", Kind::Big),
         set("max_per_order", Kind::Int),
+        add("reserved"),
+        add("sold"),
     ],
 );
 
@@ -246,6 +248,8 @@ impl Changes {
                 it.sale_starts_at.map(|at| at.0).into(),
                 it.sale_ends_at.map(|at| at.0).into(),
                 it.max_per_order.into(),
+                0_i64.into(),
+                0_i64.into(),
             ]
         };
         TERMS.rows(self.terms.iter().map(row))

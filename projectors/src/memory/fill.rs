@@ -5,6 +5,7 @@ use event_log::log::{Partition, Record};
 use event_log::validity::{Broken, Position};
 use futures::FutureExt as _;
 use schemas::Codec;
+use tokio::task::unconstrained;
 
 use super::{MemoryRows, MemoryStore, ToldToFail};
 use crate::inventory::Inventory;
@@ -38,8 +39,8 @@ pub trait Filling: Send {
     /// The partition is broken, and must not be read any more.
     fn read(&mut self, place: Partition, records: Vec<Record>) -> Result<(), Broken>;
 
-    /// The offset to read next in one of these places.
-    fn next(&self, place: Partition) -> i64;
+    /// The offset to read next in a place; none if it was not loaded.
+    fn next(&self, place: Partition) -> Option<i64>;
 
     /// Whether there is anything to write.
     fn has_moved(&self) -> bool;
@@ -76,9 +77,8 @@ fn filling<M: ReadModel>(codec: &Codec, rows: &MemoryRows) -> Box<dyn Filling> {
 }
 
 impl<M: ReadModel> InMemory<M> {
-    fn source(&self, place: Partition) -> usize {
-        let sources = self.projection.sources();
-        sources.iter().position(|source| source.place == place).expect("only what was loaded is read")
+    fn source(&self, place: Partition) -> Option<usize> {
+        self.projection.sources().iter().position(|source| source.place == place)
     }
 }
 
@@ -99,12 +99,12 @@ impl<M: ReadModel> Filling for InMemory<M> {
     }
 
     fn read(&mut self, place: Partition, records: Vec<Record>) -> Result<(), Broken> {
-        let source = self.source(place);
+        let source = self.source(place).expect("only what was loaded is read");
         at_once(self.projection.read(source, records))
     }
 
-    fn next(&self, place: Partition) -> i64 {
-        self.projection.sources()[self.source(place)].next()
+    fn next(&self, place: Partition) -> Option<i64> {
+        self.source(place).map(|source| self.projection.sources()[source].next())
     }
 
     fn has_moved(&self) -> bool {
@@ -120,7 +120,8 @@ impl<M: ReadModel> Filling for InMemory<M> {
     }
 }
 
-/// Nothing in memory waits, as long as every schema is known and one thread does it all.
+/// Nothing in memory waits, as long as every schema is known and one thread does it all; but for a task's budget, which
+/// is nobody's business here.
 fn at_once<T>(doing: impl Future<Output = T>) -> T {
-    doing.now_or_never().expect("nothing in memory waits")
+    unconstrained(doing).now_or_never().expect("nothing in memory waits")
 }

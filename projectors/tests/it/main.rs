@@ -6,6 +6,7 @@ mod faults;
 mod kafka;
 mod keys;
 mod lanes;
+mod memory;
 mod purchases;
 mod queue;
 mod sharing;
