@@ -2,7 +2,7 @@
 
 use event_log::memory::Fault;
 
-use crate::plan::{Step, Store};
+use crate::plan::Step;
 use crate::world::{Ghost, SECOND, World, place};
 use crate::wire::Message;
 
@@ -376,15 +376,5 @@ impl World {
             }
         }
         next
-    }
-}
-
-/// The store's faults as they are counted.
-pub fn store_fault(store: Store) -> Option<&'static str> {
-    match store {
-        Store::Good => None,
-        Store::Lost => Some("rows: commit lost"),
-        Store::DoneButError => Some("rows: committed, error told"),
-        Store::Crash => Some("rows: projector gone, another begins"),
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-#[cfg(feature = "laws")]
 use check::{Law, Transfer, compare_statement, from_facts};
 use domain::breakage;
 use domain::value::Timestamp;
@@ -11,7 +10,6 @@ use event_log::log::Record;
 use event_log::owner::Phase;
 
 use crate::host::Host;
-#[cfg(feature = "laws")]
 use crate::oracle::facts;
 use crate::seats::Seat;
 use crate::wire::Message;
@@ -208,12 +206,8 @@ impl World {
         Ok(())
     }
 
-    #[cfg(not(feature = "laws"))]
-    fn laws(&mut self) {}
-
     /// The laws of a box office, and the provider's statement.
-    #[cfg(feature = "laws")]
-    fn laws(&mut self) {
+        fn laws(&mut self) {
         if self.wrong.is_some() {
             return;
         }

@@ -40,6 +40,8 @@ pub struct Failure {
     pub steps: Vec<Step>,
     /// How many there were.
     pub drawn: usize,
+    /// What the log has of what the detail names.
+    pub story: Vec<String>,
 }
 
 impl fmt::Display for Failure {
@@ -53,9 +55,12 @@ impl fmt::Display for Failure {
         for (n, step) in self.steps.iter().enumerate() {
             writeln!(f, "  {n:>4}  {step:?}")?;
         }
-        Ok(())
+        self.story.iter().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
+
+/// What a panic breaks.
+const ASSERTION: &str = "no assertion fails";
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
@@ -81,37 +86,42 @@ fn quiet_panics() {
 pub fn run(seed: u64, codec: &Codec, options: &Options) -> Result<Seen, Box<Failure>> {
     quiet_panics();
     let (knobs, steps) = plan::draw(seed);
-    let (step, wrong) = match play(seed, codec, options, &knobs, &steps) {
+    let (step, wrong, story) = match play(seed, codec, options, &knobs, &steps) {
         Ok(seen) => return Ok(seen),
-        Err(found) => found,
+        Err(found) => *found,
     };
     let mut failure =
-        Failure { seed, breakage: options.breakage, step, law: wrong.law, detail: wrong.detail, knobs, drawn: steps.len(), steps };
+        Failure { seed, breakage: options.breakage, step, law: wrong.law, detail: wrong.detail, knobs, drawn: steps.len(), steps, story };
     if !options.as_it_is {
         shrink(&mut failure, codec, options);
     }
     Err(Box::new(failure))
 }
 
+/// Where it was wrong, what, and what the log has of it.
+type Found = Box<(usize, Wrong, Vec<String>)>;
+
 /// Plays a plan; `Err` tells at which step something was wrong.
-fn play(seed: u64, codec: &Codec, options: &Options, knobs: &Knobs, steps: &[Step]) -> Result<Seen, (usize, Wrong)> {
+fn play(seed: u64, codec: &Codec, options: &Options, knobs: &Knobs, steps: &[Step]) -> Result<Seen, Found> {
     let mut at = 0;
     QUIET.set(true);
     let played = catch_unwind(AssertUnwindSafe(|| {
         breakage::with(options.breakage, || {
             let mut world = World::new(knobs.clone(), codec, seed);
             play_in(&mut world, seed, steps, &mut at);
-            (world.tally(), world.wrong.take())
+            let wrong = world.wrong.take();
+            let story = wrong.as_ref().map(|wrong| world.story(&wrong.detail));
+            (world.tally(), wrong, story.unwrap_or_default())
         })
     }));
     QUIET.set(false);
     match played {
-        Ok((seen, None)) => Ok(seen),
-        Ok((_, Some(wrong))) => Err((at, wrong)),
+        Ok((seen, None, _)) => Ok(seen),
+        Ok((_, Some(wrong), story)) => Err(Box::new((at, wrong, story))),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Err((at, Wrong { law: "no assertion fails", detail: text.unwrap_or_default() }))
+            Err(Box::new((at, Wrong { law: ASSERTION, detail: text.unwrap_or_default() }, Vec::new())))
         }
     }
 }
@@ -148,12 +158,20 @@ fn shrink(failure: &mut Failure, codec: &Codec, options: &Options) {
             let to = (from + size).min(failure.steps.len());
             let fewer: Vec<Step> = [&failure.steps[..from], &failure.steps[to..]].concat();
             match play(failure.seed, codec, options, &failure.knobs, &fewer) {
-                Err((step, wrong)) if wrong.law == failure.law => {
-                    (failure.steps, failure.step, failure.detail) = (fewer, step, wrong.detail);
+                Err(found) if same(&found.1, failure) => {
+                    let (step, wrong, story) = *found;
+                    (failure.steps, failure.step) = (fewer, step);
+                    (failure.detail, failure.story) = (wrong.detail, story);
                 }
                 _ => from = to,
             }
         }
         size = if size == 1 { 0 } else { size.div_ceil(2).min(size - 1) };
     }
+}
+
+/// Whether it is the same thing that does not hold. Assertions are told apart by what they say.
+fn same(wrong: &Wrong, failure: &Failure) -> bool {
+    let begins = |text: &str| text.chars().take(24).collect::<String>();
+    wrong.law == failure.law && (wrong.law != ASSERTION || begins(&wrong.detail) == begins(&failure.detail))
 }

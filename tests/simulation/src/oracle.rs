@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-#[cfg(feature = "laws")]
 use check::{Facts, Logged};
 use domain::event::Event;
 use domain::ids::CommandId;
@@ -72,7 +71,8 @@ pub struct Reign {
 /// Everything that counts in one partition.
 #[derive(Debug)]
 pub struct Lane {
-    context: Context,
+    /// Whose.
+    pub context: Context,
     /// The offset to read next.
     pub next: i64,
     /// The claims that took the partition one after another.
@@ -214,7 +214,7 @@ impl Lane {
 
     /// What can be said of one event alone.
     fn look_at(&mut self, offset: i64, meta: &Meta, event: &Event, grace_us: i64) {
-        use domain::{inventory, order, payment, queue};
+    use domain::{inventory, order, payment, queue};
         if let Event::Payment(payment::Event::PaymentRequested(requested)) = event {
             let serial = requested.serial.unsigned_abs();
             if let Some((before, _)) = self.serials.insert(serial, (offset, requested.payment.0)) {
@@ -268,7 +268,6 @@ impl Lane {
 }
 
 /// Everything that the laws of a box office are checked on.
-#[cfg(feature = "laws")]
 pub fn facts(lanes: &[Lane]) -> Facts {
     Facts::of(lanes.iter().enumerate().flat_map(|(context, lane)| {
         lane.log.iter().map(move |kept| Logged {

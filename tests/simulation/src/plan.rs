@@ -97,6 +97,10 @@ pub enum Store {
     Lost,
     /// It is committed, and an error is told.
     DoneButError,
+    /// The database does not answer.
+    Away,
+    /// It waits until later.
+    NotYet,
     /// The projector is gone before it begins, and another one starts.
     Crash,
 }
@@ -216,8 +220,8 @@ fn draw_step(dice: &mut Dice, knobs: &Knobs) -> Step {
         Kind::Snapshot => Step::Snapshot { process: small(dice, 3), context: small(dice, 6) },
         Kind::Money => draw_money(dice),
         Kind::Project => Step::Project {
-            reader: small(dice, 4),
-            store: dice.weighted(&[(8, Store::Good), (bad, Store::Lost), (2 * bad, Store::DoneButError), (2 * bad, Store::Crash)]),
+            reader: small(dice, 12),
+            store: dice.weighted(&[(8, Store::Good), (3, Store::NotYet), (bad, Store::Away), (2 * bad, Store::Lost), (2 * bad, Store::DoneButError), (2 * bad, Store::Crash)]),
         },
     }
 }

@@ -192,7 +192,7 @@ impl World {
         let (serial, tries) = self.provider.webhooks[webhook];
         match said {
             Said::Done(_) => {}
-            Said::NoSuchSerial => self.quarantine(serial),
+            Said::NoSuchSerial => self.quarantine(webhook, 0),
             Said::Refused(refusal) => {
                 let detail = format!("what the provider reports of {serial} is refused: {refusal:?}");
                 self.fail("money is taken in", detail);
@@ -204,27 +204,35 @@ impl World {
         }
     }
 
-    /// Money for a number that nobody knows.
-    fn quarantine(&mut self, serial: i64) {
-        let movements = self.provider.pages[&serial].movements.clone();
+    /// Money for a number that nobody knows: one movement after the other.
+    fn quarantine(&mut self, webhook: usize, nth: usize) {
+        let (serial, tries) = self.provider.webhooks[webhook];
+        let Some(movement) = self.provider.pages[&serial].movements.get(nth).cloned() else { return };
+        let via = self.dice.index(self.processes.len());
+        if !self.is_up(via) {
+            return self.webhook_again(serial, tries);
+        }
         let payment = PaymentId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("payos:{serial}").as_bytes()));
-        for movement in movements {
-            let via = self.dice.index(self.processes.len());
-            if !self.is_up(via) {
-                continue;
-            }
-            let command = payment::Command::Quarantine { payment, provider: Name::Payos, serial, movement };
-            let id = CommandId(self.dice.id());
-            let asked = Asked {
-                target: Target::Id(payment.0),
-                command: Command::Payment(payment, command),
-                by: Actor::System,
-                id,
-                hash: Fingerprint::default(),
-                correlation_id: id.0,
-                causation_id: id.0,
-            };
-            self.ask(via, asked, Asker::Nobody, Some(Duration::from_secs(5)));
+        let command = payment::Command::Quarantine { payment, provider: Name::Payos, serial, movement };
+        let id = CommandId(self.dice.id());
+        let asked = Asked {
+            target: Target::Id(payment.0),
+            command: Command::Payment(payment, command),
+            by: Actor::System,
+            id,
+            hash: Fingerprint::default(),
+            correlation_id: id.0,
+            causation_id: id.0,
+        };
+        self.ask(via, asked, Asker::Stray(webhook, nth), Some(Duration::from_secs(5)));
+    }
+
+    /// What became of one movement of money for nobody.
+    pub fn stray_answered(&mut self, webhook: usize, nth: usize, said: &Said) {
+        let (serial, tries) = self.provider.webhooks[webhook];
+        match said {
+            Said::Done(_) => self.quarantine(webhook, nth + 1),
+            _ => self.webhook_again(serial, tries),
         }
     }
 

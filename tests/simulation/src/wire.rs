@@ -21,6 +21,8 @@ pub enum Asker {
     Outbox(u64),
     /// A webhook.
     Webhook(usize),
+    /// A webhook about money for nobody, and which movement of it.
+    Stray(usize, usize),
     /// Nobody waits for it.
     Nobody,
 }
@@ -186,7 +188,8 @@ impl World {
         match asker {
             Asker::Call(call) => self.called_back(call, said),
             Asker::Outbox(key) => self.outbox_answered(via, key, said),
-            Asker::Webhook(page) => self.webhook_answered(page, &said),
+            Asker::Webhook(webhook) => self.webhook_answered(webhook, &said),
+            Asker::Stray(webhook, movement) => self.stray_answered(webhook, movement, &said),
             Asker::Nobody => {}
         }
     }

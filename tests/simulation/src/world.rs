@@ -167,7 +167,7 @@ impl World {
         };
         let processes: Vec<Process> = (0..knobs.processes).map(process).collect();
         let mut world = Self {
-            readers: Readers::new(&knobs, &log),
+            readers: Readers::new(&knobs, codec),
             clients: Clients::new(seed),
             knobs,
             codec: codec.clone(),
@@ -232,6 +232,22 @@ impl World {
         seen.events = self.lanes.iter().map(|lane| lane.events).sum();
         seen.records = self.lanes.iter().map(|lane| lane.next.unsigned_abs()).sum();
         seen
+    }
+
+    /// What the log has of whatever is named by its id.
+    pub fn story(&self, detail: &str) -> Vec<String> {
+        let words = detail.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+        let named: BTreeSet<&str> = words.filter(|word| word.len() == 36).take(4).collect();
+        let mut told = Vec::new();
+        for (lane, line) in self.lanes.iter().flat_map(|lane| lane.log.iter().map(move |line| (lane, line))) {
+            let text = format!("{:?}", line.event);
+            if named.iter().any(|id| text.contains(id)) {
+                let (at, offset) = (line.meta.occurred_at, line.offset);
+                told.push((at, format!("{:>12} {}:{offset} {text}", at.0 - BEGIN, lane.context.topic())));
+            }
+        }
+        told.sort();
+        told.into_iter().map(|(_, line)| line.chars().take(400).collect()).take(60).collect()
     }
 
     /// A number that was not used before.
