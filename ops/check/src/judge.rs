@@ -130,3 +130,6 @@ pub fn agree(ours: &Judged, theirs: &Verdict) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! It shares with the services how records are judged and decoded, and nothing of what they mean: sums of its own.
 
 mod boards;
+#[cfg(test)]
+mod book;
 pub mod chronicle;
 mod facts;
 pub mod history;

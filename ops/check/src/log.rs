@@ -236,3 +236,6 @@ pub const ONCE: &str = "nothing takes effect twice";
 pub const WATERMARKS: &str = "what is settled stays settled";
 /// Decisions of a partition are dated in their order, whoever took them.
 pub const TIMES: &str = "decisions are dated in their order";
+
+#[cfg(test)]
+mod tests;

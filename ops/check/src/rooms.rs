@@ -24,8 +24,8 @@ pub fn at(seconds: i64) -> Timestamp {
 }
 
 /// Three slots, two admitted every second, opening at second 10.
-pub fn opened() -> Event {
-    let terms = Terms {
+pub fn terms() -> Terms {
+    Terms {
         opens_at: Some(at(10)),
         slots: 3,
         admission_batch: 2,
@@ -33,7 +33,12 @@ pub fn opened() -> Event {
         enter_s: 5,
         token_ttl_s: TTL_S,
         away_grace_s: 60,
-    };
+    }
+}
+
+/// The room opens on these terms.
+pub fn opened() -> Event {
+    let terms = terms();
     let (organizer, checkout_url) = ("account:o".to_owned(), None);
     WaitingRoomOpened { show: SHOW, organizer, terms, checkout_url, draw_hash: Some(SEED.hash()) }.into()
 }

@@ -151,3 +151,6 @@ impl Steps {
 
 /// At rest, everything that an event makes others do was done.
 pub const STEPS: &str = "every step of a sale was followed by the next";
+
+#[cfg(test)]
+mod tests;

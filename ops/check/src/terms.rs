@@ -174,3 +174,6 @@ pub const TERMS: &str = "stock is given out by the terms of its moment";
 pub const DEADLINES: &str = "nothing ends before its deadline";
 /// Nothing stands long after its deadline.
 pub const FORGOTTEN: &str = "no deadline is forgotten";
+
+#[cfg(test)]
+mod tests;

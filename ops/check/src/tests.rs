@@ -5,7 +5,7 @@ use domain::ids::{OrderId, PaymentId, PersonId, SessionId, ShowId, TicketClassId
 use domain::inventory::{
     Checkout, ReleaseReason, ReservationConfirmed, ReservationReleased, SalesOpened, TicketsReserved,
 };
-use domain::order::{CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderPaid};
+use domain::order::{CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderOverdue, OrderPaid};
 use domain::payment::{
     PaymentCompleted, PaymentExpired, PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined,
     PaymentRequested, QuarantineReason, RefundRequested, RefundWhy,
@@ -19,19 +19,21 @@ use uuid::Uuid;
 
 use super::{Facts, Sums, Transfer, compare, compare_statement, from_facts, promised};
 
-const SHOW: ShowId = ShowId(Uuid::from_u128(0x51));
-const CLASS: TicketClassId = TicketClassId(Uuid::from_u128(0xc1));
+pub(crate) const SHOW: ShowId = ShowId(Uuid::from_u128(0x51));
+pub(crate) const CLASS: TicketClassId = TicketClassId(Uuid::from_u128(0xc1));
 const PRICE: i64 = 100;
+/// Until when orders can be paid, and how long their stock is held.
+const DEADLINES: (Timestamp, Timestamp) = (Timestamp(100_000_000_000), Timestamp(100_300_000_000));
 
-fn order(n: u128) -> OrderId {
+pub(crate) fn order(n: u128) -> OrderId {
     OrderId(Uuid::from_u128(n))
 }
 
-fn paying(n: u128) -> PaymentId {
+pub(crate) fn paying(n: u128) -> PaymentId {
     PaymentId(Uuid::from_u128(0xa00 + n))
 }
 
-fn vnd() -> Currency {
+pub(crate) fn vnd() -> Currency {
     "VND".parse().unwrap()
 }
 
@@ -39,7 +41,7 @@ fn lines(quantity: i32) -> Vec<PricedLine> {
     vec![PricedLine { ticket_class: CLASS, quantity, unit_price: PRICE }]
 }
 
-fn bare(quantity: i32) -> Vec<Line> {
+pub(crate) fn bare(quantity: i32) -> Vec<Line> {
     vec![Line { ticket_class: CLASS, quantity }]
 }
 
@@ -47,7 +49,7 @@ fn total(quantity: i32) -> i64 {
     PRICE * i64::from(quantity)
 }
 
-fn opened(capacity: i64) -> Event {
+pub(crate) fn opened(capacity: i64) -> Event {
     let terms = ClassTerms {
         ticket_class: CLASS,
         name: "GA".to_owned(),
@@ -62,11 +64,11 @@ fn opened(capacity: i64) -> Event {
     inventory::Event::from(SalesOpened { show: SHOW, organizer, currency, pay_within_s, classes, waiting_room }).into()
 }
 
-fn reserved(n: u128, quantity: i32) -> Event {
+pub(crate) fn reserved(n: u128, quantity: i32) -> Event {
     reserved_again(n, quantity, 1)
 }
 
-fn reserved_again(n: u128, quantity: i32, attempt: i32) -> Event {
+pub(crate) fn reserved_again(n: u128, quantity: i32, attempt: i32) -> Event {
     let Event::Inventory(inventory::Event::TicketsReserved(reserved)) = reserved_by(order(n), SHOW, None) else {
         unreachable!("that is what it makes")
     };
@@ -76,7 +78,7 @@ fn reserved_again(n: u128, quantity: i32, attempt: i32) -> Event {
 }
 
 /// An order of one, by a session of a waiting room or without one.
-pub(super) fn reserved_by(order: OrderId, show: ShowId, session: Option<SessionId>) -> Event {
+pub(crate) fn reserved_by(order: OrderId, show: ShowId, session: Option<SessionId>) -> Event {
     let checkout = Checkout {
         session,
         person: PersonId::default(),
@@ -95,27 +97,31 @@ pub(super) fn reserved_by(order: OrderId, show: ShowId, session: Option<SessionI
         lines: lines(1),
         currency: vnd(),
         total: total(1),
-        pay_by: Timestamp(0),
-        hold_until: Timestamp(0),
+        pay_by: DEADLINES.0,
+        hold_until: DEADLINES.1,
         checkout: Some(checkout),
     };
     inventory::Event::from(reserved).into()
 }
 
-fn confirmed(n: u128, quantity: i32) -> Event {
-    let confirmed = ReservationConfirmed { show: SHOW, order: order(n), attempt: 1, lines: bare(quantity) };
+pub(crate) fn confirmed(n: u128, quantity: i32) -> Event {
+    confirmed_again(n, quantity, 1)
+}
+
+pub(crate) fn confirmed_again(n: u128, quantity: i32, attempt: i32) -> Event {
+    let confirmed = ReservationConfirmed { show: SHOW, order: order(n), attempt, lines: bare(quantity) };
     inventory::Event::from(confirmed).into()
 }
 
-fn released(n: u128, quantity: i32, confirmed: bool) -> Event {
-    let reason = if confirmed { ReleaseReason::Refunded } else { ReleaseReason::Expired };
+pub(crate) fn released(n: u128, quantity: i32, confirmed: bool) -> Event {
+    let reason = if confirmed { ReleaseReason::Refunded } else { ReleaseReason::ByBuyer };
     let lines = bare(quantity);
     let released =
         ReservationReleased { show: SHOW, order: order(n), attempt: 1, lines, confirmed, reason, session: None };
     inventory::Event::from(released).into()
 }
 
-fn created(n: u128, quantity: i32) -> Event {
+pub(crate) fn created(n: u128, quantity: i32) -> Event {
     let Event::Order(order::Event::OrderCreated(created)) = created_order(order(n), SHOW) else {
         unreachable!("that is what it makes")
     };
@@ -124,7 +130,7 @@ fn created(n: u128, quantity: i32) -> Event {
 }
 
 /// An order of one.
-pub(super) fn created_order(order: OrderId, show: ShowId) -> Event {
+pub(crate) fn created_order(order: OrderId, show: ShowId) -> Event {
     let created = OrderCreated {
         order,
         show,
@@ -136,15 +142,15 @@ pub(super) fn created_order(order: OrderId, show: ShowId) -> Event {
         currency: vnd(),
         total: total(1),
         created_at: Timestamp(0),
-        pay_by: Timestamp(0),
-        hold_until: Timestamp(0),
+        pay_by: DEADLINES.0,
+        hold_until: DEADLINES.1,
         payment: None,
         session: None,
     };
     order::Event::from(created).into()
 }
 
-fn requested(payment: u128, n: u128, amount: i64) -> Event {
+pub(crate) fn requested(payment: u128, n: u128, amount: i64) -> Event {
     let requested = PaymentRequested {
         payment: paying(payment),
         order: order(n),
@@ -161,13 +167,13 @@ fn requested(payment: u128, n: u128, amount: i64) -> Event {
     payment::Event::from(requested).into()
 }
 
-fn opened_page(payment: u128, n: u128) -> Event {
+pub(crate) fn opened_page(payment: u128, n: u128) -> Event {
     let (reference, url) = ("l".to_owned(), "http://x".to_owned());
     let created = PaymentIntentCreated { payment: paying(payment), order: order(n), show: SHOW, reference, url };
     payment::Event::from(created).into()
 }
 
-fn completed_payment(payment: u128, n: u128, amount: i64, reference: &str) -> Event {
+pub(crate) fn completed_payment(payment: u128, n: u128, amount: i64, reference: &str) -> Event {
     let completed = PaymentCompleted {
         payment: paying(payment),
         order: order(n),
@@ -180,7 +186,7 @@ fn completed_payment(payment: u128, n: u128, amount: i64, reference: &str) -> Ev
     payment::Event::from(completed).into()
 }
 
-fn part(payment: u128, n: u128, amount: i64, reference: &str) -> Event {
+pub(crate) fn part(payment: u128, n: u128, amount: i64, reference: &str) -> Event {
     let part = PaymentPartiallyReceived {
         payment: paying(payment),
         order: order(n),
@@ -193,11 +199,11 @@ fn part(payment: u128, n: u128, amount: i64, reference: &str) -> Event {
     payment::Event::from(part).into()
 }
 
-fn expired_payment(payment: u128, n: u128) -> Event {
+pub(crate) fn expired_payment(payment: u128, n: u128) -> Event {
     payment::Event::from(PaymentExpired { payment: paying(payment), order: order(n), show: SHOW }).into()
 }
 
-fn refund(payment: u128, n: u128, amount: i64) -> Event {
+pub(crate) fn refund(payment: u128, n: u128, amount: i64) -> Event {
     let refund = RefundRequested {
         payment: paying(payment),
         order: order(n),
@@ -211,7 +217,7 @@ fn refund(payment: u128, n: u128, amount: i64) -> Event {
     payment::Event::from(refund).into()
 }
 
-fn paid(n: u128, quantity: i32, payment: u128) -> Event {
+pub(crate) fn paid(n: u128, quantity: i32, payment: u128) -> Event {
     let paid = OrderPaid {
         order: order(n),
         show: SHOW,
@@ -223,35 +229,35 @@ fn paid(n: u128, quantity: i32, payment: u128) -> Event {
     order::Event::from(paid).into()
 }
 
-fn issued(n: u128, count: u128) -> Event {
+pub(crate) fn issued(n: u128, count: u128) -> Event {
     let ticket = |at: u128| IssuedTicket { ticket: ticket_id(n, at), ticket_class: CLASS };
     let tickets = (0..count).map(ticket).collect();
     ticket::Event::from(TicketsIssued { order: order(n), show: SHOW, tickets }).into()
 }
 
-fn ticket_id(n: u128, at: u128) -> TicketId {
+pub(crate) fn ticket_id(n: u128, at: u128) -> TicketId {
     TicketId(Uuid::from_u128(n * 1000 + at))
 }
 
-fn completed(n: u128, ticket_count: i32) -> Event {
+pub(crate) fn completed(n: u128, ticket_count: i32) -> Event {
     order::Event::from(OrderCompleted { order: order(n), show: SHOW, ticket_count, session: None }).into()
 }
 
 /// The end of an order that got its ticket.
-pub(super) fn completed_order(order: OrderId, show: ShowId) -> Event {
+pub(crate) fn completed_order(order: OrderId, show: ShowId) -> Event {
     order::Event::from(OrderCompleted { order, show, ticket_count: 1, session: None }).into()
 }
 
-fn cancelled(n: u128) -> Event {
+pub(crate) fn cancelled(n: u128) -> Event {
     cancelled_order(order(n), SHOW)
 }
 
 /// The end of an order that nobody paid.
-pub(super) fn cancelled_order(order: OrderId, show: ShowId) -> Event {
+pub(crate) fn cancelled_order(order: OrderId, show: ShowId) -> Event {
     let cancelled = OrderCancelled {
         order,
         show,
-        reason: CancelReason::Expired,
+        reason: CancelReason::ByBuyer,
         open_payments: vec![],
         refund: None,
         refund_why: None,
@@ -261,8 +267,23 @@ pub(super) fn cancelled_order(order: OrderId, show: ShowId) -> Event {
     order::Event::from(cancelled).into()
 }
 
+/// The end of an order whose time to pay is over.
+pub(crate) fn lapsed(n: u128) -> Event {
+    match cancelled(n) {
+        Event::Order(order::Event::OrderCancelled(it)) => {
+            order::Event::from(OrderCancelled { reason: CancelReason::Expired, ..it }).into()
+        }
+        other => other,
+    }
+}
+
+/// The time to pay is over, and open payments are asked for.
+pub(crate) fn overdue(n: u128) -> Event {
+    order::Event::from(OrderOverdue { order: order(n), show: SHOW, payments: vec![] }).into()
+}
+
 /// An order of two from its reservation to its tickets.
-fn purchase(n: u128) -> Vec<Event> {
+pub(crate) fn purchase(n: u128) -> Vec<Event> {
     let reference = format!("r{n}");
     vec![
         reserved(n, 2),
@@ -278,7 +299,7 @@ fn purchase(n: u128) -> Vec<Event> {
 }
 
 /// An order of one that nobody paid.
-fn walk_away(n: u128) -> Vec<Event> {
+pub(crate) fn walk_away(n: u128) -> Vec<Event> {
     let (reserved, created) = (reserved(n, 1), created(n, 1));
     vec![
         reserved,
@@ -297,7 +318,7 @@ fn folded(events: impl IntoIterator<Item = Event>) -> Facts {
     facts
 }
 
-fn good() -> Vec<Event> {
+pub(crate) fn good() -> Vec<Event> {
     [vec![opened(4)], purchase(1), walk_away(2), purchase(3)].concat()
 }
 

@@ -28,12 +28,12 @@ struct Shared {
 }
 
 impl Recorder {
-    /// Begins a history in a new file, or goes on after what is in it; times and digests begin anew then.
+    /// Begins a history; whatever the file held is gone, since times and digests of two recorders do not go together.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path)?;
+        let file = File::create(path)?;
         let salt = hmac::Key::new(hmac::HMAC_SHA256, &random::bytes::<32>());
         Ok(Self(Arc::new(Shared { file: Mutex::new(file), began: clock::monotonic(), salt })))
     }
