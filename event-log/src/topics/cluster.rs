@@ -16,6 +16,8 @@ use crate::log::LogError;
 
 /// How long a new topic may take until every question finds it.
 const APPEARS_WITHIN: Duration = Duration::from_secs(20);
+/// More than the brokers of most clusters that may be behind.
+const RIGHT_ANSWERS: u32 = 4;
 
 /// A cluster to look at and to make topics in.
 pub(super) struct Cluster {
@@ -46,7 +48,7 @@ impl Cluster {
         asked.await.map_err(|error| LogError { attempted, detail: error.to_string() })?
     }
 
-    /// Makes the topics, and returns once the cluster knows them. One that exists meanwhile is no error.
+    /// Makes the topics. One that exists meanwhile is no error.
     pub(super) async fn create(&self, topics: &[&Topic], layout: Layout) -> Result<(), TopicsError> {
         let min_insync = layout.min_insync.to_string();
         let new: Vec<NewTopic<'_>> = topics.iter().map(|topic| new_topic(topic, layout, &min_insync)).collect();
@@ -60,17 +62,28 @@ impl Cluster {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Compares new topics with what has to be, once the cluster knows them. One broker learns of them after the other,
+    /// and every question may go to another one: some answers in a row have to be right.
+    ///
+    /// # Errors
+    /// The first difference that stays.
+    pub(super) async fn compare_new(&self, topics: &[Topic]) -> Result<(), TopicsError> {
         let deadline = tokio::time::Instant::now() + APPEARS_WITHIN;
-        loop {
-            let known = self.partitions().await?;
-            let Some(missing) = topics.iter().find(|topic| !known.contains_key(&topic.name)) else {
-                return Ok(());
-            };
-            if tokio::time::Instant::now() >= deadline {
-                return Err(TopicsError::Missing { topic: missing.name.clone() });
+        let mut right = 0;
+        while right < RIGHT_ANSWERS {
+            match self.compare(topics).await {
+                Ok(()) => right += 1,
+                Err(TopicsError::Missing { .. } | TopicsError::Kafka(_)) if tokio::time::Instant::now() < deadline => {
+                    right = 0;
+                }
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        Ok(())
     }
 
     /// Compares what there is with what has to be.

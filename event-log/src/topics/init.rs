@@ -31,10 +31,12 @@ pub async fn init(settings: &KafkaSettings, registry_url: &str, layout: Layout) 
     let (created, existing) = (names(&missing), names(&existing));
     let existing_topics = all(settings, layout.partitions).into_iter().filter(|it| known.contains_key(&it.name));
     cluster.compare(&existing_topics.collect::<Vec<Topic>>()).await?;
-    if !missing.is_empty() {
+    if missing.is_empty() {
+        cluster.compare(&topics).await?;
+    } else {
         cluster.create(&missing, layout).await?;
+        cluster.compare_new(&topics).await?;
     }
-    cluster.compare(&topics).await?;
     let (ids, copied) = register(&cluster, registry_url).await?;
     Ok(Report { created, existing, copied, ids })
 }

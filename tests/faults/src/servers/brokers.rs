@@ -1,11 +1,13 @@
 //! The broker goes away: one that is all there is, one of three, and two of three.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use domain::root::Context;
 use futures::future::BoxFuture;
 use local_stack::{Brokers, Server, Signal};
-use tokio::time::sleep;
+use service_kit::clock;
+use tokio::time::{sleep, timeout};
 
 use super::cluster::Topics;
 use super::own;
@@ -68,18 +70,28 @@ pub static MIN_ISR_LOST: Fault = Fault {
 
 fn killed(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
     Box::pin(async {
+        let since = clock::monotonic();
         own::kill(site, Server::Kafka).await?;
         sleep(GONE).await;
-        own::start(site, Server::Kafka).await
+        own::start(site, Server::Kafka).await?;
+        answers_again(site, since);
+        Ok(())
     })
+}
+
+fn answers_again(site: &Site, since: Instant) {
+    site.note(format!("the broker itself answers again {} ms after the fault", since.elapsed().as_millis()));
 }
 
 fn frozen(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
     Box::pin(async {
+        let since = clock::monotonic();
         site.struck();
         own::signal(site, Server::Kafka, Signal::Stop).await?;
         sleep(FROZEN).await;
-        own::signal(site, Server::Kafka, Signal::Continue).await
+        own::signal(site, Server::Kafka, Signal::Continue).await?;
+        answers_again(site, since);
+        Ok(())
     })
 }
 
@@ -109,10 +121,9 @@ fn without_copies(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
         site.struck();
         own::signal(site, Server::Kafka2, Signal::Stop).await?;
         own::signal(site, Server::Kafka3, Signal::Stop).await?;
-        let alone = async { topics.in_sync(1).await };
-        let ((), alone) = tokio::join!(sleep(WITHOUT_COPIES), alone);
+        let ((), alone) = tokio::join!(sleep(WITHOUT_COPIES), timeout(WITHOUT_COPIES, topics.in_sync(1)));
         own::signal(site, Server::Kafka2, Signal::Continue).await?;
         own::signal(site, Server::Kafka3, Signal::Continue).await?;
-        alone
+        alone.context("void: the cluster went on to count on two brokers that hang")?
     })
 }

@@ -34,16 +34,21 @@ pub static DISK_FULL: Fault = Fault {
 
 fn strike(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
     Box::pin(async {
-        site.struck();
+        let since = clock::monotonic();
         let ballast = own::to(site, local_stack::fill).await?;
         let begun = clock::monotonic();
         while runs(site).await? {
             ensure!(begun.elapsed() < ENDS, "void: the broker lives on with a full disk after {} s", ENDS.as_secs());
             sleep(Duration::from_millis(100)).await;
         }
+        // What still fitted was served until here.
+        site.struck();
+        site.note(format!("the broker ended by itself {} ms after its disk was full", since.elapsed().as_millis()));
         sleep(FULL).await;
         tokio::task::spawn_blocking(move || drop(ballast)).await?;
-        own::start(site, Server::Kafka).await
+        own::start(site, Server::Kafka).await?;
+        site.note(format!("the broker itself answers again {} ms after the fault", since.elapsed().as_millis()));
+        Ok(())
     })
 }
 

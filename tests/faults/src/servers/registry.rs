@@ -52,11 +52,12 @@ async fn place() -> anyhow::Result<Place> {
 
 fn down(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
     Box::pin(async {
+        let two = two(site).await;
         answer(site, Answers::Nothing)?;
         site.load().busy(WITHOUT).await?;
-        let [writer, reader] = kill_two(site).await?;
+        kill(site, two).await?;
         sleep(STARTING).await;
-        for one in [writer, reader] {
+        for one in two {
             ensure!(!ready(site, one).await, "{one} says that it is ready, without a registry");
         }
         came_back(site, Answers::Truth).await
@@ -65,24 +66,30 @@ fn down(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
 
 fn other_ids(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
     Box::pin(async {
+        let two = two(site).await;
         answer(site, Answers::OtherIds)?;
         site.load().busy(WITHOUT).await?;
-        let [writer, reader] = kill_two(site).await?;
-        for one in [writer, reader] {
+        kill(site, two).await?;
+        for one in two {
             refuses(site, one).await?;
         }
         came_back(site, Answers::Truth).await
     })
 }
 
-/// Kills an owner and a projector, and waits until the others have taken over.
-async fn kill_two(site: &Site) -> anyhow::Result<[Instance; 2]> {
+/// An owner and a projector. Found while the registry is itself: reading the log takes it, too.
+async fn two(site: &Site) -> [Instance; 2] {
     let writer = site.owner(Partition { context: Context::Inventory, number: 0 }).await;
-    let reader = Instance { process: Process::Projectors, number: 1 };
-    site.kill(writer).await;
-    site.shop().kill(reader).await;
-    site.served(SERVICE).await?;
-    Ok([writer, reader])
+    [writer, Instance { process: Process::Projectors, number: 1 }]
+}
+
+/// Kills them, and waits until the others have taken over.
+async fn kill(site: &Site, two: [Instance; 2]) -> anyhow::Result<()> {
+    site.struck();
+    for one in two {
+        site.shop().kill(one).await;
+    }
+    site.served(SERVICE).await
 }
 
 /// It says in its log that this is not the registry that the log was written with, and ends.
