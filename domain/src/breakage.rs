@@ -262,6 +262,26 @@ impl FromStr for Breakage {
 /// Whether this build has the switches.
 pub const POSSIBLE: bool = cfg!(feature = "breakages");
 
+/// An optimized service must not be able to break on purpose: it may be the real one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this optimized program was built with the feature `breakages`, which is for tests only: build the services by \
+     themselves, without boxctl or the whole workspace (cargo build --release -p command-api -p projectors -p query-api)"
+)]
+pub struct NotFitToServe;
+
+/// Asked by every service before anything else.
+///
+/// # Errors
+/// An optimized build has the switches.
+pub const fn fit_to_serve() -> Result<(), NotFitToServe> {
+    if fits(POSSIBLE, cfg!(debug_assertions)) { Ok(()) } else { Err(NotFitToServe) }
+}
+
+const fn fits(switches: bool, for_development: bool) -> bool {
+    !switches || for_development
+}
+
 #[cfg(feature = "breakages")]
 mod switches {
     use std::cell::Cell;
@@ -348,6 +368,13 @@ mod tests {
         let visits = take_visits();
         assert_eq!(visits.iter().find(|(which, _)| *which == Breakage::NoBarrier), Some(&(Breakage::NoBarrier, 5)));
         assert!(take_visits().iter().all(|(_, visits)| *visits == 0));
+    }
+
+    #[test]
+    fn what_is_optimized_and_has_the_switches_serves_nobody() {
+        assert!(fits(false, false) && fits(false, true) && fits(true, true) && !fits(true, false));
+        assert_eq!(fit_to_serve().is_ok(), cfg!(debug_assertions) || !POSSIBLE);
+        assert!(NotFitToServe.to_string().contains("cargo build --release -p command-api"));
     }
 
     #[cfg(not(feature = "breakages"))]

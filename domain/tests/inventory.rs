@@ -215,7 +215,7 @@ fn the_buyer_pays_the_price_seen() {
 }
 
 #[test]
-fn sold_out_names_what_is_left_of_each_class() {
+pub fn sold_out_names_what_is_left_of_each_class() {
     let events = vec![opened(), held(OTHER_ORDER, floor(4), 0).into(), held(third(), floor(4), 0).into()];
     let lines = vec![priced(BALCONY, 1, BALCONY_PRICE), priced(FLOOR, 3, PRICE)];
     let available =
@@ -286,7 +286,7 @@ fn refusals_come_in_the_order_buyers_expect() {
 }
 
 #[test]
-fn a_paid_reservation_is_sold_once() {
+pub fn a_paid_reservation_is_sold_once() {
     let events = vec![opened(), held(ORDER, floor(2), 0).into()];
     given::<Inventory>(events.clone())
         .when(Command::Confirm { order: ORDER })
@@ -303,7 +303,7 @@ fn a_paid_reservation_is_sold_once() {
 }
 
 #[test]
-fn late_money_takes_the_same_stock_again() {
+pub fn late_money_takes_the_same_stock_again() {
     let first = held(ORDER, floor(2), 0);
     let ends =
         [expired(2), released(2, false, ReleaseReason::Expired), released(2, false, ReleaseReason::PaymentFailed)];
@@ -317,7 +317,7 @@ fn late_money_takes_the_same_stock_again() {
 }
 
 #[test]
-fn late_money_finds_the_stock_gone() {
+pub fn late_money_finds_the_stock_gone() {
     let few: Event = SalesOpened { classes: vec![terms(FLOOR, PRICE, 4)], ..opening(SHOW) }.into();
     let events = vec![few, held(ORDER, floor(2), 0).into(), expired(2), held(OTHER_ORDER, floor(3), 0).into()];
     given::<Inventory>(events).when(Command::Confirm { order: ORDER }).then_expect_error(Refusal::StockGone);
@@ -414,7 +414,7 @@ fn a_cancelled_show_gives_everything_back_page_by_page() {
 }
 
 #[test]
-fn organizers_and_admins_change_prices_and_capacity() {
+pub fn organizers_and_admins_change_prices_and_capacity() {
     let price = || Command::ChangePrice { ticket_class: FLOOR, price: 120 };
     let capacity = |capacity| Command::ChangeCapacity { ticket_class: FLOOR, capacity };
     let changed = CapacityChanged { show: SHOW, ticket_class: FLOOR, capacity: 2 };

@@ -109,7 +109,7 @@ fn the_token_decides_whose_place_it_is() {
 }
 
 #[test]
-fn a_token_buys_once_whatever_becomes_of_the_order() {
+pub fn a_token_buys_once_whatever_becomes_of_the_order() {
     let bought = [opened(), reserved(ORDER, Some(its(1)), 0)];
     refuses(&bought, 1, reserve(OTHER_ORDER, token(1)), Refusal::CheckoutTokenUsed);
     leads_to(&bought, 1, reserve(OTHER_ORDER, token(2)), vec![reserved(OTHER_ORDER, Some(its(2)), 1)]);

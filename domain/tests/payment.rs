@@ -175,7 +175,7 @@ fn the_whole_amount_completes() {
 }
 
 #[test]
-fn parts_are_summed_by_reference() {
+pub fn parts_are_summed_by_reference() {
     let both = || report(vec![moved("a", 40), moved("b", 60)], Standing::Paid);
     after(vec![requested(), ready()], both(), vec![part("a", 40, 40), whole("b", 60)]);
     after(vec![requested(), ready(), part("a", 40, 40)], both(), vec![whole("b", 60)]);
@@ -184,7 +184,7 @@ fn parts_are_summed_by_reference() {
 }
 
 #[test]
-fn money_that_does_not_fit_is_quarantined_once() {
+pub fn money_that_does_not_fit_is_quarantined_once() {
     let dollars = || Movement { currency: usd(), ..moved("a", AMOUNT) };
     let wrong: Event = quarantined("a", AMOUNT, usd(), QuarantineReason::WrongCurrency).into();
     after(vec![requested(), ready()], report(vec![dollars()], Standing::Open), vec![wrong.clone()]);
@@ -280,7 +280,7 @@ fn closing_asks_the_provider_once() {
 }
 
 #[test]
-fn the_whole_amount_goes_back_once() {
+pub fn the_whole_amount_goes_back_once() {
     let give_back = |why| Command::Refund { why };
     let done = vec![requested(), ready(), whole("a", AMOUNT)];
     let refunded = refund(AMOUNT, RefundWhy::PaidTwice);

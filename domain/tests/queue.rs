@@ -51,7 +51,7 @@ fn only_boxoffice_itself_runs_a_room() {
 }
 
 #[test]
-fn everybody_has_one_place() {
+pub fn everybody_has_one_place() {
     let join = |events: Vec<Event>, by: Actor| given::<WaitingRoom>(events).by(by).when(Command::Join);
     join(vec![opened()], buyer()).then_expect_events(vec![joined(1)]);
     join(crowd(1), buyer()).then_expect_events(vec![]);
@@ -91,7 +91,7 @@ fn nobody_joins_a_room_that_is_not_there_or_in_no_name() {
 }
 
 #[test]
-fn a_round_admits_a_batch_in_order_while_slots_are_free() {
+pub fn a_round_admits_a_batch_in_order_while_slots_are_free() {
     let first = vec![ready(1, 1, 5), ready(2, 2, 5)];
     leads_to(&crowd(5), 5, Command::Round, first.clone());
     let then = [crowd(5), first].concat();
@@ -104,7 +104,7 @@ fn a_round_admits_a_batch_in_order_while_slots_are_free() {
 }
 
 #[test]
-fn those_who_left_are_passed_over_and_counted_by_nobody() {
+pub fn those_who_left_are_passed_over_and_counted_by_nobody() {
     let events = [crowd(5), vec![left(1, false), left(3, false)]].concat();
     let room = after(&events, &[]);
     assert_eq!(room.standing(5), Standing::Queued { place: 5, ahead: 2 });
@@ -160,7 +160,7 @@ fn who_was_away_for_too_long_does_not_enter() {
 }
 
 #[test]
-fn who_does_not_enter_or_order_in_time_loses_the_slot() {
+pub fn who_does_not_enter_or_order_in_time_loses_the_slot() {
     let admitted = [crowd(3), vec![ready(1, 1, 0), ready(2, 2, 0)]].concat();
     assert_eq!((after(&admitted, &[]).next_due(), WaitingRoom::due()), (Some(at(ENTER_S)), Command::Tick));
     leads_to(&admitted, ENTER_S - 1, Command::Tick, vec![]);
@@ -174,7 +174,7 @@ fn who_does_not_enter_or_order_in_time_loses_the_slot() {
 }
 
 #[test]
-fn an_order_ties_the_slot_and_only_its_end_frees_it() {
+pub fn an_order_ties_the_slot_and_only_its_end_frees_it() {
     let entered = one_in_checkout();
     leads_to(&entered, 3, tie(1, ORDER), vec![tied(1, ORDER)]);
     let with_order = [entered, vec![tied(1, ORDER)]].concat();

@@ -72,7 +72,7 @@ fn the_opening_closes_the_pre_queue() {
 }
 
 #[test]
-fn only_the_promised_seed_draws_and_only_once() {
+pub fn only_the_promised_seed_draws_and_only_once() {
     let seed = SEED.to_string();
     leads_to(&awaiting_the_draw(), 101, draw(&seed), vec![drawn(SEED, 3)]);
     leads_to(&[awaiting_the_draw(), vec![drawn(SEED, 3)]].concat(), 101, draw(&seed), vec![]);

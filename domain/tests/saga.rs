@@ -116,7 +116,7 @@ fn cancelled(reason: CancelReason) -> OrderCancelled {
 }
 
 #[test]
-fn ids_are_the_same_at_every_call_and_differ_by_place() {
+pub fn ids_are_the_same_at_every_call_and_differ_by_place() {
     let overdue = order::OrderOverdue { order: ORDER, show: SHOW, payments: vec![PAYMENT, OTHER_PAYMENT] };
     let event = Event::Order(overdue.into());
     let sent = react(&event, &meta());
@@ -291,7 +291,7 @@ fn an_order_id_of_another_show_gives_the_stock_back() {
 }
 
 #[test]
-fn money_that_an_order_does_not_take_goes_back() {
+pub fn money_that_an_order_does_not_take_goes_back() {
     let mark = || to_order(order::Command::MarkPaid { payment: PAYMENT });
     let cases = [
         (order::Refusal::PaidByAnother, RefundWhy::PaidTwice),
@@ -306,7 +306,7 @@ fn money_that_an_order_does_not_take_goes_back() {
 }
 
 #[test]
-fn stock_that_is_gone_ends_the_order() {
+pub fn stock_that_is_gone_ends_the_order() {
     let confirm = || to_inventory(inventory::Command::Confirm { order: ORDER });
     let refuse = Some(Command::Order(ORDER, order::Command::RefuseStock));
     assert_eq!(refused(confirm(), Refusal::Inventory(inventory::Refusal::StockGone)), refuse);

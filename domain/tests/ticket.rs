@@ -45,7 +45,7 @@ fn tickets_die_once() {
 }
 
 #[test]
-fn what_is_revoked_before_it_is_issued_is_never_issued() {
+pub fn what_is_revoked_before_it_is_issued_is_never_issued() {
     given::<TicketBatch>(vec![]).when(revoke()).then_expect_events(vec![revoked(vec![])]);
     given::<TicketBatch>(vec![revoked(vec![])]).when(issue()).then_expect_error(Refusal::Revoked);
     given::<TicketBatch>(vec![revoked(vec![])]).when(revoke()).then_expect_events(vec![]);

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn start() -> anyhow::Result<()> {
+    domain::breakage::fit_to_serve()?;
     let config = Env::from_process().read(Config::read)?;
     let metrics = telemetry::init("projectors", &config.common.instance, &config.common.log)?;
     let shutdown = Shutdown::on_signals()?;

@@ -27,7 +27,7 @@ use table::Table;
 /// Columns that Postgres computes from the others, as (read model, table, column): they are not in memory.
 pub const GENERATED: [(&str, &str, &str); 2] = [("orders", "orders", "phase"), ("shows", "shows", "search_vector")];
 
-/// What becomes of a transaction.
+/// What becomes of a transaction that changes rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreFault {
     /// Nothing.
@@ -77,7 +77,7 @@ pub struct MemoryTransaction {
     all: OwnedMutexGuard<All>,
     name: &'static str,
     model: Model,
-    fault: StoreFault,
+    merged: bool,
 }
 
 impl MemoryRows {
@@ -86,7 +86,8 @@ impl MemoryRows {
         MemoryStore { rows: self.clone(), name: layout.name }
     }
 
-    /// What becomes of the next transactions, one after the other; nothing of those after them.
+    /// What becomes of the next transactions that change rows, one after the other; nothing of those after them, nor of
+    /// those that only look or move checkpoints.
     ///
     /// # Panics
     /// A transaction is under way.
@@ -145,12 +146,11 @@ impl RowStore for MemoryStore {
 
     async fn begin(&self) -> Result<MemoryTransaction, ToldToFail> {
         let mut all = Arc::clone(&self.rows.0).lock_owned().await;
-        let fault = all.faults.pop_front().unwrap_or(StoreFault::None);
-        if fault == StoreFault::Begin {
+        if let Some(fault) = all.faults.pop_front_if(|fault| *fault == StoreFault::Begin) {
             return Err(ToldToFail(fault));
         }
         let model = all.models.get(self.name).cloned().unwrap_or_default();
-        Ok(MemoryTransaction { all, name: self.name, model, fault })
+        Ok(MemoryTransaction { all, name: self.name, model, merged: false })
     }
 }
 
@@ -187,6 +187,7 @@ impl Transaction for MemoryTransaction {
     }
 
     async fn merge(&mut self, Rows { merge, rows }: Rows) -> Result<u64, ToldToFail> {
+        self.merged |= !rows.is_empty();
         let table = self.model.tables.entry(merge.table).or_default();
         Ok(rows.into_iter().map(|row| table.merge(merge, row)).sum())
     }
@@ -196,12 +197,13 @@ impl Transaction for MemoryTransaction {
     }
 
     async fn commit(mut self) -> Result<(), ToldToFail> {
-        if self.fault != StoreFault::LoseCommit {
+        let fault = self.all.faults.pop_front_if(|_| self.merged).unwrap_or(StoreFault::None);
+        if fault != StoreFault::LoseCommit {
             self.all.models.insert(self.name, self.model);
         }
-        match self.fault {
+        match fault {
             StoreFault::None | StoreFault::Begin => Ok(()),
-            StoreFault::LoseCommit | StoreFault::LoseAnswer => Err(ToldToFail(self.fault)),
+            StoreFault::LoseCommit | StoreFault::LoseAnswer => Err(ToldToFail(fault)),
         }
     }
 
