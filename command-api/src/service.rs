@@ -29,6 +29,7 @@ use crate::cluster::receive::Receiver;
 use crate::cluster::report::{Report, Row};
 use crate::cluster::signature::InternalKey;
 use crate::cluster::store;
+use crate::cluster::succession::Succession;
 use crate::config::{Config, OwnerSettings};
 use crate::http::{self, App};
 use crate::outbox;
@@ -41,6 +42,7 @@ pub struct Service {
     app: App,
     receiver: Receiver,
     background: Background,
+    succession: Succession,
     handed_over: AtomicBool,
     _following: Box<dyn Following>,
 }
@@ -90,6 +92,8 @@ impl Service {
             store,
         };
         background.announce(announcer, &owners);
+        let url = config.owners.url.clone();
+        let succession = Succession { directory: Arc::clone(&directory), peers: peers.clone(), url };
         background.compare_stores(config, store, &directory, peers);
         let group = (config.common.partitions, config.cluster.session_timeout);
         let assignee = Arc::clone(&owners) as Arc<dyn Assignee>;
@@ -99,7 +103,7 @@ impl Service {
         let report = report(&config.owners, store, &owners, &membership);
         let receiver = Receiver::new(Arc::clone(&owners), key, report);
         let handed_over = AtomicBool::new(false);
-        Ok(Self { owners, membership, app, receiver, background, handed_over, _following: following })
+        Ok(Self { owners, membership, app, receiver, background, succession, handed_over, _following: following })
     }
 
     /// The writing routes with their document.
@@ -113,19 +117,21 @@ impl Service {
         self.receiver.routes()
     }
 
-    /// Hands every partition over: stops intake, waits (bounded) for what is in flight, writes snapshots, and leaves the
-    /// group. Requests are still answered, from wherever their partition is served then.
+    /// Hands every partition over: stops intake, waits (bounded) for what is in flight, writes snapshots, leaves the group,
+    /// and waits (bounded) until others serve what was ours. Requests are still answered, from wherever their partition is
+    /// served then.
     pub async fn hand_over(&self) {
         if self.handed_over.swap(true, Ordering::Relaxed) {
             return;
         }
-        let membership = Arc::clone(&self.membership);
+        let (membership, ours) = (Arc::clone(&self.membership), self.owners.numbers());
         let left = tokio::task::spawn_blocking(move || membership.wait().leave(HAND_OVER)).await;
         match left {
             Ok(true) => tracing::info!("every partition is handed over"),
             Ok(false) => tracing::warn!("not every partition was handed over in time"),
             Err(error) => tracing::error!(%error, "the partitions were not handed over in order"),
         }
+        self.succession.wait(&ours).await;
     }
 
     /// Hands over what was not yet, and ends what runs in the background.

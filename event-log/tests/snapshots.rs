@@ -11,6 +11,7 @@ use event_log::log::{Log, Partition};
 use event_log::memory::MemoryLog;
 use event_log::snapshot::{Load, Turn, Unusable};
 use event_log::state::State;
+use event_log::validity::Broken;
 
 use crate::support::AT;
 use crate::support::image::image;
@@ -186,6 +187,7 @@ fn a_log_made_anew_uses_nothing_of_the_one_before() {
     assert_eq!((offset(&load), load.unusable.len()), (None, 2));
     assert!(load.unusable.iter().all(|(_, why)| matches!(why, Unusable::Foreign { found: Some(_), .. })), "{load:?}");
     assert_eq!(case.shelf.files().len(), 2, "whoever comes back to the other log finds them");
+    assert!(load.lost().is_some(), "nothing of this log is there, and something of another one");
 }
 
 #[test]
@@ -193,8 +195,9 @@ fn a_log_that_lost_its_end_uses_what_was_before() {
     let case = case();
     case.log.truncate(AT, 3);
     case.newest_is(|why| matches!(why, Unusable::TooNew { offset: 4, end: 3 }));
-    assert!(case.shelf.names()[1].ends_with(".set-aside"), "{:?}", case.shelf.names());
-    assert_eq!(case.load().unusable.len(), 0, "it is out of the way, and still there");
+    let again = case.load();
+    let lost = again.lost().expect("whoever starts again must not go on either");
+    assert!(matches!(&lost, Broken::BehindSnapshot { .. }) && lost.to_string().contains("ends at 3"), "{lost}");
 }
 
 #[test]
@@ -207,6 +210,7 @@ fn a_log_that_lost_its_end_and_grew_again_uses_what_was_before() {
         next.run();
         assert!(case.log.bounds(AT).unwrap().end > 4);
         case.newest_is(|why| matches!(why, Unusable::OtherHistory { offset: 4 }));
+        assert!(case.load().lost().is_some());
     }
 }
 

@@ -173,7 +173,10 @@ impl Deref for Installation {
 /// # Errors
 /// They cannot be built.
 pub async fn programs() -> anyhow::Result<PathBuf> {
-    BUILT.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? }).await?;
+    // Programs are told apart from tests by their folder: `faults` was built together with those that it starts.
+    if test_folder()?.is_some() {
+        BUILT.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? }).await?;
+    }
     ops::topology::programs(None)
 }
 
@@ -193,12 +196,19 @@ fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The profile that we were built with, by the folder in which test programs lie: `<profile>/deps`.
+/// The profile that we were built with.
 fn profile() -> anyhow::Result<String> {
-    let us = std::env::current_exe().context("find our own program")?;
-    let folder = us.ancestors().nth(2).and_then(Path::file_name).context("find the folder of programs")?;
-    Ok(match folder.to_string_lossy().as_ref() {
+    let folder = test_folder()?.context("only tests build")?;
+    let name = folder.file_name().context("find the folder of programs")?;
+    Ok(match name.to_string_lossy().as_ref() {
         "debug" => "dev".to_owned(),
         profile => profile.to_owned(),
     })
+}
+
+/// The folder of programs, if we are a test: tests lie in `<profile>/deps`.
+fn test_folder() -> anyhow::Result<Option<PathBuf>> {
+    let us = std::env::current_exe().context("find our own program")?;
+    let deps = us.parent().filter(|folder| folder.ends_with("deps"));
+    Ok(deps.and_then(Path::parent).map(Path::to_owned))
 }

@@ -8,4 +8,5 @@ pub mod receive;
 pub mod report;
 pub mod signature;
 pub mod store;
+pub mod succession;
 mod wire;

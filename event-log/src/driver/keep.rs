@@ -15,6 +15,7 @@ use crate::log::{Log, Partition};
 use crate::owner::Now;
 use crate::snapshot::{Loaded, Snapshots, Turn};
 use crate::state::State;
+use crate::validity::Broken;
 
 /// How long an owner that leaves waits for its last snapshot.
 pub(super) const FINISH: Duration = Duration::from_secs(5);
@@ -22,6 +23,9 @@ pub(super) const FINISH: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(10);
 /// Between two questions to a log that does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A snapshot to begin with, if there is one, and where the log ends, if that is known.
+type Beginning<A> = (Option<Box<Loaded<A>>>, Option<i64>);
 
 /// Keeps the state of one partition.
 pub(super) struct Keeper {
@@ -52,12 +56,12 @@ impl Keeper {
         }
     }
 
-    /// Looks for a snapshot on a thread of its own, and hands it (or nothing) over, with where the log ends. Tells
-    /// whether it does.
+    /// Looks for a snapshot on a thread of its own, and hands it (or nothing) over, with where the log ends; or why the log
+    /// cannot be gone on with. Tells whether it does.
     pub(super) fn load<A: Root>(
         &self,
         log: Arc<dyn Log>,
-        loaded: impl FnOnce(Option<Box<Loaded<A>>>, Option<i64>) + Send + 'static,
+        loaded: impl FnOnce(Result<Beginning<A>, Broken>) + Send + 'static,
     ) -> bool {
         let Some(snapshots) = self.snapshots.clone() else { return false };
         let (partition, partitions) = (self.partition, self.partitions);
@@ -66,21 +70,24 @@ impl Keeper {
             while alive.strong_count() > 0 {
                 let load = snapshots.load::<A>(partition, partitions, &*log);
                 match load.and_then(|load| Ok((load, log.bounds(partition)?.end))) {
-                    Ok((load, end)) => return (load.loaded.map(Box::new), Some(end)),
+                    Ok((load, end)) => match load.lost() {
+                        Some(broken) => return Err(broken),
+                        None => return Ok((load.loaded.map(Box::new), Some(end))),
+                    },
                     Err(error) => {
                         tracing::warn!(%partition, %error, "cannot tell which snapshot is usable; asking again");
                         thread::sleep(ASK_AGAIN);
                     }
                 }
             }
-            (None, None)
+            Ok((None, None))
         };
         let run = move || {
-            let (found, end) = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
+            let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
                 tracing::error!(%partition, "loading a snapshot panicked; the whole log is read");
-                (None, None)
+                Ok((None, None))
             });
-            loaded(found, end);
+            loaded(found);
         };
         let spawned = thread::Builder::new().name(format!("load-{partition}")).spawn(run);
         if let Err(error) = &spawned {

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::log::{Delivered, Followed, Log, Partition};
 use crate::owner::{Now, Outcome, Send as Sent, Settings, Submission};
 use crate::snapshot::{Loaded, Snapshots};
+use crate::validity::Broken;
 use run::Driver;
 pub use status::{SnapshotTaken, Status};
 
@@ -42,6 +43,8 @@ enum Input<A: Root> {
     Submit(Submission<A, Reply<A>>),
     /// What to begin with, and where the log ends, if that is known.
     Loaded(Option<Box<Loaded<A>>>, Option<i64>),
+    /// There is nothing to begin with: the log has lost what a snapshot was taken from.
+    Lost(Broken),
     Delivered(Vec<Delivered>),
     Followed(u64, Followed),
     Settled((i64, usize)),

@@ -51,6 +51,20 @@ struct Recovery {
     since: Duration,
     replayed: u64,
     took_ms: Option<u64>,
+    /// When there was a state to go on from, when the log's end was last reached, and when the claim was sent.
+    loaded: Duration,
+    folded: Duration,
+    claimed: Duration,
+}
+
+impl Recovery {
+    fn beginning(since: Duration, took_ms: Option<u64>) -> Self {
+        Self { since, replayed: 0, took_ms, loaded: since, folded: since, claimed: since }
+    }
+
+    fn until(&self, moment: Duration) -> u64 {
+        u64::try_from(moment.saturating_sub(self.since).as_millis()).expect("less than 584 million years")
+    }
 }
 
 impl<A: Root> Driver<A> {
@@ -77,7 +91,7 @@ impl<A: Root> Driver<A> {
             void: 0,
             in_doubt: 0,
             broken: None,
-            recovery: Recovery { since, replayed: 0, took_ms: None },
+            recovery: Recovery::beginning(since, None),
         }
     }
 
@@ -141,6 +155,7 @@ impl<A: Root> Driver<A> {
                 Err(submission) => vec![Output::Answer(submission.reply, Outcome::Overloaded)],
             },
             Input::Loaded(loaded, end) => self.loaded(loaded, end),
+            Input::Lost(broken) => self.owner.refuse(broken),
             Input::Delivered(reports) => self.owner.delivered(reports, now),
             Input::Followed(generation, _) if generation != self.generation => return,
             Input::Followed(_, Followed::Records(records)) => {
@@ -152,7 +167,10 @@ impl<A: Root> Driver<A> {
                 }
                 outputs
             }
-            Input::Followed(_, Followed::End(end)) => self.owner.reached_end(end, now),
+            Input::Followed(_, Followed::End(end)) => {
+                self.recovery.folded = now.mono;
+                self.owner.reached_end(end, now)
+            }
             Input::Followed(_, Followed::Lost { start, end }) => self.owner.lost(start, end),
             Input::Settled(at) => {
                 self.owner.settled(at);
@@ -167,9 +185,13 @@ impl<A: Root> Driver<A> {
     fn load(&mut self) {
         let log = Arc::clone(&self.surroundings.log);
         let inputs = self.inputs.clone();
-        let loaded = move |loaded, end| {
+        let loaded = move |found| {
+            let input = match found {
+                Ok((loaded, end)) => Input::Loaded(loaded, end),
+                Err(broken) => Input::Lost(broken),
+            };
             // An owner that is gone needs no state.
-            let _ = inputs.send(Input::Loaded(loaded, end));
+            let _ = inputs.send(input);
         };
         if !self.keeper.load(log, loaded) {
             let now = self.now();
@@ -186,6 +208,7 @@ impl<A: Root> Driver<A> {
             }
             None => State::default(),
         };
+        self.recovery.loaded = self.now().mono;
         self.owner.expect_end(end.unwrap_or(0));
         self.owner.loaded(state)
     }
@@ -215,7 +238,7 @@ impl<A: Root> Driver<A> {
                 Output::Doubt { reason, in_doubt } => {
                     self.in_doubt += in_doubt as u64;
                     self.meters.in_doubt.increment(in_doubt as u64);
-                    self.recovery = Recovery { since: now.mono, replayed: 0, ..self.recovery };
+                    self.recovery = Recovery::beginning(now.mono, self.recovery.took_ms);
                     tracing::warn!(%partition, in_doubt, reason, "gave up what was not acknowledged, and reads on");
                 }
                 Output::Void(why) => {
@@ -233,12 +256,16 @@ impl<A: Root> Driver<A> {
 
     fn serving(&mut self, term: u32, now: Now) {
         let next = self.owner.state().position.next;
-        let took = now.mono.saturating_sub(self.recovery.since).as_millis();
-        let recovery_ms = u64::try_from(took).expect("less than 584 million years");
+        let recovery_ms = self.recovery.until(now.mono);
+        let Recovery { loaded, folded, claimed, .. } = self.recovery;
+        let [loaded_ms, folded_ms, claimed_ms] = [loaded, folded, claimed].map(|at| self.recovery.until(at));
         self.recovery.took_ms = Some(recovery_ms);
         let replayed = self.recovery.replayed;
         let snapshot = self.keeper.taken().map(|taken| taken.offset);
-        tracing::info!(partition = %self.partition, term, next, recovery_ms, replayed, snapshot, "serving the partition");
+        tracing::info!(
+            partition = %self.partition, term, next, recovery_ms, loaded_ms, folded_ms, claimed_ms, replayed, snapshot,
+            "serving the partition"
+        );
     }
 
     fn follow(&mut self, from: i64) {
@@ -267,6 +294,9 @@ impl<A: Root> Driver<A> {
         metrics::histogram!("boxoffice_batch_records").record(records.len() as f64);
         metrics::counter!("boxoffice_appended_records_total").increment(records.len() as u64);
         self.keeper.count(records.iter().map(NewRecord::size).sum());
+        if first_seq == 0 {
+            self.recovery.claimed = self.now().mono;
+        }
         let (partition, has_events) = (self.partition, crash::has_events(&records));
         if has_events {
             crash::point(Point::BeforeAppend, partition);
@@ -347,7 +377,12 @@ fn turn_away<A: Root>(received: &Receiver<Input<A>>) {
         match input {
             Input::Submit(submission) => (submission.reply)(Outcome::Broken),
             Input::Shutdown => return,
-            Input::Loaded(..) | Input::Delivered(_) | Input::Followed(..) | Input::Settled(_) | Input::Look => {}
+            Input::Loaded(..)
+            | Input::Lost(_)
+            | Input::Delivered(_)
+            | Input::Followed(..)
+            | Input::Settled(_)
+            | Input::Look => {}
         }
     }
 }

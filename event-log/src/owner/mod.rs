@@ -214,6 +214,11 @@ impl<A: Root, R> Owner<A, R> {
         }
     }
 
+    /// There is no state that it may begin with.
+    pub fn refuse(&mut self, broken: Broken) -> Vec<Output<A, R>> {
+        self.broken(broken)
+    }
+
     /// The log turned out not to have the position it was followed from.
     pub fn lost(&mut self, start: i64, end: i64) -> Vec<Output<A, R>> {
         let position = self.reader.next();

@@ -21,7 +21,6 @@ const LEFT_OVER: Duration = Duration::from_secs(3600);
 const FOREIGN: Duration = Duration::from_secs(24 * 3600);
 const ENDING: &str = ".snapshot";
 const WRITING: &str = ".writing";
-const SET_ASIDE: &str = ".set-aside";
 
 /// A file that bears a snapshot's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,15 +172,6 @@ pub(super) fn prune(published: &Published) {
     };
     let left_over = paths(folder).unwrap_or_default().into_iter().filter(is_left_over);
     left_over.for_each(|path| remove(&path));
-}
-
-/// Takes a snapshot out of the way, whose log has lost what it was taken from: it may be all that is left of that.
-pub(super) fn set_aside(named: &Named) {
-    let mut name = named.path.clone().into_os_string();
-    name.push(SET_ASIDE);
-    if let Err(error) = fs::rename(&named.path, &name) {
-        tracing::warn!(file = %named.path.display(), %error, "cannot set a snapshot aside");
-    }
 }
 
 fn paths(folder: &Path) -> io::Result<Vec<PathBuf>> {

@@ -1,7 +1,8 @@
 //! Snapshots: the acknowledged state of a partition at one offset, so that a restart need not read the whole log.
 //!
 //! Invariant: a snapshot is only used if the log still has what it was taken from. Whatever is wrong with one, the one
-//! before it is used, and without any the whole log is read: slower, and never wrong.
+//! before it is used, and without any the whole log is read: slower, and never wrong. But where it is the log that is wrong,
+//! because it has lost what a snapshot was taken from, nobody goes on: [`Load::lost`].
 
 mod bytes;
 mod files;
@@ -26,9 +27,10 @@ use uuid::Uuid;
 use crate::driver::SnapshotTaken;
 use crate::log::{Log, LogError, Partition};
 use crate::state::State;
+use crate::validity::Broken;
+pub use bytes::{from_bytes, to_bytes};
 use files::Named;
 use history::History;
-pub use bytes::{from_bytes, to_bytes};
 pub use unusable::Unusable;
 
 /// The fingerprint of everything that decides what a stored state looks like and what the log folds to. Programs that
@@ -62,6 +64,20 @@ pub struct Load<A: Root> {
     pub loaded: Option<Loaded<A>>,
     /// Newer ones that are not used, newest first.
     pub unusable: Vec<(PathBuf, Unusable)>,
+}
+
+impl<A: Root> Load<A> {
+    /// Why nobody may go on with this log: only what was acknowledged gets into a snapshot, and the log has it no more. Of
+    /// another log nothing is said as long as there is a snapshot of this one: somebody decided on that before.
+    pub fn lost(&self) -> Option<Broken> {
+        let tells = |why: &Unusable| match why {
+            Unusable::TooNew { .. } | Unusable::OtherHistory { .. } => true,
+            Unusable::Foreign { .. } => self.loaded.is_none(),
+            _ => false,
+        };
+        let (file, why) = self.unusable.iter().find(|(_, why)| tells(why))?;
+        Some(Broken::BehindSnapshot { file: file.display().to_string(), why: why.to_string() })
+    }
 }
 
 /// Whether a snapshot may wait for others that are being written.
@@ -157,9 +173,6 @@ impl Snapshots {
         metrics::counter!("boxoffice_snapshots_unusable_total").increment(1);
         let file = named.path.display();
         tracing::warn!(partition = %at, %file, error = why.chain(), "a snapshot is not used");
-        if let Unusable::TooNew { .. } | Unusable::OtherHistory { .. } = why {
-            files::set_aside(named);
-        }
     }
 
     /// Has a state written down; it must be one that is acknowledged. `done` is called once it is there, and dropped if

@@ -37,6 +37,9 @@ pub enum Unusable {
     /// The log has lost records, and got others since.
     #[error("what the log has below offset {offset} is not what it was taken from")]
     OtherHistory { offset: i64 },
+    /// So much lies before it that does not count, that nobody looked further.
+    #[error("what the log has below offset {offset} does not tell whether it was taken from it")]
+    Unproven { offset: i64 },
     /// It does not say what its name or header says.
     #[error("its body is no state of this partition: {0}")]
     Body(String),

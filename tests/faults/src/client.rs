@@ -1,8 +1,8 @@
 //! A client as an honest app is one: it repeats with the same key what is in doubt, waits as long as `Retry-After` says,
 //! and writes down every call.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use check::history::Recorder;
@@ -14,6 +14,8 @@ use service_kit::clock;
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// A connection that broke is tried again after so long.
 const AGAIN: Duration = Duration::from_millis(200);
+/// What is tolerated is tried again after so long.
+const TOLERATED: Duration = Duration::from_secs(1);
 /// No answer takes longer.
 const ANSWER: Duration = Duration::from_secs(45);
 
@@ -30,6 +32,8 @@ pub struct Counts {
     pub turned_away: AtomicU64,
     /// Reads that had to be repeated.
     pub reads_again: AtomicU64,
+    /// Refusals that are a fault's doing, and after which a client tries again: see [`Counts::tolerate`].
+    tolerated: Mutex<Vec<&'static str>>,
 }
 
 /// What came of all calls together, at one moment.
@@ -48,6 +52,16 @@ pub struct Counted {
 }
 
 impl Counts {
+    /// From now on this problem is no answer: somebody whose clock is wrong calls good tokens expired, and whoever holds
+    /// one knows better.
+    pub fn tolerate(&self, problem: &'static str) {
+        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    fn tolerates(&self, answer: &Answer) -> bool {
+        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|problem| answer.is(problem))
+    }
+
     /// As it is now.
     pub fn now(&self) -> Counted {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -163,6 +177,12 @@ impl Caller {
         Self { bearer: Some(bearer.into()), ..self.clone() }
     }
 
+    /// The same client at another address.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.into(), ..self.clone() }
+    }
+
     /// Asks once, and writes it down; nothing if the connection broke or nobody answered in time.
     pub async fn ask(&self, ask: &Ask<'_>) -> Option<Answer> {
         let begun = self.recorder.begin(&self.name, ask.method.as_str(), ask.path, ask.key, ask.body);
@@ -219,6 +239,7 @@ impl Caller {
             let answer = self.counted(&ask).await;
             let wait = match &answer {
                 None => AGAIN,
+                Some(answer) if self.counts.tolerates(answer) => TOLERATED,
                 Some(answer) => match again(&ask, answer) {
                     Again::No => return Ok(answer.clone()),
                     Again::After(wait) => wait,

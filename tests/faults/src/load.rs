@@ -15,9 +15,11 @@ use check::Promised;
 use check::history::Recorder;
 use service_kit::clock;
 use system_tests::Installation;
+use system_tests::purchase::OnSale;
 use tokio::task::JoinSet;
 
 use crate::client::{Caller, Counts};
+pub use buyer::Hold;
 pub use probe::Served;
 pub use shows::Shows;
 
@@ -152,6 +154,41 @@ impl Load {
     /// An order that was acknowledged to somebody beside the buyers.
     pub fn promised(&self, key: check::Key) {
         self.crowd.promised.lock().unwrap_or_else(PoisonError::into_inner).orders.push(key);
+    }
+
+    /// Somebody takes free tickets from this very process, past the front door.
+    ///
+    /// # Errors
+    /// As for a buyer: what should not happen to an honest client.
+    pub async fn take_free_at(&self, name: &str, base: &str, sale: OnSale) -> anyhow::Result<()> {
+        buyer::take_free_at(&self.crowd, name, base, sale).await
+    }
+
+    /// So many come to one queue at once, and go again: more than one of them is let in by one command.
+    ///
+    /// # Errors
+    /// As for a buyer.
+    pub async fn rush(&self, name: &str, count: u32) -> anyhow::Result<()> {
+        let sale = self.crowd.shows.rooms[0];
+        let names: Vec<String> = (0..count).map(|n| format!("{name}-{n}")).collect();
+        let coming = futures::future::join_all(names.iter().map(|name| buyer::come_and_go(&self.crowd, name, sale)));
+        coming.await.into_iter().collect()
+    }
+
+    /// Somebody holds a ticket and could pay now.
+    ///
+    /// # Errors
+    /// As for a buyer.
+    pub async fn hold(&self, name: &str, sale: OnSale) -> anyhow::Result<Hold> {
+        buyer::hold(&self.crowd, name, sale).await
+    }
+
+    /// Pays for what was held, and waits for the tickets.
+    ///
+    /// # Errors
+    /// It is held no more, or as for a buyer.
+    pub async fn pay_held(&self, hold: &Hold) -> anyhow::Result<()> {
+        buyer::pay_held(&self.crowd, hold).await
     }
 
     /// Something that should not have happened.

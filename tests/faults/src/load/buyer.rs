@@ -73,7 +73,36 @@ async fn order(
     ensure!(matches!(answer.status.as_u16(), 200 | 201), "an order is refused: {answer:?}");
     crowd.promised.lock().unwrap_or_else(PoisonError::into_inner).orders.push((OrderId(order), ShowId(sale.show)));
     let token = answer.body["access_token"].as_str().context("a guest gets a token")?;
-    Ok((order, caller.with(token)))
+    // Whoever was asked directly only takes orders.
+    Ok((order, caller.at(&crowd.base).with(token)))
+}
+
+/// Takes free tickets from this very process.
+pub(super) async fn take_free_at(crowd: &Crowd, name: &str, base: &str, sale: OnSale) -> anyhow::Result<()> {
+    free(crowd, &crowd.caller(name).at(base), sale, &[]).await
+}
+
+/// Joins a queue, and leaves it whatever has become of the place.
+pub(super) async fn come_and_go(crowd: &Crowd, name: &str, sale: OnSale) -> anyhow::Result<()> {
+    leave(&crowd.caller(name), sale).await
+}
+
+/// Tickets that are held, and paid for later.
+pub struct Hold {
+    order: Uuid,
+    holder: Caller,
+}
+
+/// Holds a ticket, and waits until it could be paid.
+pub(super) async fn hold(crowd: &Crowd, name: &str, sale: OnSale) -> anyhow::Result<Hold> {
+    let (order, holder) = order(crowd, &crowd.caller(name), sale, &[]).await?;
+    until(&holder, order, "awaiting_payment").await?;
+    Ok(Hold { order, holder })
+}
+
+/// Pays for what was held; it must still be.
+pub(super) async fn pay_held(crowd: &Crowd, hold: &Hold) -> anyhow::Result<()> {
+    pay_for(crowd, &hold.holder, hold.order, Duration::ZERO).await
 }
 
 async fn pay(crowd: &Crowd, caller: &Caller, sale: OnSale, ponders: Duration) -> anyhow::Result<()> {
@@ -82,7 +111,7 @@ async fn pay(crowd: &Crowd, caller: &Caller, sale: OnSale, ponders: Duration) ->
 }
 
 /// Pays for an order once there is a page; on another page if that one is given up meanwhile.
-pub(crate) async fn pay_for(crowd: &Crowd, holder: &Caller, order: Uuid, ponders: Duration) -> anyhow::Result<()> {
+async fn pay_for(crowd: &Crowd, holder: &Caller, order: Uuid, ponders: Duration) -> anyhow::Result<()> {
     let mut page = until(holder, order, "awaiting_payment").await?;
     tokio::time::sleep(ponders).await;
     let (mut paid, begun) = (Vec::new(), clock::monotonic());
@@ -101,12 +130,7 @@ pub(crate) async fn pay_for(crowd: &Crowd, holder: &Caller, order: Uuid, ponders
     }
 }
 
-async fn free(
-    crowd: &Crowd,
-    caller: &Caller,
-    sale: OnSale,
-    headers: &[(&'static str, &str)],
-) -> anyhow::Result<()> {
+async fn free(crowd: &Crowd, caller: &Caller, sale: OnSale, headers: &[(&'static str, &str)]) -> anyhow::Result<()> {
     let (order, holder) = order(crowd, caller, sale, headers).await?;
     completed(crowd, &holder, order).await
 }
@@ -122,7 +146,7 @@ async fn cancel(crowd: &Crowd, caller: &Caller, sale: OnSale) -> anyhow::Result<
 }
 
 /// Waits until the order completes, and takes its tickets.
-pub(crate) async fn completed(crowd: &Crowd, holder: &Caller, order: Uuid) -> anyhow::Result<()> {
+async fn completed(crowd: &Crowd, holder: &Caller, order: Uuid) -> anyhow::Result<()> {
     let ended = until(holder, order, "completed").await?;
     ensure!(ended["status"] == "completed", "paid, and then: {ended}");
     let tickets = ended["tickets"].as_array().into_iter().flatten();
@@ -133,7 +157,7 @@ pub(crate) async fn completed(crowd: &Crowd, holder: &Caller, order: Uuid) -> an
 }
 
 /// Waits until the order has a status, or has ended.
-pub(crate) async fn until(holder: &Caller, order: Uuid, status: &str) -> anyhow::Result<Value> {
+async fn until(holder: &Caller, order: Uuid, status: &str) -> anyhow::Result<Value> {
     let begun = clock::monotonic();
     loop {
         let seen = look(holder, order, status).await?;
@@ -154,7 +178,7 @@ async fn look(holder: &Caller, order: Uuid, status: &str) -> anyhow::Result<Opti
 }
 
 /// Pays where the page is; the provider then tells the shop, again and again.
-pub(crate) async fn pay_at_provider(crowd: &Crowd, link: &str) -> anyhow::Result<()> {
+async fn pay_at_provider(crowd: &Crowd, link: &str) -> anyhow::Result<()> {
     let begun = clock::monotonic();
     loop {
         let url = format!("{}/_control/payments/{link}/pay", crowd.sandbox);

@@ -1,5 +1,6 @@
 //! A write side dies at a chosen line of its own program.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -12,6 +13,8 @@ use crate::run::Site;
 
 /// It takes so many crashes at most until somebody has waited for that very answer.
 const TIMES: u32 = 5;
+/// So many come to the queue at once.
+const RUSH: u32 = 40;
 const SERVICE: Duration = Duration::from_secs(60);
 const MUST: Must = Must { fence: true, doubt: true, void: false, smooth: false };
 
@@ -49,7 +52,7 @@ pub static AFTER_RECORD_2: Fault = Fault {
     quick: true,
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
-        strike: |site| Box::pin(strike(site, Point::AfterRecord2, Context::Queue, 1)),
+        strike: |site| Box::pin(after_record_2(site)),
         must: Must { void: true, ..MUST },
     },
 };
@@ -67,6 +70,29 @@ pub static IN_SNAPSHOT: Fault = Fault {
         must: MUST,
     },
 };
+
+/// Who comes alone is let in alone: so many come at once that one command lets several in.
+fn after_record_2(site: &Site) -> LocalBoxFuture<'_, anyhow::Result<()>> {
+    Box::pin(async {
+        let over = Cell::new(false);
+        let rushing = async {
+            for n in 0.. {
+                if over.get() {
+                    break;
+                }
+                site.load().rush(&format!("rush-{n}"), RUSH).await?;
+            }
+            Ok(())
+        };
+        let striking = async {
+            let struck = strike(site, Point::AfterRecord2, Context::Queue, 1).await;
+            over.set(true);
+            struck
+        };
+        let (rushed, struck): (anyhow::Result<()>, _) = tokio::join!(rushing, striking);
+        struck.and(rushed)
+    })
+}
 
 fn strike(site: &Site, point: Point, context: Context, nth: u32) -> LocalBoxFuture<'_, anyhow::Result<()>> {
     Box::pin(async move {

@@ -1,8 +1,10 @@
 //! Faults of processes: killed at the worst moments, frozen, misled about the time.
 
+mod clock;
 mod crashes;
 mod everything;
 mod kill;
+mod zombie;
 
 use crate::fault::Fault;
 
@@ -13,5 +15,8 @@ pub static ALL: &[Fault] = &[
     crashes::AFTER_APPEND,
     crashes::AFTER_RECORD_2,
     crashes::IN_SNAPSHOT,
+    zombie::ZOMBIE,
+    zombie::TWO_OWNERS,
     everything::EVERYTHING,
+    clock::CLOCK,
 ];
