@@ -74,6 +74,26 @@ pub struct State<A: Root> {
     by_serial: OrdMap<u64, Uuid>,
 }
 
+/// When an aggregate wants to be woken, and whether something outside is asked about it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wakes {
+    due: Option<Timestamp>,
+    round: Option<Timestamp>,
+    watched: bool,
+}
+
+impl Wakes {
+    fn of<A: Root>(aggregate: &A) -> Self {
+        Self { due: aggregate.next_due(), round: aggregate.next_round(), watched: aggregate.watched() }
+    }
+}
+
+impl<A: Root> Default for Entry<A> {
+    fn default() -> Self {
+        Self { state: A::default(), version: 0 }
+    }
+}
+
 impl<A: Root> Default for State<A> {
     fn default() -> Self {
         Self {
@@ -132,59 +152,66 @@ impl<A: Root> State<A> {
 
     /// Folds the events of one command. `after` is the aggregate they lead to, where it is known already.
     pub fn fold(&mut self, folded: Folded<A>, partitions: u32, after: Option<A>) {
-        let Some((first, _)) = folded.events.first() else { return };
-        let at = first.occurred_at;
-        let id = A::id(&folded.events[0].1);
-        let before = self.aggregates.get(&id).cloned();
-        let version = before.as_ref().map_or(0, |entry| entry.version) + folded.events.len() as u64;
-        let version =
-            if broken(Breakage::VersionPerFrame) { version + 1 - folded.events.len() as u64 } else { version };
-        for (n, (meta, event)) in folded.events.iter().enumerate() {
-            let offset = folded.offset + i64::try_from(n).expect("a command has at most 500 events");
-            self.cause(offset, meta, event);
-            if let Some(serial) = A::serial(event) {
+        let Some((first, event)) = folded.events.first() else { return };
+        let (at, id) = (first.occurred_at, A::id(event));
+        let written = folded.events.len() as u64;
+        let mut events = Vec::with_capacity(folded.events.len());
+        for (offset, (meta, event)) in (folded.offset..).zip(folded.events) {
+            if let Some(serial) = A::serial(&event) {
                 self.serials = self.serials.max(serial / u64::from(partitions));
                 self.by_serial.insert(serial, id);
             }
+            events.push(self.cause(offset, &meta, event));
         }
-        let state = after.unwrap_or_else(|| {
-            let mut state = before.as_ref().map(|entry| entry.state.clone()).unwrap_or_default();
-            for (_, event) in folded.events {
-                state.apply(event);
+        let slot = self.aggregates.entry(id).or_default();
+        let before = Wakes::of(&slot.state);
+        let written = if broken(Breakage::VersionPerFrame) { 1 } else { written };
+        let version = slot.version + written;
+        match after {
+            Some(state) => *slot = Arc::new(Entry { state, version }),
+            // In place where no other root has it: nobody sees what lies between two commands.
+            None => {
+                let entry = Arc::make_mut(slot);
+                events.into_iter().for_each(|event| entry.state.apply(event));
+                entry.version = version;
             }
-            state
-        });
-        self.index(id, before.as_deref(), &state);
-        self.aggregates.insert(id, Arc::new(Entry { state, version }));
+        }
+        let after = Wakes::of(&slot.state);
+        self.index(id, before, after);
         self.last = self.last.max(at);
         self.remember(folded.command, Repeat { hash: folded.hash, aggregate: id }, at);
     }
 
     /// Takes out what was caused below an offset.
     pub fn settle(&mut self, below: i64) {
-        let (_, at, above) = self.outbox.split_lookup(&below);
-        self.outbox = match at {
-            Some(caused) => above.update(below, caused),
-            None => above,
-        };
+        // Splitting the map would copy all that stays, once for every watermark.
+        while let Some(offset) = self.outbox.get_min().map(|(offset, _)| *offset).filter(|offset| *offset < below) {
+            self.outbox.remove(&offset);
+        }
     }
 
-    fn cause(&mut self, offset: i64, meta: &Meta, event: &A::Event) {
-        let outgoing = saga::react(&event.clone().into(), meta);
+    /// Puts what an event causes in the outbox, and gives it back: events are large, so none is copied for that.
+    fn cause(&mut self, offset: i64, meta: &Meta, event: A::Event) -> A::Event {
+        let event: domain::event::Event = event.into();
+        let outgoing = saga::react(&event, meta);
         if !outgoing.is_empty() {
             let caused = Caused { event_id: meta.event_id, correlation_id: meta.correlation_id, outgoing };
             self.outbox.insert(offset, Arc::new(caused));
         }
+        A::Event::try_from(event).unwrap_or_else(|_| unreachable!("it was made of one"))
     }
 
-    fn index(&mut self, id: Uuid, before: Option<&Entry<A>>, after: &A) {
-        let before = before.map(|entry| &entry.state);
-        move_timer(&mut self.timers, id, before.and_then(A::next_due), after.next_due());
-        move_timer(&mut self.rounds, id, before.and_then(A::next_round), after.next_round());
-        if after.watched() {
-            self.watched.insert(id);
-        } else {
-            self.watched.remove(&id);
+    fn index(&mut self, id: Uuid, before: Wakes, after: Wakes) {
+        move_timer(&mut self.timers, id, before.due, after.due);
+        move_timer(&mut self.rounds, id, before.round, after.round);
+        match (before.watched, after.watched) {
+            (false, true) => {
+                self.watched.insert(id);
+            }
+            (true, false) => {
+                self.watched.remove(&id);
+            }
+            (true, true) | (false, false) => {}
         }
     }
 

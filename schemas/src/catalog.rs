@@ -2,12 +2,12 @@
 //!
 //! Invariant: a domain event without a schema file does not compile.
 
-use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use domain::event::Event;
 use domain::root::Context;
 use domain::{inventory, order, payment, queue, show, ticket};
 
+use crate::datum::{BadDatum, Shape};
 use crate::person_key::PERSON_KEY_TOPIC;
 
 macro_rules! events {
@@ -68,14 +68,14 @@ macro_rules! events {
         }
 
         /// Reads the event's own fields, without `meta`.
-        pub(crate) fn read_body(
-            reader: &GenericDatumReader<'static>,
+        pub(crate) fn read_body<'de>(
+            reader: &'de Shape,
             event_type: EventType,
-            datum: &mut &[u8],
-        ) -> Result<Event, apache_avro::Error> {
+            datum: &mut &'de [u8],
+        ) -> Result<Event, BadDatum> {
             match event_type {
                 $($(EventType::$name => reader
-                    .read_deser(datum)
+                    .read(datum)
                     .map(|body| Event::$group($module::Event::$name(body))),)*)*
             }
         }

@@ -80,7 +80,7 @@ impl Codec {
             return Err(unexpected(record));
         };
         let rest = &mut &*datum;
-        let meta = kept_meta().reader.read_deser(rest).map_err(|error| malformed(record, error))?;
+        let meta = kept_meta().reader.read(rest).map_err(|error| malformed(record, error))?;
         let event = read_body(&kept(record).reader, event_type, rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok((meta, event))
@@ -133,7 +133,7 @@ impl Codec {
             return Err(unexpected(record));
         }
         let rest = &mut &*datum;
-        let key = kept(record).reader.read_deser(rest).map_err(|error| malformed(record, error))?;
+        let key = kept(record).reader.read(rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok(key)
     }
@@ -241,7 +241,7 @@ fn whole(record: RecordType, rest: &[u8]) -> Result<(), DecodeError> {
     }
 }
 
-fn malformed(record: RecordType, source: apache_avro::Error) -> DecodeError {
+fn malformed(record: RecordType, source: impl std::error::Error + Send + Sync + 'static) -> DecodeError {
     DecodeError::Malformed { name: record.full_name(), source: Some(Box::new(source)) }
 }
 

@@ -1,11 +1,11 @@
 //! The records by which owners of a partition speak to each other.
 
-use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::catalog::RecordType;
+use crate::datum::{BadDatum, Shape};
 
 /// A control record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,18 +72,18 @@ impl Control {
     }
 
     /// `None` if the type is no control record's, or the term no `u32`.
-    pub(crate) fn read(
-        reader: &GenericDatumReader<'static>,
+    pub(crate) fn read<'de>(
+        reader: &'de Shape,
         record: RecordType,
-        datum: &mut &[u8],
-    ) -> Result<Option<Self>, apache_avro::Error> {
+        datum: &mut &'de [u8],
+    ) -> Result<Option<Self>, BadDatum> {
         match record {
             RecordType::PartitionClaimed => {
-                let PartitionClaimed { claim, term, instance, url } = reader.read_deser(datum)?;
+                let PartitionClaimed { claim, term, instance, url } = reader.read(datum)?;
                 Ok(u32::try_from(term).ok().map(|term| Self::Claimed { claim, term, instance, url }))
             }
-            RecordType::Barrier => reader.read_deser(datum).map(|Barrier {}| Some(Self::Barrier)),
-            RecordType::Settled => reader.read_deser(datum).map(|Settled { below }| Some(Self::Settled { below })),
+            RecordType::Barrier => reader.read(datum).map(|Barrier {}| Some(Self::Barrier)),
+            RecordType::Settled => reader.read(datum).map(|Settled { below }| Some(Self::Settled { below })),
             RecordType::Event(_) | RecordType::PersonKey => Ok(None),
         }
     }

@@ -51,7 +51,7 @@ pub enum DecodeError {
         name: &'static str,
         /// What Avro says, if it is not merely a wrong length.
         #[source]
-        source: Option<Box<apache_avro::Error>>,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 }
 

@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use apache_avro::Schema;
-use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema::RecordSchema;
 use apache_avro::writer::datum::GenericDatumWriter;
 
 use crate::catalog::RecordType;
+use crate::datum::Shape;
 
 /// No length in a datum may make a reader allocate more than this; a frame is far below it.
 const MAX_ALLOCATION_BYTES: usize = 8 << 20;
@@ -23,13 +23,13 @@ pub(crate) struct Kept {
     /// Writes the record, for an event without `meta`.
     pub writer: GenericDatumWriter<'static>,
     /// Reads the record, for an event without `meta`.
-    pub reader: GenericDatumReader<'static>,
+    pub reader: Shape,
 }
 
 /// What is kept for `boxoffice.Meta`, which is the same in every event.
 pub(crate) struct KeptMeta {
     pub writer: GenericDatumWriter<'static>,
-    pub reader: GenericDatumReader<'static>,
+    pub reader: Shape,
 }
 
 static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| RecordType::all().map(keep).collect());
@@ -93,7 +93,6 @@ fn writer(schema: &'static Schema) -> GenericDatumWriter<'static> {
     writer.expect("our schemas are self-contained")
 }
 
-fn reader(schema: &'static Schema) -> GenericDatumReader<'static> {
-    let reader = GenericDatumReader::builder(schema).human_readable(true).build();
-    reader.expect("our schemas are self-contained")
+fn reader(schema: &'static Schema) -> Shape {
+    Shape::of(schema).expect("our schemas use what can be read")
 }

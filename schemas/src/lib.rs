@@ -6,6 +6,7 @@ mod catalog;
 mod codec;
 mod control;
 mod copy;
+mod datum;
 mod error;
 mod ids;
 mod kept;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use domain::value::Timestamp;
 use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -27,6 +27,8 @@ pub(super) const NOTICE: Duration = Duration::from_millis(100);
 const RECORDS: usize = 512;
 /// … and about so many bytes.
 const BYTES: usize = 1024 * 1024;
+/// Records are copied into blocks of so many bytes: an allocation for each would cost more than folding it.
+const BLOCK: usize = 64 * 1024;
 /// Between two attempts at something that failed.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -84,6 +86,8 @@ pub(super) struct Run<'a, F> {
     gapless: bool,
     /// Where an assignment was renewed because of a gap.
     realigned: Option<i64>,
+    /// Where the next records are copied to.
+    block: BytesMut,
     stopped: Arc<AtomicBool>,
     hand_over: F,
 }
@@ -109,7 +113,8 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             Start::At(offset) => Some(offset),
             Start::Beginning => None,
         };
-        Self { client, place, next, gapless: next.is_some(), realigned: None, stopped, hand_over }
+        let block = BytesMut::new();
+        Self { client, place, next, gapless: next.is_some(), realigned: None, block, stopped, hand_over }
     }
 
     /// Assigns the partition, hands over what comes until it is stopped, and gives the partition back.
@@ -180,7 +185,9 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             _ => {}
         }
         self.next = Some(offset + 1);
-        let raw = raw(message);
+        // What is kept of a compacted topic must not keep the records around it.
+        let block = if self.gapless { BLOCK } else { 0 };
+        let raw = raw(message, &mut self.block, block);
         *bytes += raw.key.len() + raw.header.len() + raw.value.as_ref().map_or(0, Bytes::len);
         records.push(raw);
         Step::Continue
@@ -245,19 +252,26 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
     }
 }
 
-/// Copies a record out of the client's memory, with one allocation.
-fn raw(message: &BorrowedMessage<'_>) -> Raw {
+/// Copies a record out of the client's memory, into what is left of a block, or into a new one of at least this size.
+fn raw(message: &BorrowedMessage<'_>, block: &mut BytesMut, size: usize) -> Raw {
     let key = message.key().unwrap_or_default();
     let header = message.headers().and_then(|headers| headers.iter().find(|header| header.key == HEADER));
     let header = header.and_then(|header| header.value).unwrap_or_default();
     let value = message.payload();
-    let whole = Bytes::from([key, header, value.unwrap_or_default()].concat());
-    let (header_at, value_at) = (key.len(), key.len() + header.len());
+    let parts = [key, header, value.unwrap_or_default()];
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    if block.capacity() < length {
+        *block = BytesMut::with_capacity(size.max(length));
+    }
+    parts.iter().for_each(|part| block.extend_from_slice(part));
+    let mut whole = block.split().freeze();
+    let key = whole.split_to(key.len());
+    let header = whole.split_to(header.len());
     Raw {
         offset: message.offset(),
         timestamp: Timestamp(message.timestamp().to_millis().unwrap_or(0).saturating_mul(1000)),
-        key: whole.slice(..header_at),
-        header: whole.slice(header_at..value_at),
-        value: value.map(|_| whole.slice(value_at..)),
+        key,
+        header,
+        value: value.map(|_| whole),
     }
 }

@@ -8,7 +8,7 @@ use domain::breakage::{Breakage, broken};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Uuid, Vector};
+use super::{Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Uuid, Vector, Wakes};
 
 /// What is written, field by field as it is read.
 #[derive(Serialize)]
@@ -100,7 +100,7 @@ impl<A: Root> State<A> {
             by_serial: read.by_serial.into_iter().collect(),
         };
         for (id, version, aggregate) in read.aggregates {
-            state.index(id, None, &aggregate);
+            state.index(id, Wakes::default(), Wakes::of(&aggregate));
             state.aggregates.insert(id, Arc::new(Entry { state: aggregate, version }));
         }
         if broken(Breakage::SnapshotWithoutTimers) {

@@ -71,9 +71,9 @@ impl Sales {
     }
 
     /// Shows that are on sale already.
-    pub fn of_known(seed: u64, sales: Vec<Sale>) -> Self {
+    pub fn of_known(seed: u64, sales: Vec<Sale>, fate: Fate) -> Self {
         let (unopened, held) = (VecDeque::new(), VecDeque::new());
-        Self { dice: Dice::new(seed), sales, unopened, held, fate: Fate::Mixed, begun: 0 }
+        Self { dice: Dice::new(seed), sales, unopened, held, fate, begun: 0 }
     }
 
     fn opened(&self, sale: usize) -> Event {
