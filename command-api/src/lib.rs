@@ -4,6 +4,7 @@ mod background;
 pub mod cluster;
 pub mod config;
 pub mod effects;
+pub mod front;
 pub mod http;
 pub mod outbox;
 pub mod owners;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use command_api::config::Config;
+use command_api::front::{self, Front};
 use command_api::service::Service;
 use service_kit::config::Env;
 use service_kit::health::Health;
@@ -11,6 +12,7 @@ use service_kit::operations::Operations;
 use service_kit::shutdown::Shutdown;
 use service_kit::{http, telemetry};
 use tokio_util::sync::CancellationToken;
+use utoipa::openapi::{Info, OpenApi, Paths};
 
 fn main() -> ExitCode {
     // The first thing: every TLS client needs it.
@@ -35,19 +37,24 @@ async fn run() -> anyhow::Result<()> {
         .with_context(|| format!("listening on BOXOFFICE_LISTEN {}", config.common.listen))?;
     let health = Health::default();
     health.drain_on(shutdown.token());
-    let token = shutdown.token();
-    let Some(service) = token.run_until_cancelled(Service::start(&config, &health)).await.transpose()? else {
-        return Ok(());
-    };
-    let (router, openapi) = service.routes().split_for_parts();
-    let operations = Operations { health, metrics, auth: Some(config.secrets.auth()) };
-    let router = service.internal_routes().merge(http::router(operations, &config.common.http, router, openapi));
+    let operations = Operations { health: health.clone(), metrics, auth: Some(config.secrets.auth()) };
+    let (front, prepared) = (Front::default(), health.register("log"));
+    let nothing = OpenApi::new(Info::new("Boxoffice command-api", env!("CARGO_PKG_VERSION")), Paths::new());
+    let router = front.before(http::router(operations.clone(), &config.common.http, front::not_ready(), nothing));
     // Requests are answered while partitions are handed over, and end after that.
     let (handed_over, limits) = (CancellationToken::new(), config.common.http);
     let serving = tokio::spawn({
         let ended = handed_over.clone();
         async move { http::serve(listener, router, &limits, ended).await }
     });
+    let token = shutdown.token();
+    let Some(service) = token.run_until_cancelled(Service::start(&config, &health)).await.transpose()? else {
+        handed_over.cancel();
+        return serving.await.context("serving HTTP")?.context("serving HTTP");
+    };
+    let (router, openapi) = service.routes().split_for_parts();
+    front.open(service.internal_routes().merge(http::router(operations, &config.common.http, router, openapi)));
+    prepared.ready();
     shutdown.begun().await;
     service.hand_over().await;
     handed_over.cancel();

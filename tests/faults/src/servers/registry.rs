@@ -22,6 +22,8 @@ const WITHOUT: u64 = 40;
 const STARTING: Duration = Duration::from_secs(6);
 /// Whoever starts is refused within so long.
 const REFUSED: Duration = Duration::from_secs(20);
+/// Whoever waits for the registry answers within so long.
+const ANSWERS: Duration = Duration::from_secs(3);
 const MUST: Must = Must { fence: true, doubt: true, void: false, smooth: false };
 
 /// Nobody listens there.
@@ -58,7 +60,7 @@ fn down(site: &Site) -> BoxFuture<'_, anyhow::Result<()>> {
         kill(site, two).await?;
         sleep(STARTING).await;
         for one in two {
-            ensure!(!ready(site, one).await, "{one} says that it is ready, without a registry");
+            says_not_ready(site, one).await?;
         }
         came_back(site, Answers::Truth).await
     })
@@ -114,9 +116,19 @@ async fn came_back(site: &Site, answers: Answers) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ready(site: &Site, one: Instance) -> bool {
-    let url = format!("{}/readyz", site.shop().running.url(one));
-    reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success())
+/// It lives and is not ready, and says so to whoever asks: nobody is kept waiting in its sockets.
+async fn says_not_ready(site: &Site, one: Instance) -> anyhow::Result<()> {
+    let base = site.shop().running.url(one);
+    for (path, expected) in [("/livez", 200), ("/readyz", 503), ("/v1/shows", 503)] {
+        let (one, url) = (one.to_string(), format!("{base}{path}"));
+        let asked = tokio::time::timeout(ANSWERS, reqwest::get(url)).await;
+        let answer = asked.with_context(|| format!("{one} does not answer {path} while it waits for the registry"))??;
+        let found = answer.status().as_u16();
+        // Who only fills read models has no shows.
+        let expected = if path == "/v1/shows" && found == 404 { 404 } else { expected };
+        ensure!(found == expected, "{one} answers {path} with {found} while it waits for the registry");
+    }
+    Ok(())
 }
 
 fn answer(site: &Site, answers: Answers) -> anyhow::Result<()> {
