@@ -57,12 +57,8 @@ impl RegistryProxy {
             stop: AtomicBool::new(false),
             asked: AtomicU64::new(0),
         };
-        let proxy = Self {
-            port: free_port()?,
-            path: path.to_owned(),
-            shared: Arc::new(shared),
-            accepting: Mutex::new(None),
-        };
+        let proxy =
+            Self { port: free_port()?, path: path.to_owned(), shared: Arc::new(shared), accepting: Mutex::new(None) };
         proxy.answer(Answers::Truth)?;
         Ok(proxy)
     }
@@ -179,7 +175,8 @@ fn chunks(reader: &mut impl io::BufRead) -> Result<Vec<u8>> {
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).context("read a chunk's length")?;
-        let length = usize::from_str_radix(line.trim().split(';').next().unwrap_or(""), 16).context("a chunk's length")?;
+        let length =
+            usize::from_str_radix(line.trim().split(';').next().unwrap_or(""), 16).context("a chunk's length")?;
         let start = body.len();
         body.resize(start + length + 2, 0);
         reader.read_exact(&mut body[start..]).context("read a chunk")?;

@@ -17,7 +17,7 @@ use crate::servers::{Progress, Server};
 use crate::world::now;
 
 /// Generous, because a start may share two cores with a compiler; a server that fails ends by itself far sooner.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A log beyond this size is set aside at the next start.
 const LONGEST_LOG: u64 = 16 << 20;

@@ -107,9 +107,7 @@ fn cluster_id(config: &StackConfig) -> Result<String> {
     let digits = random_id().simple().to_string();
     let id = format!("{}A", &digits[..21]);
     let new = file.with_extension("new");
-    fs::write(&new, &id)
-        .and_then(|()| fs::rename(&new, &file))
-        .with_context(|| format!("write {}", file.display()))?;
+    fs::write(&new, &id).and_then(|()| fs::rename(&new, &file)).with_context(|| format!("write {}", file.display()))?;
     Ok(id)
 }
 

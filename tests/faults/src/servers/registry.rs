@@ -122,7 +122,8 @@ async fn says_not_ready(site: &Site, one: Instance) -> anyhow::Result<()> {
     for (path, expected) in [("/livez", 200), ("/readyz", 503), ("/v1/shows", 503)] {
         let (one, url) = (one.to_string(), format!("{base}{path}"));
         let asked = tokio::time::timeout(ANSWERS, reqwest::get(url)).await;
-        let answer = asked.with_context(|| format!("{one} does not answer {path} while it waits for the registry"))??;
+        let answer =
+            asked.with_context(|| format!("{one} does not answer {path} while it waits for the registry"))??;
         let found = answer.status().as_u16();
         // Who only fills read models has no shows.
         let expected = if path == "/v1/shows" && found == 404 { 404 } else { expected };
