@@ -136,3 +136,58 @@ impl Facts {
         facts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::{Book, names};
+    use crate::log::{CLAIMS, FRAMES, JUDGED};
+    use crate::tests::good;
+    use crate::{always, from_facts};
+
+    fn records() -> Vec<(Partition, Record)> {
+        Book::of(good()).records(&Codec::in_memory())
+    }
+
+    fn broken(records: Vec<(Partition, Record)>) -> Vec<&'static str> {
+        let mut partitions: std::collections::BTreeMap<Partition, Vec<Record>> = std::collections::BTreeMap::new();
+        records.into_iter().for_each(|(place, record)| partitions.entry(place).or_default().push(record));
+        names(&always(&Facts::of_records(partitions, &Codec::in_memory())))
+    }
+
+    #[test]
+    fn a_good_log_is_read_whole() {
+        assert_eq!(broken(records()), [""; 0]);
+        let all = records();
+        let places = all.iter().map(|(place, record)| (*place, vec![record.clone()]));
+        let facts = Facts::of_records(places.take(1), &Codec::in_memory());
+        assert_eq!((facts.counts().records, facts.counts().claims, facts.log.identities.len()), (1, 1, 1));
+        assert!(from_facts(&facts).holds());
+    }
+
+    #[test]
+    fn a_reader_that_judges_otherwise_is_seen() {
+        let (codec, mut facts) = (Codec::in_memory(), Facts::default());
+        let (place, claim) = records().swap_remove(0);
+        let mut taking = Taking::new(&codec, place, &mut facts);
+        taking.theirs = Some(Reader::at(Position { term: 5, ..Position::default() }));
+        assert!(taking.take(claim));
+        taking.finish();
+        assert_eq!(names(&always(&facts)), [JUDGED]);
+    }
+
+    #[test]
+    fn records_that_are_gone_or_of_another_are_seen() {
+        let mut gone = records();
+        gone.remove(1);
+        assert!(broken(gone).contains(&CLAIMS));
+        let mut other = records();
+        let line = other.iter_mut().find(|(_, record)| record.offset == 1).unwrap();
+        line.1.key = bytes::Bytes::from_static(b"_control");
+        assert_eq!(broken(other), [FRAMES]);
+        let mut short = records();
+        let line = short.iter_mut().rfind(|(_, record)| record.offset > 0).unwrap();
+        line.1.value = line.1.value.slice(..7);
+        assert!(broken(short).contains(&CLAIMS), "it cannot be decoded");
+    }
+}

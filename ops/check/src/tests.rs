@@ -17,7 +17,7 @@ use domain::value::{Currency, Fingerprint, Line, PricedLine, Provider, Sealed, T
 use domain::{inventory, order, payment, ticket};
 use uuid::Uuid;
 
-use super::{Facts, Sums, Transfer, compare, compare_statement, from_facts, promised};
+use super::{Expected, Facts, Sums, Transfer, compare, compare_statement, expected, from_facts, promised};
 
 pub(crate) const SHOW: ShowId = ShowId(Uuid::from_u128(0x51));
 pub(crate) const CLASS: TicketClassId = TicketClassId(Uuid::from_u128(0xc1));
@@ -488,4 +488,19 @@ fn the_statement_is_compared_to_the_unit() {
     assert!(!compare_statement(&facts, &more).holds());
     let other = vec![transfer("r1", 201), right[1].clone(), right[2].clone()];
     assert!(!compare_statement(&facts, &other).holds());
+}
+
+#[test]
+fn a_run_that_was_through_nothing_is_void() {
+    let doubtful = crate::history::Call { op: crate::history::Op::Join, ..crate::history::Call::default() };
+    let holds = |fenced, in_doubt, facts: &Facts, calls: Option<&[crate::history::Call]>| {
+        expected(Expected { fenced, in_doubt }, facts, calls).is_none_or(|law| law.holds())
+    };
+    let mut facts = folded(good());
+    assert!(holds(false, false, &facts, None), "nothing was expected");
+    assert!(!holds(true, false, &facts, None) && !holds(false, true, &facts, None));
+    assert!(!holds(false, true, &facts, Some(&[])) && holds(false, true, &facts, Some(&[doubtful])));
+    let place = event_log::log::Partition { context: Context::Order, number: 0 };
+    facts.partitions.insert(place, crate::Counts { old_term: 1, ..crate::Counts::default() });
+    assert!(holds(true, false, &facts, None));
 }

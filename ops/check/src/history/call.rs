@@ -149,7 +149,7 @@ pub struct Said {
     /// How the thing stands: `reserved`, `queued`, ….
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Attempts to pay that the order has, or the one that was made.
+    /// Attempts to pay that the order has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<PaymentId>,
     /// Tickets that were handed out.
@@ -171,12 +171,11 @@ impl Said {
         let mut said =
             Self { problem: problem.map(str::to_owned), status: status.map(str::to_owned), ..Self::default() };
         match op {
-            Op::Order | Op::Cancel => {
+            Op::Order | Op::Cancel | Op::Pay => {
                 said.order = id(&body["id"]);
                 said.payments = ids(&body["payments"]);
                 said.tickets = ids(&body["tickets"]);
             }
-            Op::Pay => said.payments = id(&body["id"]).into_iter().collect(),
             Op::Read => {
                 said.order = id(&body["id"]).filter(|_| body["pay_by"].is_string());
                 said.tickets = ids(&body["tickets"]).into_iter().chain(ids(&body["items"])).collect();
