@@ -62,5 +62,12 @@ programs() {
 }
 
 build_programs() {
-    cargo build "${cargo_profile[@]}" --bins -p ops -p provider-sandbox -p command-api -p projectors -p query-api
+    if [[ $BOXOFFICE_PROFILE == dev ]]; then
+        cargo build --bins -p ops -p provider-sandbox -p command-api -p projectors -p query-api
+        return
+    fi
+    # boxctl brings the simulation with it, and that the switches of deliberate defects. Optimized services with such
+    # switches refuse to start, and cargo gives what it builds together the same features: so they are built apart.
+    cargo build "${cargo_profile[@]}" --bins -p ops -p provider-sandbox
+    cargo build "${cargo_profile[@]}" --bins -p command-api -p projectors -p query-api
 }

@@ -11,6 +11,7 @@ pub mod local;
 pub mod log;
 pub mod partitions;
 pub mod queue;
+pub mod simulate;
 pub mod stack;
 pub mod supervisor;
 pub mod token;

@@ -10,8 +10,9 @@ use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
+use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
-use ops::{check, config, demo, dev, faults, init, log, partitions, queue, stack, token};
+use ops::{check, config, demo, dev, faults, init, log, partitions, queue, simulate, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -44,6 +45,8 @@ enum Command {
     Check(CheckArgs),
     /// Attack a box office of its own while people buy, and check that nothing acknowledged is lost; --list shows how.
     Faults(FaultsArgs),
+    /// Play histories of a whole box office in memory, with everything going wrong; ends with 1 if one law breaks.
+    Simulate(SimulateArgs),
     /// Bring everything up on one port, until Ctrl-C.
     Dev(DevArgs),
     /// Bring everything up, sell out a show, and check what came of it.
@@ -82,6 +85,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Queue(command) => return queue::run(command).await,
         Command::Check(args) => return Ok(check::run(args).await),
         Command::Faults(args) => faults::run(&args)?,
+        Command::Simulate(args) => return simulate::run(&args),
         Command::Dev(args) => dev::run(args).await?,
         Command::Demo(DemoArgs { up, demo }) => {
             dev::demo(up.apart("demo", &demo::SETTINGS, demo::COUNTS), demo.exit, |running| demo::run(demo, running))

@@ -57,24 +57,31 @@ impl World {
         }
     }
 
-    /// A fault is seen where it takes effect: when a record meets it. It is counted when it is planned and there is
-    /// somebody to meet it.
     fn plan_fault(&mut self, process: usize, context: u8, after: u8, fault: Fault) {
         let context = usize::from(context);
-        if self.processes[process].seats[context].is_none() {
-            return;
+        let member = &mut self.processes[process];
+        if member.seats[context].is_some() {
+            let faults: Vec<Fault> = (0..after).map(|_| Fault::None).chain([fault]).collect();
+            member.planned[context].extend(&faults);
+            member.writer.plan(place(context), faults);
         }
-        let good = (0..after).map(|_| Fault::None);
-        self.processes[process].writer.plan(place(context), good.chain([fault]));
-        self.seen.fault(match fault {
-            Fault::None => "log: none",
-            Fault::Lose => "log: append lost, error told",
-            Fault::LoseSilently => "log: append lost, nothing told",
-            Fault::LoseAcknowledgement => "log: acknowledgement lost, error told",
-            Fault::LoseAcknowledgementSilently => "log: acknowledgement lost, nothing told",
-            Fault::Delay => "log: append late, after others",
-            Fault::Duplicate => "log: record twice",
-        });
+    }
+
+    /// So many records of an owner have landed, and met what was planned for them.
+    pub fn faults_met(&mut self, process: usize, context: usize, records: usize) {
+        let planned = &mut self.processes[process].planned[context];
+        let met: Vec<Fault> = planned.drain(..records.min(planned.len())).collect();
+        for fault in met.into_iter().filter(|fault| *fault != Fault::None) {
+            self.seen.fault(match fault {
+                Fault::None => unreachable!("they are left out"),
+                Fault::Lose => "log: append lost, error told",
+                Fault::LoseSilently => "log: append lost, nothing told",
+                Fault::LoseAcknowledgement => "log: acknowledgement lost, error told",
+                Fault::LoseAcknowledgementSilently => "log: acknowledgement lost, nothing told",
+                Fault::Delay => "log: append late, after others",
+                Fault::Duplicate => "log: record twice",
+            });
+        }
     }
 
     fn release(&mut self, process: usize, context: usize) {
@@ -117,6 +124,7 @@ impl World {
         member.vouched_anyway = false;
         member.asleep_until = None;
         member.pending.clear();
+        member.planned = Default::default();
         member.down_until = Some(self.now + down);
         let under_way = (0..6).any(|context| dead.waiting(place(context)) > 0);
         if under_way {

@@ -67,7 +67,7 @@ pub fn campaign(campaign: &Campaign, told: &(dyn Fn(Progress) + Sync)) -> Outcom
     let end = campaign.from.saturating_add(campaign.seeds);
     let work = || {
         let codec = Codec::in_memory();
-        let options = Options { breakage: campaign.breakage, as_it_is: false };
+        let options = Options { breakage: campaign.breakage, ..Options::default() };
         breakage::take_visits();
         let mut seen = Seen::default();
         loop {
@@ -112,6 +112,6 @@ pub fn campaign(campaign: &Campaign, told: &(dyn Fn(Progress) + Sync)) -> Outcom
 
 /// How many seeds it takes until a breakage is noticed, and by what; nothing if it is not within so many.
 pub fn bites(breakage: Breakage, from: u64, seeds: u64, codec: &Codec) -> Option<(u64, Box<Failure>)> {
-    let options = Options { breakage: Some(breakage), as_it_is: true };
+    let options = Options { as_it_is: true, ..Options::broken(breakage) };
     (from..from + seeds).find_map(|seed| run(seed, codec, &options).err().map(|failure| (seed - from + 1, failure)))
 }

@@ -26,6 +26,8 @@ const PRICES: [i64; 3] = [100, 70, 0];
 const CAPACITIES: [i64; 3] = [6, 3, 2];
 /// The hold outlasts the time to pay by so much, seconds.
 const BACKSTOP_S: i64 = 300;
+/// More than a frame can hold, bytes.
+const HUGE: usize = 530_000;
 /// Somebody who hears nothing asks again after so long.
 const PATIENCE: u64 = 7 * SECOND;
 
@@ -42,6 +44,8 @@ pub enum Op {
     Leave { show: u8, who: u8 },
     /// So many of a class; `sloppy` sees a wrong price.
     Order { show: u8, who: u8, order: u8, class: u8, quantity: u8, sloppy: bool },
+    /// With more about the buyer than a frame can hold.
+    Huge { show: u8, who: u8 },
     /// Another attempt to pay.
     AddPayment { order: u8, who: u8 },
     /// Given up, by the buyer or by support.
@@ -308,6 +312,13 @@ impl World {
             }
             Op::Order { show, who, order, class, quantity, sloppy } => {
                 (buyer(who), self.reserve(show, who, order, (class, quantity), sloppy))
+            }
+            Op::Huge { show, who } => {
+                let mut command = self.reserve(show, who, 200, (0, 1), false);
+                if let Command::Inventory(_, inventory::Command::Reserve { checkout, .. }) = &mut command {
+                    checkout.buyer = Sealed(vec![0; HUGE]);
+                }
+                (buyer(who), command)
             }
             Op::AddPayment { order, who } => {
                 let payment = self.choice();

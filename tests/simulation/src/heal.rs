@@ -9,12 +9,15 @@ use domain::value::Timestamp;
 use event_log::log::Record;
 use event_log::owner::Phase;
 
+use crate::clients::Op;
 use crate::host::Host;
 use crate::oracle::facts;
 use crate::seats::Seat;
 use crate::wire::Message;
 use crate::world::{BEGIN, GRACE, Process, SECOND, World, place};
 
+/// A history has at least so many commands of clients.
+const COMMANDS: u64 = 30;
 /// So many times something may still end in time.
 const CYCLES: u32 = 150;
 /// Laws about a box office where the provider always answers in the end, and nobody forged a log.
@@ -48,6 +51,10 @@ impl World {
         // Whoever has not heard asks until there is an answer.
         for call in 0..self.clients.calls.len() {
             self.wire.send(self.now, Message::Call(call));
+        }
+        // However few were drawn: a history has so many commands.
+        for which in 0..u8::try_from(COMMANDS.saturating_sub(self.clients.sent)).unwrap_or(0) {
+            self.first_call(Op::Look { what: which, which, who: which % 5 });
         }
         self.come_to_rest();
         self.ghosts_land();

@@ -19,6 +19,15 @@ pub struct Options {
     pub breakage: Option<Breakage>,
     /// Whether a failure is not made smaller.
     pub as_it_is: bool,
+    /// Whether the bytes of every log are summed up.
+    pub digest: bool,
+}
+
+impl Options {
+    /// With this defect switched on.
+    pub fn broken(breakage: Breakage) -> Self {
+        Self { breakage: Some(breakage), ..Self::default() }
+    }
 }
 
 /// A history in which something that has to hold did not.
@@ -111,7 +120,9 @@ fn play(seed: u64, codec: &Codec, options: &Options, knobs: &Knobs, steps: &[Ste
             play_in(&mut world, seed, steps, &mut at);
             let wrong = world.wrong.take();
             let story = wrong.as_ref().map(|wrong| world.story(&wrong.detail));
-            (world.tally(), wrong, story.unwrap_or_default())
+            let mut seen = world.tally();
+            seen.digest = if options.digest { world.digest() } else { 0 };
+            (seen, wrong, story.unwrap_or_default())
         })
     }));
     QUIET.set(false);

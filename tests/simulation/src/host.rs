@@ -287,7 +287,7 @@ impl<A: Part> Host for Hosted<A> {
     }
 
     fn snapshot(&self, now: Timestamp) -> Option<Vec<u8>> {
-        snapshot::to_bytes(self.at, self.partitions, self.owner.state(), now)
+        snapshot::to_bytes(self.at, self.partitions, self.owner.to_keep(), now)
     }
 
     fn position(&self) -> Option<i64> {

@@ -60,8 +60,6 @@ pub struct Line {
 /// A claim that counts.
 #[derive(Debug, Clone, Copy)]
 pub struct Reign {
-    /// Where.
-    pub offset: i64,
     /// Whose.
     pub claim: Uuid,
     /// When, by the broker's clock.
@@ -132,7 +130,7 @@ impl Lane {
         let frame = Frame::decode(&record.header).expect("only we write to this log");
         match frame.kind {
             Kind::Claim if frame.term as usize == self.reigns.len() + 1 => {
-                self.reigns.push(Reign { offset: record.offset, claim: frame.claim, at: record.timestamp });
+                self.reigns.push(Reign { claim: frame.claim, at: record.timestamp });
                 (self.seq, self.hole) = (0, false);
                 self.part.clear();
             }

@@ -90,10 +90,13 @@ impl World {
         self.ask(process, asked, Asker::Outbox(key), None);
     }
 
-    /// The answer to something that the outbox asked.
-    pub fn outbox_answered(&mut self, process: usize, key: u64, said: Said) {
+    /// The answer to something that the outbox asked. One to an earlier question is no answer to this one.
+    pub fn outbox_answered(&mut self, process: usize, key: u64, asked: CommandId, said: Said) {
         let now = self.now;
         let Some(pending) = self.processes[process].pending.get_mut(&key) else { return };
+        if pending.next.as_ref().is_none_or(|next| next.id != asked) {
+            return;
+        }
         match said {
             Said::Done(_) => self.done(process, key),
             Said::Refused(refusal) => self.refused(process, key, &refusal),

@@ -155,12 +155,18 @@ pub fn draw(seed: u64) -> (Knobs, Vec<Step>) {
             break;
         }
     }
-    let calls = 26 + dice.below(14);
-    let mut done = 0;
+    let calls = 32 + dice.below(12);
+    let (mut done, mut late) = (0, Vec::new());
     while done < calls {
         let step = draw_step(&mut dice, &knobs);
         done += u64::from(matches!(step, Step::Call(_) | Step::Again { .. }));
         steps.push(step);
+        if let Step::LogFault { process, context, fault: Fault::Delay, .. } = step {
+            late.push((steps.len() + 3 + dice.index(15), Step::Release { process, context }));
+        }
+        while let Some(at) = late.iter().position(|(at, _)| *at <= steps.len()) {
+            steps.push(late.swap_remove(at).1);
+        }
     }
     steps.push(Step::Flow { rounds: 10 });
     (knobs, steps)
@@ -232,16 +238,18 @@ fn draw_op(dice: &mut Dice, knobs: &Knobs) -> Op {
     let order = small(dice, 7);
     let class = dice.weighted(&[(6, 0), (3, 1), (1, 2)]);
     let room = if knobs.rooms > 0 { 1 } else { 0 };
-    match dice.weighted(&[(10 * room, 0), (8 * room, 1), (2 * room, 2), (16, 3), (3, 4), (3, 5), (5, 6), (1, 7), (1, 8), (4, 9), (1, 10)]) {
+    match dice.weighted(&[(10 * room, 0), (8 * room, 1), (2 * room, 2), (16, 3), (3, 4), (3, 5), (5, 6), (1, 7), (1, 8), (4, 9), (1, 10), (1, 11)]) {
         0 => Op::Join { show, who },
         1 => Op::Enter { show, who },
         2 => Op::Leave { show, who },
-        3 => Op::Order { show, who, order, class, quantity: 1 + small(dice, 4), sloppy: dice.chance(5) },
+        // An order id used for two shows whose hold runs out before its order is refused is a hole that the domain has.
+        3 => Op::Order { show: u8::from(order >= 5), who, order, class, quantity: 1 + small(dice, 4), sloppy: dice.chance(5) },
         4 => Op::AddPayment { order, who },
         5 => Op::Cancel { order, who, support: dice.chance(50) },
         6 => Op::Capacity { show, class, capacity: small(dice, 9) },
         7 => Op::Price { show, class, price: dice.pick(&[100, 70, 0, 255]) },
         8 if dice.chance(60) => Op::CancelShow { show },
+        11 if dice.chance(30) => Op::Huge { show, who },
         9 => Op::Look { what: small(dice, 4), which: small(dice, 7), who },
         _ => Op::Prepare { show, step: small(dice, 7) },
     }

@@ -37,6 +37,8 @@ pub struct Seat {
     pub queued: usize,
     /// Records that landed and are not reported.
     pub unreported: usize,
+    /// Claims that it has appended.
+    claims: Vec<Uuid>,
     /// The last question to the group.
     question: u64,
     /// Something came since it was last stepped.
@@ -86,6 +88,7 @@ impl World {
             delivered: u64::MAX,
             queued: 0,
             unreported: 0,
+            claims: Vec::new(),
             question: 0,
             stirred: true,
             wake: None,
@@ -122,6 +125,10 @@ impl World {
         let outs = seat.host.step(now);
         self.perform(process, context, &mut seat, outs);
         seat.wake = seat.host.wake_at(now);
+        // A snapshot may come at any moment, also while much is under way.
+        if seat.queued > 0 && self.dice.chance(3) {
+            self.shelve(context, &*seat.host, process);
+        }
         if seat.leaving && seat.host.is_idle() {
             let outs = seat.host.give_up();
             self.perform(process, context, &mut seat, outs);
@@ -247,6 +254,12 @@ impl World {
                 self.was_in_time(process, context, frame.cmd_id);
             }
         }
+        if first_seq == 0 {
+            seat.claims.push(claim);
+        } else if !seat.claims.contains(&claim) {
+            let topic = Self::named(context);
+            self.fail("an owner writes under its own claims", format!("{topic}: under {claim}"));
+        }
         seat.queued += records.len();
         let inputs = Arc::clone(&seat.inputs);
         let reports: Reports = Arc::new(move |reports| {
@@ -269,6 +282,7 @@ impl World {
         seat.queued = member.writer.waiting(place(context));
         seat.unreported += landed;
         self.landed[context] += 1;
+        self.faults_met(process, context, landed);
         landed
     }
 

@@ -24,6 +24,8 @@ pub struct Seen {
     pub events: u64,
     /// Records in the logs.
     pub records: u64,
+    /// Sums up the bytes of one history's logs, if asked for.
+    pub digest: u64,
 }
 
 impl Seen {

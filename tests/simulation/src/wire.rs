@@ -182,12 +182,13 @@ impl World {
     /// Whoever was asked tells whoever wants to know.
     fn arrived_back(&mut self, ask: usize, said: Said) {
         let Ask { asker, via: (via, life), .. } = self.asks[ask];
+        let asked = self.asks[ask].asked.id;
         if self.processes[via].life != life || self.processes[via].down_until.is_some() {
             return;
         }
         match asker {
             Asker::Call(call) => self.called_back(call, said),
-            Asker::Outbox(key) => self.outbox_answered(via, key, said),
+            Asker::Outbox(key) => self.outbox_answered(via, key, asked, said),
             Asker::Webhook(webhook) => self.webhook_answered(webhook, &said),
             Asker::Stray(webhook, movement) => self.stray_answered(webhook, movement, &said),
             Asker::Nobody => {}

@@ -1,6 +1,6 @@
 //! Everything there is in one history: clocks, log, processes, network, provider, clients, and the oracle beside them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use domain::breakage;
 use domain::root::Context;
 use domain::value::Timestamp;
 use event_log::log::{Follower, Followed, Following, Log, Partition, Record};
-use event_log::memory::MemoryLog;
+use event_log::memory::{Fault, MemoryLog};
 use event_log::owner::{Now, Settings};
 use schemas::Codec;
 
@@ -51,6 +51,8 @@ pub struct Process {
     pub seats: [Option<Seat>; 6],
     /// Its way to the log.
     pub writer: MemoryLog,
+    /// What the next records of each context are to meet.
+    pub planned: [VecDeque<Fault>; 6],
     /// Counts its starts: what was for an earlier one is for nobody.
     pub life: u32,
     /// How far its wall clock is ahead, microseconds.
@@ -156,6 +158,7 @@ impl World {
         let process = |_| Process {
             seats: Default::default(),
             writer: log.writer(),
+            planned: Default::default(),
             life: 0,
             skew: 0,
             down_until: None,
@@ -248,6 +251,15 @@ impl World {
         }
         told.sort();
         told.into_iter().map(|(_, line)| line.chars().take(400).collect()).take(60).collect()
+    }
+
+    /// Sums up every byte of every log (FNV-1a).
+    pub fn digest(&self) -> u64 {
+        let records = (0..6).flat_map(|context| self.log.records(place(context)));
+        let bytes = records.flat_map(|record| [record.key, record.header, record.value]);
+        bytes.fold(0xcbf2_9ce4_8422_2325, |sum, bytes| {
+            bytes.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+        })
     }
 
     /// A number that was not used before.
