@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use local_stack::{Endpoints, StackConfig, find_root};
 use check::Checker;
+use local_stack::{Endpoints, StackConfig, find_root};
 use ops::demo::{self, Args, Room};
 use ops::dev::{self, DevOptions, Running};
 use service_kit::random;

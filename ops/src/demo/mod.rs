@@ -26,13 +26,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use check::history::{self, Margins, Recorder};
-use check::{At, Checker, Facts};
 use crate::topology::Counts;
 use crate::{dev, stack};
 use board::Board;
 pub use chaos::When;
 use chaos::{How, Struck};
+use check::history::{self, Margins, Recorder};
+use check::{At, Checker, Facts};
 use payer::{Payer, Webhooks};
 use placed::until;
 use plan::Plan;
