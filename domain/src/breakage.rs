@@ -113,7 +113,7 @@ breakages! {
         "What is due at a take-over ends at once, without the grace.",
         "a hold that ended within the grace of a claim.";
     IdleTimerNeverWoken, "idle-timer-never-woken",
-        "A timer that led to nothing once is not fired again.",
+        "A timer that has fired is taken for one that leads to nothing, and never fires again.",
         "at the end something is overdue and was never ended.";
     // What readers accept.
     SameTermClaim, "same-term-claim",

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "breakages")]
+mod breakages;
 mod contract;
 mod driver;
 mod kafka_log;

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use domain::inventory::{Refusal, ReservationStatus};
 use event_log::frame::{Frame, Kind};
-use event_log::log::Log;
+use event_log::log::{Delivered, Log};
 use event_log::memory::{Fault, MemoryLog};
-use event_log::owner::{Outcome, Phase, Target};
+use event_log::owner::{Outcome, Output, Phase, Target};
 use event_log::state::State;
-use event_log::validity::{Broken, Void};
+use event_log::validity::{Broken, Position, Void};
 
 use crate::support::AT;
 use crate::support::oracle;
 use crate::support::rig::{ACK_DEADLINE, GRACE, Rig, World, settings};
-use crate::support::stock::{HOLD_S, capacity, close, held, look, open, order, reserve, reserve_by, status};
+use crate::support::stock::{HOLD_S, SHOW, capacity, close, held, look, open, order, reserve, reserve_by, status};
 
 /// Serving, and sales are open.
 fn opened(tickets: i64) -> (World, MemoryLog, Rig) {
@@ -79,7 +79,7 @@ fn the_claims_own_report_may_come_late() {
 }
 
 #[test]
-fn nothing_is_answered_before_it_is_acknowledged() {
+pub fn nothing_is_answered_before_it_is_acknowledged() {
     let (_, log, mut rig) = opened(10);
     rig.submit(reserve(1, 1));
     rig.step();
@@ -102,7 +102,7 @@ fn nothing_is_answered_before_it_is_acknowledged() {
 }
 
 #[test]
-fn a_refusal_waits_for_a_barrier() {
+pub fn a_refusal_waits_for_a_barrier() {
     let (world, log, mut rig) = opened(1);
     rig.submit(reserve(1, 1));
     rig.run();
@@ -126,7 +126,7 @@ fn a_refusal_waits_for_a_barrier() {
 }
 
 #[test]
-fn a_refusal_joins_a_batch_that_writes() {
+pub fn a_refusal_joins_a_batch_that_writes() {
     let (_, log, mut rig) = opened(1);
     rig.submit(reserve(1, 1));
     rig.submit(reserve(2, 2));
@@ -136,7 +136,7 @@ fn a_refusal_joins_a_batch_that_writes() {
 }
 
 #[test]
-fn twenty_equal_commands_are_one() {
+pub fn twenty_equal_commands_are_one() {
     let (_, log, mut rig) = opened(10);
     (0..20).for_each(|_| rig.submit(reserve(1, 1)));
     rig.run();
@@ -151,7 +151,7 @@ fn twenty_equal_commands_are_one() {
 }
 
 #[test]
-fn a_key_with_another_body_is_refused() {
+pub fn a_key_with_another_body_is_refused() {
     let (world, _, mut rig) = opened(10);
     rig.submit(reserve(1, 1));
     let mut other = reserve(1, 1);
@@ -164,7 +164,7 @@ fn a_key_with_another_body_is_refused() {
 }
 
 #[test]
-fn a_foreign_claim_leaves_everything_after_it_in_doubt() {
+pub fn a_foreign_claim_leaves_everything_after_it_in_doubt() {
     let (world, log, mut one) = opened(1);
     let mut two = Rig::serving(&world, &log, "two");
     assert_eq!(two.terms, [2]);
@@ -203,7 +203,7 @@ fn a_superseded_owner_answers_no_refusal_and_no_look() {
 }
 
 #[test]
-fn a_lost_append_amid_a_batch_voids_what_follows() {
+pub fn a_lost_append_amid_a_batch_voids_what_follows() {
     for lost in [Fault::Lose, Fault::LoseSilently] {
         let (world, log, mut rig) = opened(10);
         rig.log.plan(AT, [Fault::None, lost]);
@@ -261,7 +261,7 @@ fn without_an_acknowledgement_the_deadline_decides() {
 }
 
 #[test]
-fn a_duplicated_record_is_void() {
+pub fn a_duplicated_record_is_void() {
     let (world, log, mut rig) = opened(10);
     rig.log.plan(AT, [Fault::Duplicate]);
     rig.submit(reserve(1, 1));
@@ -276,7 +276,7 @@ fn a_duplicated_record_is_void() {
 }
 
 #[test]
-fn a_zombies_late_records_are_void() {
+pub fn a_zombies_late_records_are_void() {
     let (world, log, mut zombie) = opened(10);
     zombie.log.plan(AT, [Fault::Delay, Fault::Delay]);
     zombie.submit(reserve(1, 1));
@@ -301,7 +301,7 @@ fn a_zombies_late_records_are_void() {
 }
 
 #[test]
-fn an_unfinished_command_has_no_effect() {
+pub fn an_unfinished_command_has_no_effect() {
     let (world, log, mut rig) = opened(10);
     (1..=3).for_each(|n| rig.submit(reserve(n, n)));
     rig.run();
@@ -333,7 +333,7 @@ fn an_unfinished_command_has_no_effect() {
 }
 
 #[test]
-fn of_two_claims_of_one_term_the_first_counts() {
+pub fn of_two_claims_of_one_term_the_first_counts() {
     let world = World::new();
     let log = world.log();
     let mut one = Rig::new(&world, &log, "one");
@@ -399,7 +399,7 @@ fn a_claim_that_comes_late_does_not_disturb_the_next() {
 }
 
 #[test]
-fn what_is_answered_is_settled_and_the_rest_is_sent_again() {
+pub fn what_is_answered_is_settled_and_the_rest_is_sent_again() {
     let (world, log, mut rig) = opened(10);
     (1..=3).for_each(|n| rig.submit(reserve(n, n)));
     rig.run();
@@ -437,7 +437,20 @@ fn a_timer_fires_once() {
 }
 
 #[test]
-fn no_timer_fires_soon_after_a_take_over() {
+pub fn a_timer_that_is_under_way_does_not_fire_again() {
+    let (world, _, mut rig) = opened(10);
+    rig.submit(reserve(1, 1));
+    rig.run();
+    world.advance_ms(u64::try_from(HOLD_S).unwrap() * 1000 + 1000);
+    for _ in 0..3 {
+        rig.step();
+        assert_eq!(rig.log.waiting(AT), 1);
+        world.advance_ms(10);
+    }
+}
+
+#[test]
+pub fn no_timer_fires_soon_after_a_take_over() {
     let (world, log, mut rig) = opened(10);
     rig.submit(reserve(1, 1));
     rig.run();
@@ -491,7 +504,7 @@ fn a_clock_too_far_off_is_not_served_with() {
 }
 
 #[test]
-fn a_command_that_is_too_large_changes_nothing() {
+pub fn a_command_that_is_too_large_changes_nothing() {
     let (world, log, mut rig) = opened(10);
     rig.submit(reserve_by(1, 1, "guest:1", 600 * 1024));
     rig.submit(reserve(2, 2));
@@ -499,10 +512,49 @@ fn a_command_that_is_too_large_changes_nothing() {
     assert_eq!(rig.outcomes(), [(1, "too large"), (2, "done")]);
     let stock = folded(&world, &log).stock();
     assert_eq!((status(&stock, 1), held(&stock)), (None, 1));
+    assert_eq!(rig.stock(), stock);
 }
 
 #[test]
-fn what_is_late_or_too_much_is_not_decided() {
+pub fn a_version_counts_every_event() {
+    let (_, log, mut rig) = opened(10);
+    (1..=3).for_each(|n| rig.submit(reserve(n, n)));
+    rig.run();
+    rig.submit(close(9));
+    rig.run_for(Duration::from_secs(1));
+    let events = frames(&log).into_iter().filter(|frame| frame.kind == Kind::Event);
+    let (versions, counts): (Vec<u64>, Vec<u16>) = events.map(|frame| (frame.agg_ver, frame.evt_cnt)).unzip();
+    assert!(counts.contains(&3), "three reservations end in one frame: {counts:?}");
+    assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>());
+    assert_eq!(rig.entry().map(|entry| entry.version), versions.last().copied());
+}
+
+#[test]
+pub fn only_what_is_acknowledged_is_ever_kept() {
+    let (_, _, mut rig) = opened(10);
+    rig.submit(reserve(1, 1));
+    rig.step();
+    let kept = |rig: &Rig| rig.owner.to_keep().get(SHOW).map(|entry| held(&entry.state));
+    assert_eq!(kept(&rig), Some(0));
+    rig.run();
+    assert_eq!(kept(&rig), Some(1));
+}
+
+#[test]
+pub fn a_report_out_of_order_is_a_doubt() {
+    let (world, _, mut rig) = opened(10);
+    for n in [1, 2] {
+        rig.submit(reserve(n, n));
+        rig.step();
+    }
+    let Position { claim, seq, next, .. } = rig.owner.state().position;
+    let second = Delivered { claim, seq: seq + 1, result: Ok(next + 1) };
+    let outputs = rig.owner.delivered(vec![second], world.now());
+    assert!(matches!(outputs.first(), Some(Output::Doubt { in_doubt: 2, .. })));
+}
+
+#[test]
+pub fn what_is_late_or_too_much_is_not_decided() {
     let (world, log, mut rig) = opened(10);
     let mut late = reserve(1, 1);
     late.deadline = Some(world.now().mono);

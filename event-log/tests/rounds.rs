@@ -86,7 +86,7 @@ fn opened() -> (World, MemoryLog, Rig<WaitingRoom>) {
 }
 
 #[test]
-fn a_round_admits_a_batch_a_tick() {
+pub fn a_round_admits_a_batch_a_tick() {
     let (world, _, mut rig) = opened();
     assert_eq!(admitted(&rig), 2, "the first round is due at once");
     world.advance_ms(999);
@@ -159,7 +159,7 @@ fn a_timers_command_is_named_by_its_lane_moment_and_version() {
 }
 
 #[test]
-fn a_restart_rebuilds_both_lanes() {
+pub fn a_restart_rebuilds_both_lanes() {
     let (world, log, rig) = opened();
     let mut reader: Rig<WaitingRoom> =
         Rig::with(&world, &log, "reader", Settings { partition: ROOM, ..settings() }, State::default());

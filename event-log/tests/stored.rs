@@ -46,7 +46,7 @@ fn rig(world: &World, log: &event_log::memory::MemoryLog, state: State<Payment>)
 }
 
 #[test]
-fn serial_numbers_go_on_where_they_were() {
+pub fn serial_numbers_go_on_where_they_were() {
     let world = World::new();
     let log = world.log();
     let mut one = rig(&world, &log, State::default());

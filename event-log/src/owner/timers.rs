@@ -105,7 +105,7 @@ impl<A: Root, R> Owner<A, R> {
         let moved = self.head.get(id).and_then(|entry| lane.next(&entry.state)) != Some(due);
         let wrote = matches!(&outcome, Outcome::Done(answer) if answer.written > 0);
         // A timer that changes nothing would fire for ever. One that pages through a list stays due and writes.
-        if !moved && !wrote {
+        if !moved && !wrote || broken(Breakage::IdleTimerNeverWoken) {
             self.idle.insert((lane, id), (due, version));
         }
     }
