@@ -58,6 +58,10 @@ impl Counts {
         self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
     }
 
+    pub(crate) fn tolerated(&self) -> Vec<&'static str> {
+        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn tolerates(&self, answer: &Answer) -> bool {
         self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|problem| answer.is(problem))
     }

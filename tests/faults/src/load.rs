@@ -6,7 +6,7 @@ mod probe;
 mod shows;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,6 +52,7 @@ pub struct Load {
     buyers: JoinSet<()>,
     probes: JoinSet<()>,
     served: Arc<Served>,
+    history: PathBuf,
 }
 
 /// What the load came to.
@@ -63,6 +64,10 @@ pub struct Ended {
     pub wrong: Vec<String>,
     /// Buyers that came to an end, by what they did.
     pub done: BTreeMap<&'static str, u64>,
+    /// Where every call was written down.
+    pub history: PathBuf,
+    /// Refusals that were a fault's doing: nothing can be concluded from them.
+    pub tolerated: Vec<&'static str>,
 }
 
 impl Crowd {
@@ -129,7 +134,7 @@ impl Load {
         for number in 0..crowd.shows.open.len() {
             probes.spawn(probe::run(Arc::clone(&crowd), number, organizer.clone(), Arc::clone(&served)));
         }
-        Ok(Self { crowd, buyers, probes, served })
+        Ok(Self { crowd, buyers, probes, served, history: history.to_owned() })
     }
 
     /// What came of all calls.
@@ -232,6 +237,8 @@ impl Load {
             promised: of(&self.crowd.promised),
             wrong: self.crowd.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             done: self.crowd.done.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            history: self.history,
+            tolerated: self.crowd.counts.tolerated(),
         }
     }
 }

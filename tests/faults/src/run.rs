@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use check::history::Margins;
 use check::{Checker, Facts, Report};
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -127,6 +128,9 @@ pub(crate) async fn installation(place: &Place, folder: &Path) -> Installation {
 pub(crate) async fn check(shop: &Installation, ended: &Ended) -> anyhow::Result<(Report, Facts)> {
     let (plan, sandbox) = (shop.running.plan(), shop.running.sandbox_url());
     let checker = Checker::connect(&plan.endpoints, &plan.namespace, plan.partitions, Some(&sandbox)).await?;
+    let mut calls = check::history::read(&ended.history)?;
+    calls.retain(|call| !call.problem().is_some_and(|problem| ended.tolerated.contains(&problem)));
+    let checker = checker.with_history(calls, Margins::default());
     checker.settle(Some(&ended.promised), REST, |_| true).await
 }
 

@@ -24,7 +24,7 @@ static LEAVE: Fault = Fault {
     name: "leave",
     what: "SIGTERM of a command-api that serves half of the partitions, under load; it is started again.",
     proves: "Nothing is lost, nobody is left in doubt, and nothing is refused that could have been served.",
-    quick: true,
+    quick: false,
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
         strike: |site| {

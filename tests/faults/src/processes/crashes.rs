@@ -23,7 +23,7 @@ pub static BEFORE_APPEND: Fault = Fault {
     name: "crash-before-append",
     what: "A command-api dies after it has decided on orders and before anything of that is appended.",
     proves: "What was not appended never happened, and is carried out once when it is asked for again.",
-    quick: true,
+    quick: false,
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
         strike: |site| Box::pin(strike(site, Point::BeforeAppend, Context::Inventory, 3)),

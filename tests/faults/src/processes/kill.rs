@@ -12,7 +12,7 @@ pub static KILL: Fault = Fault {
     name: "kill",
     what: "kill -9 of a command-api that serves half of the partitions; it is started again.",
     proves: "Its successor goes on where it stopped: whoever was in doubt learns it with the same key.",
-    quick: true,
+    quick: false,
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
         strike: |site| strike(site),
