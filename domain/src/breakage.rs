@@ -83,8 +83,8 @@ breakages! {
         "The state changes before the frame is encoded and measured; a frame that is too large stays in it.",
         "versions without gaps, after a frame beyond the limit.";
     ServeForeignClaim, "serve-foreign-claim",
-        "While it waits for its claim, the owner takes anybody's claim for its own.",
-        "claims and terms: records of a claim that is not in the log; acknowledged ⊆ log.";
+        "While it waits for its claim, the owner takes anybody's claim for its own, and serves under its own name.",
+        "claims and terms: records of a claim that does not count, which stop every reader.";
     RepeatBodyIgnored, "repeat-body-ignored",
         "A command id that is known counts as a repeat, whatever the body.",
         "the same key with another body is not refused.";

@@ -122,6 +122,7 @@ impl<A: Root, R> Owner<A, R> {
             (Phase::Claiming { claim: ours, .. }, Some((claim, term, at)))
                 if claim == ours || broken(Breakage::ServeForeignClaim) =>
             {
+                self.acked.position.claim = ours;
                 outputs.extend(self.own(term, at, now));
             }
             // Somebody else was faster, or it is our claim of before: wait, fold, try again.
