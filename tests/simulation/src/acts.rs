@@ -3,8 +3,8 @@
 use event_log::memory::Fault;
 
 use crate::plan::Step;
-use crate::world::{Ghost, SECOND, World, place};
 use crate::wire::Message;
+use crate::world::{Ghost, SECOND, World, place};
 
 /// The group notices after so long that somebody is gone.
 const SESSION: u64 = 2 * SECOND;

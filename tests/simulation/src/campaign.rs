@@ -72,7 +72,8 @@ pub fn campaign(campaign: &Campaign, told: &(dyn Fn(Progress) + Sync)) -> Outcom
         let mut seen = Seen::default();
         loop {
             let first = next.fetch_add(CHUNK, Ordering::Relaxed);
-            let late = campaign.time.is_some_and(|time| since.elapsed() >= time) && first >= campaign.from + campaign.at_least;
+            let late =
+                campaign.time.is_some_and(|time| since.elapsed() >= time) && first >= campaign.from + campaign.at_least;
             if first >= end || late || stop.load(Ordering::Relaxed) {
                 break;
             }

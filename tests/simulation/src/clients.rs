@@ -8,9 +8,7 @@ use domain::inventory::{self, Admission, Checkout};
 use domain::order;
 use domain::queue::{self, Seed, Standing, Terms};
 use domain::show::{self, ClassTerms, ShowDetails};
-use domain::value::{
-    Actor, Currency, Fingerprint, PaymentChoice, PricedLine, Provider, Role, Sealed, Timestamp,
-};
+use domain::value::{Actor, Currency, Fingerprint, PaymentChoice, PricedLine, Provider, Role, Sealed, Timestamp};
 use event_log::owner::Target;
 use uuid::Uuid;
 
@@ -395,7 +393,8 @@ impl World {
         let by = buyer(who);
         let known = self.clients.prices.get(&(show, class % 3)).copied();
         let unit_price = known.unwrap_or(PRICES[usize::from(class % 3)]) + i64::from(sloppy);
-        let line = PricedLine { ticket_class: self.clients.class(show, class), quantity: i32::from(quantity), unit_price };
+        let line =
+            PricedLine { ticket_class: self.clients.class(show, class), quantity: i32::from(quantity), unit_price };
         let total = unit_price * i64::from(quantity);
         let checkout = Checkout {
             session: None,

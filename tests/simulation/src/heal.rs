@@ -115,9 +115,8 @@ impl World {
     fn is_at_rest(&self) -> bool {
         let Some(owner) = self.group.assigned else { return false };
         let member = &self.processes[owner];
-        let serves = |seat: &Seat| {
-            seat.host.phase() == Phase::Serving && seat.host.outbox() == 0 && seat.host.is_idle()
-        };
+        let serves =
+            |seat: &Seat| seat.host.phase() == Phase::Serving && seat.host.outbox() == 0 && seat.host.is_idle();
         member.pending.is_empty()
             && member.seats.iter().all(|seat| seat.as_ref().is_some_and(serves))
             && self.clients.calls.iter().all(|call| call.settled || call.given_up())
@@ -214,7 +213,7 @@ impl World {
     }
 
     /// The laws of a box office, and the provider's statement.
-        fn laws(&mut self) {
+    fn laws(&mut self) {
         if self.wrong.is_some() {
             return;
         }

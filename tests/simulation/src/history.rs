@@ -99,8 +99,17 @@ pub fn run(seed: u64, codec: &Codec, options: &Options) -> Result<Seen, Box<Fail
         Ok(seen) => return Ok(seen),
         Err(found) => *found,
     };
-    let mut failure =
-        Failure { seed, breakage: options.breakage, step, law: wrong.law, detail: wrong.detail, knobs, drawn: steps.len(), steps, story };
+    let mut failure = Failure {
+        seed,
+        breakage: options.breakage,
+        step,
+        law: wrong.law,
+        detail: wrong.detail,
+        knobs,
+        drawn: steps.len(),
+        steps,
+        story,
+    };
     if !options.as_it_is {
         shrink(&mut failure, codec, options);
     }

@@ -169,11 +169,7 @@ fn foreign_of<A: Part>(at: Partition, next: i64, now: Timestamp) -> Vec<u8> {
     snapshot::to_bytes(at, PARTITIONS, &state, now).expect("it names a log")
 }
 
-fn hosted<A: Part>(
-    settings: Settings,
-    codec: &Codec,
-    new_claim: Box<dyn FnMut() -> Uuid + Send>,
-) -> Box<dyn Host> {
+fn hosted<A: Part>(settings: Settings, codec: &Codec, new_claim: Box<dyn FnMut() -> Uuid + Send>) -> Box<dyn Host> {
     let (at, partitions) = (settings.partition, settings.partitions);
     let owner = Owner::<A, u32>::loading(settings, codec.clone(), new_claim);
     Box::new(Hosted { owner, codec: codec.clone(), at, partitions })

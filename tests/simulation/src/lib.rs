@@ -27,4 +27,4 @@ pub use campaign::{Campaign, Outcome, Progress, bites, campaign};
 pub use history::{Failure, Options, run};
 pub use plan::{Knobs, Step};
 pub use seen::Seen;
-pub use stated::{Bite, bite_all, stated, table};
+pub use stated::{Bite, HIDDEN, bite_all, stated, table};

@@ -195,7 +195,11 @@ impl Lane {
             self.look_at(offset, meta, event, grace_us);
             state.version += 1;
             if (frame.agg_ver, meta.version.unsigned_abs()) != (state.version, state.version) {
-                self.wrong.push(format!("the event at {offset} gives version {} after {}", frame.agg_ver, state.version - 1));
+                self.wrong.push(format!(
+                    "the event at {offset} gives version {} after {}",
+                    frame.agg_ver,
+                    state.version - 1
+                ));
             }
             let caused = saga::react(event, meta);
             if !caused.is_empty() {
@@ -212,7 +216,7 @@ impl Lane {
 
     /// What can be said of one event alone.
     fn look_at(&mut self, offset: i64, meta: &Meta, event: &Event, grace_us: i64) {
-    use domain::{inventory, order, payment, queue};
+        use domain::{inventory, order, payment, queue};
         if let Event::Payment(payment::Event::PaymentRequested(requested)) = event {
             let serial = requested.serial.unsigned_abs();
             if let Some((before, _)) = self.serials.insert(serial, (offset, requested.payment.0)) {

@@ -207,11 +207,23 @@ fn draw_step(dice: &mut Dice, knobs: &Knobs) -> Step {
     ]);
     match kind {
         Kind::Call => Step::Call(draw_op(dice, knobs)),
-        Kind::Again => Step::Again { which: u16::try_from(dice.below(60)).expect("small"), other_body: dice.chance(25) },
+        Kind::Again => {
+            Step::Again { which: u16::try_from(dice.below(60)).expect("small"), other_body: dice.chance(25) }
+        }
         Kind::Flow => Step::Flow { rounds: 1 + small(dice, 8) },
         Kind::Rush => Step::Rush { ms: dice.weighted(&[(4, 30), (4, 300), (2, 1500), (1, 3500)]) },
         Kind::Pass => Step::Pass {
-            ms: dice.weighted(&[(5, 25), (4, 500), (3, 2500), (3, 6000), (2, 21_000), (2, 61_000), (1, 310_000), (1, 905_000), (1, 1_300_000)]),
+            ms: dice.weighted(&[
+                (5, 25),
+                (4, 500),
+                (3, 2500),
+                (3, 6000),
+                (2, 21_000),
+                (2, 61_000),
+                (1, 310_000),
+                (1, 905_000),
+                (1, 1_300_000),
+            ]),
         },
         Kind::Fine => draw_fine(dice),
         Kind::Fault => Step::LogFault {
@@ -227,7 +239,14 @@ fn draw_step(dice: &mut Dice, knobs: &Knobs) -> Step {
         Kind::Money => draw_money(dice),
         Kind::Project => Step::Project {
             reader: small(dice, 12),
-            store: dice.weighted(&[(8, Store::Good), (3, Store::NotYet), (bad, Store::Away), (2 * bad, Store::Lost), (2 * bad, Store::DoneButError), (2 * bad, Store::Crash)]),
+            store: dice.weighted(&[
+                (8, Store::Good),
+                (3, Store::NotYet),
+                (bad, Store::Away),
+                (2 * bad, Store::Lost),
+                (2 * bad, Store::DoneButError),
+                (2 * bad, Store::Crash),
+            ]),
         },
     }
 }
@@ -238,12 +257,32 @@ fn draw_op(dice: &mut Dice, knobs: &Knobs) -> Op {
     let order = small(dice, 7);
     let class = dice.weighted(&[(6, 0), (3, 1), (1, 2)]);
     let room = if knobs.rooms > 0 { 1 } else { 0 };
-    match dice.weighted(&[(10 * room, 0), (8 * room, 1), (2 * room, 2), (16, 3), (3, 4), (3, 5), (5, 6), (1, 7), (1, 8), (4, 9), (1, 10), (1, 11)]) {
+    match dice.weighted(&[
+        (10 * room, 0),
+        (8 * room, 1),
+        (2 * room, 2),
+        (16, 3),
+        (3, 4),
+        (3, 5),
+        (5, 6),
+        (1, 7),
+        (1, 8),
+        (4, 9),
+        (1, 10),
+        (1, 11),
+    ]) {
         0 => Op::Join { show, who },
         1 => Op::Enter { show, who },
         2 => Op::Leave { show, who },
         // An order id used for two shows whose hold runs out before its order is refused is a hole that the domain has.
-        3 => Op::Order { show: u8::from(order >= 5), who, order, class, quantity: 1 + small(dice, 4), sloppy: dice.chance(5) },
+        3 => Op::Order {
+            show: u8::from(order >= 5),
+            who,
+            order,
+            class,
+            quantity: 1 + small(dice, 4),
+            sloppy: dice.chance(5),
+        },
         4 => Op::AddPayment { order, who },
         5 => Op::Cancel { order, who, support: dice.chance(50) },
         6 => Op::Capacity { show, class, capacity: small(dice, 9) },

@@ -143,7 +143,8 @@ impl World {
         for (table, rows) in &expected {
             let found = &found[table];
             let pairs = rows.iter().zip(found).filter(|(expected, found)| expected != found);
-            differences.extend(pairs.map(|(expected, found)| format!("{table}: {found} instead of {expected}")).take(2));
+            differences
+                .extend(pairs.map(|(expected, found)| format!("{table}: {found} instead of {expected}")).take(2));
             if rows.len() != found.len() {
                 differences.push(format!("{table}: {} rows instead of {}", found.len(), rows.len()));
             }

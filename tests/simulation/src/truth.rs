@@ -137,7 +137,18 @@ impl World {
         let mut found = None;
         for same in denied.chunk_by(|one, two| one.asked.id == two.asked.id) {
             let never = |ask: &&Ask| {
-                matches!(ask.answered, Some("refused" | "too late" | "overloaded" | "not served" | "key reused" | "nothing to do" | "too large"))
+                matches!(
+                    ask.answered,
+                    Some(
+                        "refused"
+                            | "too late"
+                            | "overloaded"
+                            | "not served"
+                            | "key reused"
+                            | "nothing to do"
+                            | "too large"
+                    )
+                )
             };
             if same.iter().all(never) {
                 if let Some(counted) = self.lanes[same[0].context].find(same[0].asked.id) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::breakage;
 use domain::root::Context;
 use domain::value::Timestamp;
-use event_log::log::{Follower, Followed, Following, Log, Partition, Record};
+use event_log::log::{Followed, Follower, Following, Log, Partition, Record};
 use event_log::memory::{Fault, MemoryLog};
 use event_log::owner::{Now, Settings};
 use schemas::Codec;
