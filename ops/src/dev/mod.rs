@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use domain::root::Context as EventContext;
 use event_log::kafka::KafkaSettings;
 use event_log::topics::{self, Layout};
 use local_stack::Endpoints;
@@ -88,7 +89,9 @@ pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
     tokio::task::spawn_blocking(move || supervisor::end_all(&folder, &*say)).await.context("clean up")??;
     let listener = listen(options.port)?;
     let plan = plan(&options, &listener)?;
-    make_topics(&options).await?;
+    if make_topics(&options).await? {
+        forget_snapshots(&plan)?;
+    }
     let spawner = Spawner::start().context("start the thread that starts processes")?;
     if !spawner.ends_children() {
         (options.say)("setpriv is missing: if boxctl is killed, its services run on until the next start ends them");
@@ -134,7 +137,8 @@ fn programs() -> anyhow::Result<PathBuf> {
     topology::programs(tool.programs.as_deref().map(Path::new))
 }
 
-async fn make_topics(options: &DevOptions) -> anyhow::Result<()> {
+/// Tells whether no event topic was there before: then this is a new stack.
+async fn make_topics(options: &DevOptions) -> anyhow::Result<bool> {
     let DevOptions { endpoints, namespace, partitions, .. } = options;
     let settings = KafkaSettings::new(&endpoints.kafka, namespace, "boxctl");
     // Where there are three brokers, one of them may be away, as in production.
@@ -145,7 +149,18 @@ async fn make_topics(options: &DevOptions) -> anyhow::Result<()> {
         let (topics, schemas) = (report.created.len(), report.copied.len());
         (options.say)(&format!("topics: {topics} created, {schemas} schemas registered"));
     }
-    Ok(())
+    Ok(EventContext::ALL.iter().all(|context| report.created.contains(&settings.name(context.topic()))))
+}
+
+/// Those of a stack that was wiped: nobody would go on beside them, because their log is lost.
+fn forget_snapshots(plan: &Plan) -> anyhow::Result<()> {
+    let folder = plan.snapshots();
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
