@@ -1,6 +1,8 @@
 //! The read models on a real Postgres, over a log in memory.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+#[cfg(feature = "breakages")]
+mod breakages;
 mod database;
 mod faults;
 mod kafka;

@@ -110,7 +110,7 @@ fn a_refund_is_dated_when_it_was_asked_for_whatever_follows_in_its_batch() {
 #[test]
 fn a_commit_that_is_lost_is_done_again_and_one_whose_answer_is_lost_is_not() {
     let mut story = crate::story::Story::default();
-    story.show(1).purchase(1, 5, Way::Completed);
+    story.show(1).purchase(1, 5, Way::Completed).room(1, 5);
     let lanes = told(&story);
     let expected = in_memory(&lanes, 1000);
     for fault in [StoreFault::Begin, StoreFault::LoseCommit, StoreFault::LoseAnswer] {
