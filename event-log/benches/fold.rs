@@ -68,7 +68,11 @@ fn measure<A: Root>(name: &str, events: u64, mix: impl Mix) {
         took
     });
     let rate = |took: Duration| events as f64 / took.as_secs_f64();
-    println!("  whole fold       {:>7.0} ns an event, {:>9.0} events/s on one core", each(folded, events), rate(folded));
+    println!(
+        "  whole fold       {:>7.0} ns an event, {:>9.0} events/s on one core",
+        each(folded, events),
+        rate(folded)
+    );
     println!("    validity       {:>7.0} ns", each(judged, events));
     println!("    decoding       {:>7.0} ns", each(read, events));
     println!("    reactions      {:>7.0} ns", each(reacted, events));

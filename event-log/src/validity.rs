@@ -85,7 +85,9 @@ pub enum Broken {
     #[error("this is another log: it begins with claim {found:?} instead of {expected:?}")]
     AnotherLog { expected: Option<Uuid>, found: Option<Uuid> },
     /// A snapshot tells of records that were acknowledged and are not there any more.
-    #[error("the log has lost what {file} was taken from ({why}); bring it back, or move that file away to accept the loss")]
+    #[error(
+        "the log has lost what {file} was taken from ({why}); bring it back, or move that file away to accept the loss"
+    )]
     BehindSnapshot { file: String, why: String },
 }
 

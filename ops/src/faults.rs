@@ -25,7 +25,10 @@ pub fn run(args: &FaultsArgs) -> anyhow::Result<()> {
     let us = std::env::current_exe().context("find our own program")?;
     let program = us.with_file_name("faults");
     if !program.is_file() {
-        bail!("{} is not there; `cargo build -p faults` makes it, and ./ops/faults all that it needs", program.display());
+        bail!(
+            "{} is not there; `cargo build -p faults` makes it, and ./ops/faults all that it needs",
+            program.display()
+        );
     }
     let error = Command::new(&program).args(&args.arguments).exec();
     Err(error).with_context(|| format!("become {}", program.display()))

@@ -18,9 +18,9 @@ use event_log::validity::{Position, Reader, Valid, Verdict};
 use schemas::{Codec, DecodeError, Registry};
 use uuid::Uuid;
 
-use check::{At, Faults, Law, Report, Room};
 use crate::init::{LOCAL_PARTITIONS, Place};
 use crate::{log, stack};
+use check::{At, Faults, Law, Report, Room};
 
 /// So many places are shown, unless all are asked for.
 const SHOWN: usize = 10;

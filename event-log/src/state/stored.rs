@@ -8,7 +8,9 @@ use domain::breakage::{Breakage, broken};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Uuid, Vector, Wakes};
+use super::{
+    Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Uuid, Vector, Wakes,
+};
 
 /// What is written, field by field as it is read.
 #[derive(Serialize)]

@@ -47,8 +47,7 @@ pub async fn from_log_beside(
     boards: Boards,
     mut models: Option<&mut Folding>,
 ) -> anyhow::Result<Facts> {
-    let mut facts = Facts::default();
-    facts.boards = boards;
+    let mut facts = Facts { boards, ..Facts::default() };
     for context in Context::ALL {
         for number in 0..partitions {
             let place = Partition { context, number };

@@ -51,7 +51,7 @@ pub fn joined(number: u32, principal: &str) -> Event {
 
 /// The place of a number.
 pub fn place(number: u32) -> u32 {
-    Draw::of(&SEED.to_string(), EARLY).unwrap().place(number)
+    Draw::of(&SEED.to_string(), EARLY).expect("the seed is a seed").place(number)
 }
 
 /// The number at a place.

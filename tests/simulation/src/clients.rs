@@ -279,17 +279,13 @@ impl World {
 
     fn learn(&mut self, call: usize, state: &Kept) {
         let Call { op, asked, .. } = &self.clients.calls[call];
-        match (op, state) {
-            (Op::Join { show, who } | Op::Enter { show, who }, Kept::Queue(room)) => {
-                let Some(number) = room.number_of(&asked.by.principal()) else { return };
-                let (show, who) = (*show, *who);
-                self.clients.numbers.insert((show, who), number);
-                if let Standing::InCheckout { expires_at, .. } = room.standing(number) {
-                    let session = queue::session(self.clients.show(show), number);
-                    self.clients.tokens.insert((show, who), Admission { session, expires_at });
-                }
-            }
-            _ => {}
+        let (Op::Join { show, who } | Op::Enter { show, who }, Kept::Queue(room)) = (op, state) else { return };
+        let Some(number) = room.number_of(&asked.by.principal()) else { return };
+        let (show, who) = (*show, *who);
+        self.clients.numbers.insert((show, who), number);
+        if let Standing::InCheckout { expires_at, .. } = room.standing(number) {
+            let session = queue::session(self.clients.show(show), number);
+            self.clients.tokens.insert((show, who), Admission { session, expires_at });
         }
     }
 

@@ -23,6 +23,7 @@ use crate::part::{Asked, Kept, Part, Said, said, submission};
 use crate::world::PARTITIONS;
 
 /// What an owner wants, of any kind.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Out {
     /// Follow the log from here.
     Follow(i64),

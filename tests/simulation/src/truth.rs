@@ -150,10 +150,10 @@ impl World {
                     )
                 )
             };
-            if same.iter().all(never) {
-                if let Some(counted) = self.lanes[same[0].context].find(same[0].asked.id) {
-                    found = Some(format!("{:?} counts, and was answered {:?}", counted, same[0].answered));
-                }
+            if same.iter().all(never)
+                && let Some(counted) = self.lanes[same[0].context].find(same[0].asked.id)
+            {
+                found = Some(format!("{:?} counts, and was answered {:?}", counted, same[0].answered));
             }
         }
         if let Some(detail) = found {

@@ -114,7 +114,7 @@ pub struct World {
     pub foreign: [Vec<usize>; 6],
     pub lanes: Vec<Lane>,
     _read_along: Vec<Box<dyn Following>>,
-    to_read: Arc<Mutex<Vec<(usize, Vec<Record>)>>>,
+    to_read: ToRead,
     /// The highest offset of each context that any answer so far rests on.
     pub known: [i64; 6],
     /// What was done, by context, offset of the cause, and position.
@@ -127,6 +127,9 @@ pub struct World {
     pub healed: bool,
     pub wrong: Option<Wrong>,
 }
+
+/// What the log handed over and nobody has read, by context.
+type ToRead = Arc<Mutex<Vec<(usize, Vec<Record>)>>>;
 
 /// The partition of a context.
 pub fn place(context: usize) -> Partition {
@@ -144,7 +147,7 @@ impl World {
         let broker = Arc::new(AtomicI64::new(BEGIN));
         let clock = Arc::clone(&broker);
         let log = MemoryLog::manual(Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
-        let to_read: Arc<Mutex<Vec<(usize, Vec<Record>)>>> = Arc::default();
+        let to_read = ToRead::default();
         let follow = |context: usize| {
             let into = Arc::clone(&to_read);
             let follower: Follower = Arc::new(move |followed| {

@@ -33,10 +33,13 @@ pub(super) fn law(facts: &Facts, calls: &[Call], margins: Margins) -> Law {
     Law::new(REFUSALS, format!("{}; {others} that the log cannot tell", counted(&judged)), faults)
 }
 
+/// A client, a path and a key.
+type Sent<'a> = (&'a str, &'a str, &'a str);
+
 /// What other calls of the history tell about one.
 struct History<'a> {
-    /// Bodies by client, path and key, with when they were first sent.
-    bodies: HashMap<(&'a str, &'a str, &'a str), Vec<(&'a str, i64)>>,
+    /// Bodies, with when they were first sent.
+    bodies: HashMap<Sent<'a>, Vec<(&'a str, i64)>>,
     /// Who may have placed an order.
     buyers: HashMap<domain::ids::OrderId, Vec<&'a str>>,
 }

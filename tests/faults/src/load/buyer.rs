@@ -116,8 +116,8 @@ async fn pay_for(crowd: &Crowd, holder: &Caller, order: Uuid, ponders: Duration)
     tokio::time::sleep(ponders).await;
     let (mut paid, begun) = (Vec::new(), clock::monotonic());
     loop {
-        let links = page["payments"].as_array().into_iter().flatten().filter_map(link_of);
-        if let Some(link) = links.last().filter(|link| !paid.contains(link)) {
+        let mut links = page["payments"].as_array().into_iter().flatten().filter_map(link_of);
+        if let Some(link) = links.next_back().filter(|link| !paid.contains(link)) {
             pay_at_provider(crowd, &link).await?;
             paid.push(link);
         }
