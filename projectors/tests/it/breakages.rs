@@ -17,7 +17,10 @@ use crate::story::{Story, Way, everything, reserved, show_id};
 /// What goes wrong while two projectors fill the same rows. `None` if one of them stops for good.
 type Filled = Option<BTreeMap<String, Value>>;
 
-const ALL: [(Breakage, fn(&Lanes) -> Filled); 6] = [
+/// What shows a defect.
+type Attempt = fn(&Lanes) -> Filled;
+
+const ALL: [(Breakage, Attempt); 6] = [
     (Breakage::CheckpointApart, commits_are_lost),
     (Breakage::CompareAndSetLeftOut, one_overtakes_the_other),
     (Breakage::OvertakenBatchWritten, one_overtakes_the_other),
