@@ -21,7 +21,7 @@ const ONE: Uuid = Uuid::from_u128(1);
 const TWO: Uuid = Uuid::from_u128(2);
 
 fn frame(kind: Kind, (term, claim): (u32, Uuid), seq: u64, agg_ver: u64) -> Frame {
-    let cmd_id = Uuid::from_u128(u128::from(seq));
+    let cmd_id = Uuid::from_u64_pair(u64::from(term), seq);
     Frame { kind, term, seq, evt_idx: 0, evt_cnt: 1, agg_ver, claim, cmd_id, cmd_hash: [0; 16] }
 }
 
@@ -39,7 +39,7 @@ fn event(frame: Frame) -> NewRecord {
 
 fn written(frame: Frame, event: &Event) -> NewRecord {
     let meta = Meta {
-        event_id: Uuid::nil(),
+        event_id: frame.cmd_id,
         occurred_at: Timestamp(0),
         version: i64::try_from(frame.agg_ver).unwrap(),
         correlation_id: Uuid::nil(),

@@ -4,7 +4,7 @@ use domain::event::{Command, Refusal};
 use domain::ids::{CommandId, derived};
 use domain::payment::{self, Movement, Standing};
 use domain::queue;
-use domain::saga::{Action, CreatePayment, Effect, Outgoing, on_refusal};
+use domain::saga::{Action, CreatePayment, Effect, Outgoing, is_early, on_refusal};
 use domain::value::{Actor, Fingerprint};
 use event_log::owner::{Send as Sent, Target};
 
@@ -115,6 +115,10 @@ impl World {
         let outgoing = pending.next.clone().expect("something was asked");
         if matches!(pending.sent.outgoing.action, Action::Effect(_)) {
             return self.done(process, key);
+        }
+        if is_early(&outgoing, refusal) {
+            pending.at = now + pending.wait;
+            return self.seen.happened("saga: asked too early");
         }
         pending.refusals += 1;
         match on_refusal(&outgoing, refusal) {
