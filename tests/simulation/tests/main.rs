@@ -50,5 +50,5 @@ fn a_failure_is_made_smaller_and_says_what_broke() {
     let failure = (0..100).find_map(|seed| run(seed, &codec, &options).err()).unwrap();
     assert!(failure.steps.len() < failure.drawn / 2, "{failure}");
     let text = failure.to_string();
-    assert!(text.contains("oversold") && text.contains("stock-unchecked"), "{text}");
+    assert!(text.contains("does not hold") && text.contains("stock-unchecked"), "{text}");
 }
