@@ -340,7 +340,7 @@ impl World {
                 return;
             }
             if round > 5000 {
-                return self.fail("everything comes to rest", format!("at {}", self.now));
+                return self.fail("everything comes to rest", format!("at {}: {}", self.now, self.what_is_left()));
             }
             if self.everything_once() {
                 continue;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use domain::event::Command;
 use domain::ids::{CommandId, OrderId, PaymentId, PersonId, ShowId, TicketClassId, derived};
 use domain::inventory::{self, Admission, Checkout};
-use domain::order;
 use domain::queue::{self, Seed, Standing, Terms};
 use domain::show::{self, ClassTerms, ShowDetails};
 use domain::value::{Actor, Currency, Fingerprint, PaymentChoice, PricedLine, Provider, Role, Sealed, Timestamp};
+use domain::{order, payment, ticket};
 use event_log::owner::Target;
 use uuid::Uuid;
 
@@ -342,11 +342,16 @@ impl World {
 
     fn look(&self, what: u8, which: u8, who: u8) -> (Actor, Command) {
         let clients = &self.clients;
-        match what % 4 {
+        match what % 6 {
             0 => (buyer(who), Command::Inventory(clients.show(which % 2), inventory::Command::Look)),
             1 => (buyer(who), Command::Queue(clients.show(which % 2), queue::Command::Look)),
             2 => (account("sue", Role::Support), Command::Order(clients.order(which), order::Command::Look)),
-            _ => (account("olga", Role::Organizer), Command::Show(clients.show(which % 2), show::Command::Look)),
+            3 => (account("olga", Role::Organizer), Command::Show(clients.show(which % 2), show::Command::Look)),
+            4 => {
+                let unknown = PaymentId(Uuid::from_u128(u128::from(which)));
+                (account("sue", Role::Support), Command::Payment(unknown, payment::Command::Look))
+            }
+            _ => (account("sue", Role::Support), Command::Ticket(clients.order(which), ticket::Command::Look)),
         }
     }
 

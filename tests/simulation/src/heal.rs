@@ -58,6 +58,9 @@ impl World {
         }
         self.come_to_rest();
         self.ghosts_land();
+        // An owner that was driven out learns it when it writes, and only then: everyone is asked something once more.
+        (0..6).for_each(|what| self.first_call(Op::Look { what, which: 0, who: 0 }));
+        self.come_to_rest();
         self.read_all_along();
     }
 
@@ -122,18 +125,23 @@ impl World {
             && self.clients.calls.iter().all(|call| call.settled || call.given_up())
     }
 
-    fn what_is_left(&self) -> String {
+    /// What has not ended, and who waits for what until when.
+    pub fn what_is_left(&self) -> String {
         let mut left = Vec::new();
         for (process, member) in self.processes.iter().enumerate() {
             left.extend(member.pending.values().map(|pending| format!("p{process} {pending:?}")));
             for (context, seat) in member.seats.iter().enumerate() {
                 let Some(seat) = seat else { continue };
                 let (phase, outbox, timer) = (seat.host.phase(), seat.host.outbox(), seat.host.next_timer());
-                left.push(format!("p{process} {}: {phase:?}, outbox {outbox}, timer {timer:?}", Self::named(context)));
+                let wake = seat.wake.map(|wake| wake.saturating_sub(std::time::Duration::from_secs(1000)));
+                left.push(format!(
+                    "p{process} {}: {phase:?}, outbox {outbox}, timer {timer:?}, wakes at {wake:?}",
+                    Self::named(context)
+                ));
             }
         }
         let open = self.clients.calls.iter().filter(|call| !call.settled && !call.given_up()).count();
-        left.truncate(8);
+        left.truncate(12);
         format!("{open} calls; {}; now {}", left.join("; "), BEGIN + self.now.cast_signed())
     }
 
