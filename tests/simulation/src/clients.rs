@@ -66,6 +66,8 @@ pub struct Call {
     /// What the client meant.
     pub op: Op,
     tries: u32,
+    /// When it is asked again; whatever would ask earlier is of no use any more.
+    again_at: u64,
     /// Whether it was answered for good.
     pub settled: bool,
     /// Whether it was told that it was carried out.
@@ -196,7 +198,7 @@ impl World {
             causation_id: id.0,
         };
         let honest = self.dice.chance(85);
-        self.clients.calls.push(Call { asked, op, tries: 0, settled: false, done: false, honest });
+        self.clients.calls.push(Call { asked, op, tries: 0, again_at: 0, settled: false, done: false, honest });
         self.call(self.clients.calls.len() - 1);
     }
 
@@ -235,11 +237,13 @@ impl World {
         if self.clients.calls[call].settled || (self.healed && self.clients.calls[call].given_up()) {
             return;
         }
+        if self.clients.calls[call].again_at > self.now {
+            return;
+        }
         self.clients.calls[call].tries += 1;
         let tries = self.clients.calls[call].tries;
         if self.clients.calls[call].honest && (tries < 6 || self.healed) {
-            let at = self.now + PATIENCE;
-            self.wire.send(at, Message::Call(call));
+            self.ask_again(call, PATIENCE);
         }
         let Some(via) = self.somebody_up() else { return };
         if self.processes[via].asleep_until.is_some() && self.dice.chance(50) {
@@ -254,9 +258,14 @@ impl World {
         self.ask(via, asked, Asker::Call(call), Some(WITHIN));
     }
 
+    fn ask_again(&mut self, call: usize, wait: u64) {
+        let at = self.now + wait;
+        self.clients.calls[call].again_at = at;
+        self.wire.send(at, Message::Call(call));
+    }
+
     /// A client hears what became of a call.
     pub fn called_back(&mut self, call: usize, said: Said) {
-        let now = self.now;
         match said {
             Said::Done(told) => {
                 self.clients.calls[call].settled = true;
@@ -270,7 +279,7 @@ impl World {
                 let tries = self.clients.calls[call].tries;
                 if self.clients.calls[call].honest && (tries < 6 || self.healed) {
                     let wait = SECOND / 4 + self.dice.below(2 * SECOND);
-                    self.wire.send(now + wait, Message::Call(call));
+                    self.ask_again(call, wait);
                 }
             }
             Said::Broken => {}
