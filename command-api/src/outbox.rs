@@ -36,6 +36,9 @@ use crate::owners::{Held, Owners, Request};
 const UNDER_WAY: usize = 256;
 /// A refusal that causes a command that is refused, and so on: never deeper than this.
 const REFUSALS: u64 = 4;
+/// Between two attempts, at first and at most.
+const LEAST_WAIT: Duration = Duration::from_millis(50);
+const MOST_WAIT: Duration = Duration::from_secs(2);
 /// What made a sender panic is tried again after so long.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 
@@ -179,10 +182,15 @@ async fn deliver(owners: &Owners, sent: &Send) {
     let mut outgoing = sent.outgoing.clone();
     for _ in 0..REFUSALS {
         let Action::Command(command) = &outgoing.action else { return };
-        let Err(refusal) = insist(owners, command.clone(), outgoing.id, sent.correlation_id, sent.causation_id).await
-        else {
-            return;
-        };
+        let attempt = || insist(owners, command.clone(), outgoing.id, sent.correlation_id, sent.causation_id);
+        let mut answer = attempt().await;
+        let mut wait = LEAST_WAIT;
+        while answer.as_ref().is_err_and(|refusal| saga::is_early(&outgoing, refusal)) {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(MOST_WAIT);
+            answer = attempt().await;
+        }
+        let Err(refusal) = answer else { return };
         let Some(next) = saga::on_refusal(&outgoing, &refusal) else {
             tracing::debug!(?refusal, command.id = %outgoing.id, "a saga command was refused, as may be");
             return;
@@ -224,7 +232,7 @@ struct Insistent<'a> {
 
 impl Insistent<'_> {
     async fn ask<A: Held>(&self, to: Uuid, ask: A::Ask) -> Result<(), A::Error> {
-        let mut wait = Duration::from_millis(50);
+        let mut wait = LEAST_WAIT;
         loop {
             let request = Request {
                 ask: ask.clone(),
@@ -247,7 +255,7 @@ impl Insistent<'_> {
                 }
             }
             tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(2));
+            wait = (wait * 2).min(MOST_WAIT);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ids::{CommandId, PaymentId, ShowId};
 use crate::value::{Currency, Provider, Timestamp};
 
 pub use react::react;
-pub use refused::on_refusal;
+pub use refused::{is_early, on_refusal};
 
 /// What has to happen because of an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

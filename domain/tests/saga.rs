@@ -6,7 +6,7 @@ use domain::inventory::{self, CloseReason, ReleaseReason};
 use domain::order::{self, CancelReason, FailReason, OrderCancelled, OrderCreated};
 use domain::payment::{self, RefundWhy};
 use domain::root::Meta;
-use domain::saga::{Action, CreatePayment, Effect, Outgoing, on_refusal, react};
+use domain::saga::{Action, CreatePayment, Effect, Outgoing, is_early, on_refusal, react};
 use domain::value::Provider;
 use domain::{show, ticket};
 use uuid::Uuid;
@@ -281,6 +281,18 @@ fn the_end_of_an_order_undoes_everything() {
 
 fn refused(action: Action, refusal: Refusal) -> Option<Command> {
     on_refusal(&Outgoing { id: CommandId::default(), action }, &refusal)
+}
+
+#[test]
+fn what_is_closed_before_it_was_requested_is_closed_again() {
+    let early = |command, refusal| {
+        let action = to_payment(PAYMENT, command);
+        is_early(&Outgoing { id: CommandId::default(), action }, &Refusal::Payment(refusal))
+    };
+    assert!(early(payment::Command::Close, payment::Refusal::NotFound));
+    // Money for an attempt that nobody knows is quarantined; nothing else waits for it.
+    assert!(!early(payment::Command::Refund { why: RefundWhy::PaidTooLate }, payment::Refusal::NotFound));
+    assert!(!early(payment::Command::Look, payment::Refusal::NotFound));
 }
 
 #[test]

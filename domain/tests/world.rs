@@ -13,7 +13,7 @@ use domain::order::Order;
 use domain::payment::{self, Movement, Payment, Standing};
 use domain::queue::{self, WaitingRoom};
 use domain::root::{Issued, Meta, Root};
-use domain::saga::{Action, CreatePayment, Effect, Outgoing, on_refusal, react};
+use domain::saga::{Action, CreatePayment, Effect, Outgoing, is_early, on_refusal, react};
 use domain::ticket::TicketBatch;
 use domain::value::{Actor, Currency, Timestamp};
 use uuid::Uuid;
@@ -154,6 +154,9 @@ impl World {
             (Ok(_), Ok(0)) => {}
             (Err(first), Err(second)) if first == second => {}
             _ => panic!("sent twice, {outgoing:?} did something twice: {first:?}, then {second:?}"),
+        }
+        if first.as_ref().is_err_and(|refusal| is_early(outgoing, refusal)) {
+            return self.waiting.push(outgoing.clone());
         }
         let follows = first.err().and_then(|refusal| on_refusal(outgoing, &refusal));
         if let Some(command) = follows {

@@ -26,6 +26,14 @@ pub fn on_refusal(outgoing: &Outgoing, refusal: &Refusal) -> Option<Command> {
     }
 }
 
+/// Whether a refusal only says that what is asked for is still on its way: two events of an order may be carried out at
+/// the same time. The same command is asked again, until it is there.
+pub fn is_early(outgoing: &Outgoing, refusal: &Refusal) -> bool {
+    let closes = matches!(&outgoing.action, Action::Command(Command::Payment(_, payment::Command::Close)));
+    // An order names only payments that it has requested.
+    closes && *refusal == Refusal::Payment(payment::Refusal::NotFound)
+}
+
 /// Money that an order does not take goes back.
 fn by_order(command: &order::Command, refusal: &order::Refusal) -> Option<Command> {
     use order::{Command as C, Refusal as R};
