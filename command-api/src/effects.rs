@@ -12,6 +12,7 @@ use domain::queue;
 use domain::saga::{CreatePayment, Effect};
 use domain::value::{Actor, Fingerprint, Provider};
 use event_log::owner::{Outcome, Target};
+use service_kit::backoff::Backoff;
 use service_kit::keys::Keys;
 use service_kit::{clock, random};
 use uuid::Uuid;
@@ -83,7 +84,7 @@ impl Effects {
             return self.give_up(payment, correlation, id, "the provider is not set up here").await;
         };
         let started = clock::monotonic();
-        let mut wait = Duration::from_millis(200);
+        let mut backoff = Backoff::between(Duration::from_millis(200), Duration::from_secs(10));
         loop {
             let told = match call {
                 Call::Create(create) => self.create(gateway.as_ref(), create, id).await,
@@ -97,8 +98,7 @@ impl Effects {
                 }
                 Err(reason) => tracing::warn!(payment.id = %payment, reason, "a provider call is tried again"),
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(10));
+            backoff.wait().await;
             let creating = matches!(call, Call::Create(_));
             if creating && self.look(payment).await.is_some_and(|status| status != Status::Requested) {
                 // The order gave up in the meantime; closing finds out what the lost call left behind.

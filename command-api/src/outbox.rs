@@ -24,6 +24,7 @@ use event_log::log::Partition;
 use event_log::owner::{Outcome, Send, Target};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use service_kit::backoff::Backoff;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -184,10 +185,9 @@ async fn deliver(owners: &Owners, sent: &Send) {
         let Action::Command(command) = &outgoing.action else { return };
         let attempt = || insist(owners, command.clone(), outgoing.id, sent.correlation_id, sent.causation_id);
         let mut answer = attempt().await;
-        let mut wait = LEAST_WAIT;
+        let mut backoff = Backoff::between(LEAST_WAIT, MOST_WAIT);
         while answer.as_ref().is_err_and(|refusal| saga::is_early(&outgoing, refusal)) {
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(MOST_WAIT);
+            backoff.wait().await;
             answer = attempt().await;
         }
         let Err(refusal) = answer else { return };
@@ -232,7 +232,7 @@ struct Insistent<'a> {
 
 impl Insistent<'_> {
     async fn ask<A: Held>(&self, to: Uuid, ask: A::Ask) -> Result<(), A::Error> {
-        let mut wait = LEAST_WAIT;
+        let mut backoff = Backoff::between(LEAST_WAIT, MOST_WAIT);
         loop {
             let request = Request {
                 ask: ask.clone(),
@@ -254,8 +254,7 @@ impl Insistent<'_> {
                     return Ok(());
                 }
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(MOST_WAIT);
+            backoff.wait().await;
         }
     }
 }

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use ring::rand::SystemRandom;
 use schemas::sealed::{DataKey, MasterKey, MasterKeys};
 use schemas::{Codec, PersonKey};
+use service_kit::backoff::Backoff;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -88,11 +89,11 @@ impl KeyPool {
         shutdown: CancellationToken,
     ) {
         let masters = MasterKeys::new(master, []);
-        let mut wait = Duration::from_millis(100);
+        let mut backoff = Backoff::between(Duration::from_millis(100), Duration::from_secs(5));
         while !shutdown.is_cancelled() {
             match self.top_up(store.as_ref(), &masters, &codec).await {
                 Ok(()) => {
-                    wait = Duration::from_millis(100);
+                    backoff.reset();
                     tokio::select! {
                         () = self.wanted.notified() => {}
                         () = shutdown.cancelled() => {}
@@ -103,8 +104,7 @@ impl KeyPool {
                         error = format!("{error:#}"),
                         "keys for personal data could not be stored; trying again"
                     );
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(5));
+                    backoff.wait().await;
                 }
             }
         }

@@ -33,7 +33,7 @@ use crate::light::Light;
 use crate::model::{Layout, Touched, View, column};
 use crate::run::FollowKeys;
 use crate::store::{Store, is_missing};
-use crate::worker::{Backoff, Refused};
+use crate::worker::{Refused, retry};
 
 /// A tombstone stays as a row without key, so that an older record of a slower process does not bring the key back.
 const TABLES: &str = "
@@ -98,7 +98,7 @@ impl Filler {
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
-        let mut backoff = Backoff::default();
+        let mut backoff = retry();
         loop {
             match self.begin().await {
                 Ok(pass) => {
@@ -188,7 +188,7 @@ impl Filler {
 
     /// False if the table was emptied, or is gone.
     async fn write(&mut self, pass: Pass, keys: &Keys, caught_up: bool) -> bool {
-        let mut backoff = Backoff::default();
+        let mut backoff = retry();
         loop {
             match self.try_write(pass, keys, caught_up).await {
                 Ok(here) => {

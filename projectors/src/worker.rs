@@ -11,9 +11,9 @@ use std::time::Duration;
 use event_log::log::{Log, Partition};
 use event_log::validity::{Broken, Position};
 use schemas::Codec;
-use service_kit::random;
+use service_kit::backoff::Backoff;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::ends::Ends;
 use crate::intake::Intake;
@@ -27,6 +27,11 @@ use crate::store::{Store, is_missing};
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// A database that does not answer at all within this has failed.
 const WRITE_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long to wait after what failed.
+pub(crate) const fn retry() -> Backoff {
+    Backoff::between(RETRY.0, RETRY.1)
+}
 
 /// The log is not what the read model was filled from. Nothing is skipped: a person has to decide (`boxctl`: wipe it,
 /// or bring the log back).
@@ -121,7 +126,7 @@ impl<M: ReadModel> Worker<M> {
             self.light.caught_up();
             return std::future::pending().await;
         }
-        let mut backoff = Backoff::default();
+        let mut backoff = retry();
         loop {
             let positions = self.load().await;
             let sound = self.sound(positions, *first).await?;
@@ -137,7 +142,7 @@ impl<M: ReadModel> Worker<M> {
 
     /// Where the read model stands, once the database tells.
     async fn load(&mut self) -> Vec<Position> {
-        let mut backoff = Backoff::default();
+        let mut backoff = retry();
         loop {
             match self.try_load().await {
                 Ok(Some(positions)) => {
@@ -189,7 +194,7 @@ impl<M: ReadModel> Worker<M> {
     }
 
     async fn check(&self, place: Partition, stored: Position) -> (Partition, Position, Result<(), Broken>) {
-        let mut backoff = Backoff::default();
+        let mut backoff = retry();
         loop {
             let ends = Arc::clone(&self.ends);
             let asked = spawn_blocking(move || ends.check(place, &stored)).await.expect("asking the log never panics");
@@ -223,7 +228,7 @@ impl<M: ReadModel> Worker<M> {
                     return;
                 }
                 written_at = Some(Instant::now());
-                *backoff = Backoff::default();
+                backoff.reset();
             }
             if intake.caught_up() {
                 self.light.caught_up();
@@ -241,7 +246,7 @@ impl<M: ReadModel> Worker<M> {
     /// Writes what was folded, however long the database is away. False if that is void, because somebody else moved the
     /// checkpoints or they are gone.
     async fn write(&mut self) -> bool {
-        let mut backoff = Backoff::default();
+        let mut backoff = retry();
         loop {
             let written = timeout(WRITE_LIMIT, self.projection.write(&self.store)).await;
             match written.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
@@ -301,18 +306,5 @@ impl<M: ReadModel> Worker<M> {
         #[allow(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
         metrics::gauge!("projector_lag_records", "projection" => M::LAYOUT.name, "partition" => place.to_string())
             .set(lag as f64);
-    }
-}
-
-/// Waits longer each time, and never as long as somebody else who began at the same moment.
-#[derive(Debug, Default)]
-pub(crate) struct Backoff(u32);
-
-impl Backoff {
-    pub(crate) async fn wait(&mut self) {
-        let base = RETRY.0.saturating_mul(1 << self.0.min(10)).min(RETRY.1);
-        self.0 += 1;
-        let half = u64::try_from(base.as_millis() / 2).expect("at most some seconds");
-        sleep(Duration::from_millis(half + random::below(half + 1))).await;
     }
 }

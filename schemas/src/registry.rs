@@ -20,7 +20,8 @@ use crate::copy::SchemaRecord;
 use crate::ids::Ids;
 use crate::source::{SchemaSource, SourceAnswer};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// A registry that starts, or shares a busy machine, takes its time.
+const TIMEOUT: Duration = Duration::from_secs(30);
 const COMPATIBILITY: &str = "FULL_TRANSITIVE";
 const AT_ONCE: usize = 4;
 /// Longer answers are cut before they are shown.

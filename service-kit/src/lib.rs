@@ -2,6 +2,7 @@
 
 mod access;
 pub mod auth;
+pub mod backoff;
 mod bearer;
 pub mod caller;
 pub mod canonical;

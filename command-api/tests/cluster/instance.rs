@@ -90,7 +90,7 @@ impl Installation {
             if all.len() == PARTITIONS as usize && served.iter().all(|its| its.len() >= share) {
                 break;
             }
-            assert!(Instant::now() < deadline, "{served:?}\n{}", instances[0].log());
+            assert!(Instant::now() < deadline, "{served:?}\n{}", instances[0].warnings());
             sleep(Duration::from_millis(50)).await;
         }
         for instance in instances {
@@ -169,7 +169,7 @@ impl Instance {
             if answer.is_ok_and(|answer| answer.status() == 200) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{} is not ready:\n{}", self.name, self.log());
+            assert!(Instant::now() < deadline, "{} is not ready:\n{}", self.name, self.warnings());
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -177,6 +177,13 @@ impl Instance {
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// What it has warned of, and how it ended: an assertion that prints every request tells nothing.
+    pub fn warnings(&self) -> String {
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+        lines.chain(log.lines().last()).collect::<Vec<_>>().join("\n")
     }
 
     /// Sends a signal: TERM, KILL, STOP or CONT.
@@ -192,7 +199,7 @@ impl Instance {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.log());
+            assert!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.warnings());
             sleep(Duration::from_millis(20)).await;
         }
     }
