@@ -6,13 +6,14 @@ use clap::{Args, Parser, Subcommand};
 use ops::check::CheckArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
+use ops::failover::FailoverArgs;
 use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
-use ops::{check, config, demo, dev, faults, init, log, partitions, queue, simulate, stack, token};
+use ops::{check, config, demo, dev, failover, faults, init, log, partitions, queue, simulate, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -45,6 +46,8 @@ enum Command {
     Check(CheckArgs),
     /// Attack a box office of its own while people buy, and check that nothing acknowledged is lost; --list shows how.
     Faults(FaultsArgs),
+    /// Kill the owner of a partition with a long history, again and again, and measure until it is served.
+    Failover(FailoverArgs),
     /// Play histories of a whole box office in memory, with everything going wrong; ends with 1 if one law breaks.
     Simulate(SimulateArgs),
     /// Bring everything up on one port, until Ctrl-C.
@@ -85,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Queue(command) => return queue::run(command).await,
         Command::Check(args) => return Ok(check::run(args).await),
         Command::Faults(args) => faults::run(&args)?,
+        Command::Failover(args) => failover::run(args).await?,
         Command::Simulate(args) => return simulate::run(&args),
         Command::Dev(args) => dev::run(args).await?,
         Command::Demo(DemoArgs { up, demo }) => {
