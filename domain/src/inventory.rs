@@ -267,4 +267,7 @@ pub enum Refusal {
     /// Confirm after a release, and the same stock is not free any more (or sales are closed).
     #[error("the stock has gone to somebody else")]
     StockGone,
+    /// Release for an order that never was, whose hold has run out before: the stock is back, the slot of `session` is not.
+    #[error("the hold had run out")]
+    HoldRanOut { session: SessionId },
 }

@@ -1,17 +1,18 @@
 //! The waiting room's part in the checkout: what opens, ties and frees it, and what its events make others do.
 
-use domain::event::{Command, Event};
-use domain::ids::SessionId;
-use domain::inventory::{self, Checkout, ReleaseReason};
+use domain::event::{Command, Event, Refusal};
+use domain::ids::{CommandId, SessionId};
+use domain::inventory::{self, Checkout, Inventory, ReleaseReason};
 use domain::order::{self, CancelReason, FailReason};
 use domain::queue::{self, CheckoutEnd, CloseReason};
 use domain::root::Meta;
-use domain::saga::{Action, Effect, react};
+use domain::saga::{Action, Effect, Outgoing, on_refusal, react};
 use domain::show;
 use uuid::Uuid;
 
 use crate::common::{
-    FLOOR, ORDER, ORGANIZER, PAYMENT, PRICE, SEED, SHOW, at, checkout, line, opening, priced, room, room_terms, vnd,
+    FLOOR, ORDER, ORGANIZER, PAYMENT, PRICE, SEED, SHOW, at, checkout, given, line, opening, priced, room, room_terms,
+    vnd,
 };
 
 fn its() -> SessionId {
@@ -143,6 +144,40 @@ fn an_order_that_never_was_frees_its_slot_too() {
     assert_eq!(released(ReleaseReason::OrderIdTaken, Some(its())), freed);
     assert_eq!(released(ReleaseReason::OrderIdTaken, None), []);
     assert_eq!(released(ReleaseReason::Expired, Some(its())), [], "its order says so");
+}
+
+/// The backstop may end its hold before anybody learns that the order never came to be.
+#[test]
+fn an_order_that_never_was_frees_its_slot_after_its_hold_ran_out_too() {
+    let held = |session| reserved(session, 1);
+    let (show, order, attempt, lines) = (SHOW, ORDER, 1, vec![line(FLOOR, 2)]);
+    let ran_out: inventory::Event = inventory::ReservationExpired { show, order, attempt, lines }.into();
+    let Action::Command(Command::Order(_, order::Command::Create(created))) = &reaction(held(Some(its())))[0] else {
+        panic!("an order comes of it first")
+    };
+    let create = Command::Order(ORDER, order::Command::Create(created.clone()));
+    let release = refused(create, Refusal::Order(order::Refusal::OrderIdTaken));
+    let reason = ReleaseReason::OrderIdTaken;
+    let expected = inventory::Command::Release { order: ORDER, reason };
+    assert_eq!(release, Some(Command::Inventory(SHOW, expected.clone())));
+    let opened = || inventory::Event::from(inventory::SalesOpened { waiting_room: true, ..opening(SHOW) });
+    // The release is refused, with what the next step needs; the stock came back once.
+    let late = inventory::Refusal::HoldRanOut { session: its() };
+    given::<Inventory>(vec![opened(), held(Some(its())), ran_out.clone()])
+        .when(expected.clone())
+        .then_expect_error(late.clone());
+    let freed = queue::Command::EndCheckout { session: its(), order: ORDER, end: CheckoutEnd::Failed };
+    let end = refused(release.expect("a release"), Refusal::Inventory(late.clone()));
+    assert_eq!(end, Some(Command::Queue(SHOW, freed)));
+    // Without a waiting room there is nothing to free, and any other release is one of an order that has an end.
+    given::<Inventory>(vec![opened(), held(None), ran_out.clone()]).when(expected).then_expect_events(vec![]);
+    let other = inventory::Command::Release { order: ORDER, reason: ReleaseReason::Expired };
+    given::<Inventory>(vec![opened(), held(Some(its())), ran_out]).when(other.clone()).then_expect_events(vec![]);
+    assert_eq!(refused(Command::Inventory(SHOW, other), Refusal::Inventory(late)), None);
+}
+
+fn refused(command: Command, refusal: Refusal) -> Option<Command> {
+    on_refusal(&Outgoing { id: CommandId::default(), action: Action::Command(command) }, &refusal)
 }
 
 #[test]
