@@ -379,6 +379,55 @@ fn a_claim_that_is_lost_is_tried_again() {
     }
 }
 
+/// A denied acknowledgement is not waited for: the next claim follows after its back-off alone.
+#[test]
+fn a_claim_whose_append_fails_is_tried_again_after_the_back_off() {
+    let world = World::new();
+    let log = world.log();
+    let mut rig = Rig::new(&world, &log, "one");
+    rig.log.plan(AT, [Fault::Lose, Fault::Lose]);
+    let since = world.now().mono;
+    let mut tried = Vec::new();
+    while !rig.serves() {
+        let before = rig.asked;
+        rig.run();
+        if rig.asked > before {
+            tried.push((world.now().mono - since).as_millis());
+        }
+        world.advance_ms(10);
+    }
+    assert_eq!(tried.len(), 3, "{tried:?}");
+    let waits: Vec<u128> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Half to one and a half times of 1 s, then of 2 s.
+    assert!((500..1520).contains(&waits[0]) && (1000..3020).contains(&waits[1]), "{waits:?}");
+    assert_eq!((frames(&log).len(), rig.terms.as_slice()), (1, &[1][..]));
+}
+
+/// What failed may lie in the log all the same; the log alone says so.
+#[test]
+fn a_claim_whose_append_fails_counts_if_the_log_has_it() {
+    let world = World::new();
+    let log = world.log();
+    let mut rig = Rig::new(&world, &log, "one");
+    rig.log.plan(AT, [Fault::LoseAcknowledgement]);
+    rig.step();
+    rig.log.deliver(AT);
+    rig.take();
+    assert_eq!(rig.log.land(AT, 1), 1);
+    // The error comes before the record.
+    assert_eq!(rig.log.report(AT), 1);
+    rig.take();
+    rig.step();
+    assert!(matches!(rig.owner.phase(), Phase::Claiming { failed: true, .. }), "{:?}", rig.owner.phase());
+    rig.submit(open(0, 5));
+    rig.run();
+    assert!(rig.serves() && rig.asked == 1, "{:?}", rig.owner.phase());
+    assert_eq!(
+        (frames(&log).len(), rig.terms.as_slice(), rig.outcomes().as_slice()),
+        (2, &[1][..], &[(0, "done")][..])
+    );
+}
+
 #[test]
 fn a_claim_that_comes_late_does_not_disturb_the_next() {
     let world = World::new();

@@ -95,7 +95,7 @@ impl<A: Root, R> Owner<A, R> {
             return self.own(current, now.wall, now);
         }
         let claim = (self.new_claim)();
-        self.phase = Phase::Claiming { claim, since: now.mono };
+        self.phase = Phase::Claiming { claim, until: now.mono + self.settings.ack_deadline, failed: false };
         let term = current + 1;
         let record = self.claim_record(claim, term);
         vec![Output::Append { claim, first_seq: 0, records: vec![record] }]
@@ -132,11 +132,35 @@ impl<A: Root, R> Owner<A, R> {
         Ok(outputs)
     }
 
-    /// Claims again between 1 s and 30 s later, doubling, at random so that two do not meet again.
+    /// Claims again between 0.5 s and 30 s later, doubling, at random so that two do not meet again.
     pub(super) fn back_off(&mut self, now: Now) {
+        self.phase = Phase::Folding { not_before: now.mono + self.pause() };
+    }
+
+    fn pause(&mut self) -> Duration {
         let wait = self.random_wait(1000 << self.attempts.min(5)).min(30_000);
         self.attempts += 1;
-        self.phase = Phase::Folding { not_before: now.mono + Duration::from_millis(wait) };
+        Duration::from_millis(wait)
+    }
+
+    /// An error says nothing about the log: the claim may come back as long as another one is put off anyhow. Nobody
+    /// waits for an acknowledgement that was denied.
+    pub(super) fn claim_failed(&mut self, reported: Uuid, now: Now) {
+        if let Phase::Claiming { claim, failed: false, .. } = self.phase
+            && claim == reported
+        {
+            self.phase = Phase::Claiming { claim, until: now.mono + self.pause(), failed: true };
+        }
+    }
+
+    /// The claim did not come back in time. For one that had failed, that time was the back-off.
+    pub(super) fn claim_again(&mut self, failed: bool, now: Now) -> Vec<Output<A, R>> {
+        if !failed {
+            self.back_off(now);
+            return Vec::new();
+        }
+        self.phase = Phase::Folding { not_before: now.mono };
+        self.ask_to_claim(now)
     }
 
     /// Asks again between 0.2 s and 2 s later: nobody is disturbed by it, and a new assignment is soon noticed.

@@ -228,6 +228,9 @@ impl<A: Root, R> Owner<A, R> {
     /// Takes delivery reports, in order of `seq`.
     pub fn delivered(&mut self, reports: Vec<Delivered>, now: Now) -> Vec<Output<A, R>> {
         for report in reports {
+            if report.result.is_err() {
+                self.claim_failed(report.claim, now);
+            }
             // The claim's own report says nothing new: it was read back, and often comes after that.
             if self.phase != Phase::Serving || report.claim != self.head.position.claim || report.seq == 0 {
                 continue;
@@ -261,7 +264,8 @@ impl<A: Root, R> Owner<A, R> {
             Phase::Broken => None,
             Phase::Folding { not_before } => Some(not_before.max(now.mono + Duration::from_millis(500))),
             Phase::Loading => Some(now.mono + Duration::from_millis(500)),
-            Phase::Vouching { since } | Phase::Claiming { since, .. } => Some(since + self.settings.ack_deadline),
+            Phase::Vouching { since } => Some(since + self.settings.ack_deadline),
+            Phase::Claiming { until, .. } => Some(until),
             Phase::Serving => Some(self.wake_while_serving(now)),
         }
     }

@@ -50,7 +50,7 @@ impl<A: Root, R> Owner<A, R> {
             Phase::Folding { .. } => outputs.extend(self.ask_to_claim(now)),
             Phase::Vouching { since } if now.mono >= since + self.settings.ack_deadline => self.stand_by(now),
             Phase::Vouching { .. } => {}
-            Phase::Claiming { since, .. } if now.mono >= since + self.settings.ack_deadline => self.back_off(now),
+            Phase::Claiming { until, failed, .. } if now.mono >= until => outputs.extend(self.claim_again(failed, now)),
             Phase::Claiming { .. } => {}
             Phase::Serving => match self.in_flight.front() {
                 Some(batch) if now.mono >= batch.sent + self.settings.ack_deadline => {

@@ -169,8 +169,9 @@ pub enum Phase {
     Folding { not_before: Duration },
     /// Has read everything and asked whether the partition is still meant to be its own; folds on.
     Vouching { since: Duration },
-    /// Has appended a claim, and folds until it comes back.
-    Claiming { claim: Uuid, since: Duration },
+    /// Has appended a claim, and folds until it comes back, or until this moment. The append of one that is `failed` was
+    /// reported as an error: it may lie in the log all the same.
+    Claiming { claim: Uuid, until: Duration, failed: bool },
     /// Owns the partition.
     Serving,
     /// Stopped for good.
