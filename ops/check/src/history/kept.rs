@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::ids::{OrderId, TicketId};
-use service_kit::consistency::Token;
+use event_log::log::Partition;
+use service_kit::consistency::{NotAToken, Token};
 
 use super::laws::{Ended, counted, fault};
 use super::margins::{Margins, Window};
@@ -158,8 +159,14 @@ fn changed(facts: &Facts, call: &Call) -> Found {
     let show = call.asked.show.and_then(|show| facts.chronicle.shows.get(&show));
     let Some(class) = call.asked.class.and_then(|class| show?.classes.get(&class)) else { return Found::Missing(what) };
     let of = |level: &crate::chronicle::Level| if call.op == Op::Price { level.price } else { level.capacity };
-    // What was so already needs no event.
-    let before = |moment: &Moment| call.answered_at.is_none_or(|answered| moment.at <= answered);
+    // What was so already needs no event; and others may have bought before and after.
+    let token = token(call).and_then(Result::ok);
+    let before = |moment: &Moment| {
+        let Partition { context, number } = moment.place;
+        let told = token.as_ref().and_then(|token| token.get(context, number));
+        call.answered_at.is_none_or(|answered| moment.at <= answered)
+            && told.is_none_or(|position| moment.offset <= position.offset)
+    };
     let levels = class.levels.iter().rev().filter(|(_, level)| Some(of(level)) == asked);
     let levels: Vec<Moment> = levels.map(|(moment, _)| *moment).collect();
     Found::of(levels.iter().find(|moment| before(moment)).or(levels.last()).copied(), what)
@@ -173,7 +180,7 @@ fn placed(facts: &Facts, call: &Call, moment: Moment, margins: Margins, faults: 
     if once && moment.at > to {
         fault(faults, call, format!("it was acknowledged before it lay in the log, at {}", moment.offset));
     }
-    let Some(token) = call.token.as_ref().map(|token| token.parse::<Token>()) else { return };
+    let Some(token) = token(call) else { return };
     let Ok(token) = token else { return fault(faults, call, "its Consistency-Token cannot be read") };
     let Some(position) = token.get(moment.place.context, moment.place.number) else { return };
     // A cancelled order's answer is about the order, its reservation lies in another topic.
@@ -185,6 +192,10 @@ fn placed(facts: &Facts, call: &Call, moment: Moment, margins: Margins, faults: 
         let topic = moment.place.context.topic();
         fault(faults, call, format!("its token is about another log than {topic}"));
     }
+}
+
+fn token(call: &Call) -> Option<Result<Token, NotAToken>> {
+    call.token.as_ref().map(|token| token.parse())
 }
 
 fn word(op: Op) -> &'static str {

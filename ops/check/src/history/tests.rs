@@ -149,6 +149,19 @@ fn a_token_that_points_elsewhere_is_seen() {
 }
 
 #[test]
+fn what_was_so_already_may_be_acknowledged_between_others() {
+    let as_it_was = |offset| {
+        let same = call(Op::Capacity, 11, 200);
+        let asked = Asked { class: Some(CLASS), value: Some(4), ..same.asked.clone() };
+        let token = Some(Token::at(Context::Inventory, 0, offset, CLAIM).to_string());
+        broken(&book(), &with(Call { asked, token, ..same }))
+    };
+    // Sales opened at offset 1; the reservations at 2 and 3 were there when it was answered.
+    assert_eq!(as_it_was(2), [""; 0]);
+    assert_eq!(as_it_was(0), [KEPT]);
+}
+
+#[test]
 fn what_nobody_asked_for_is_seen() {
     for missing in [0, 2, 3] {
         let mut calls = history();
