@@ -96,6 +96,12 @@ impl Background {
         self.keep_running("partition-owners", announcing);
     }
 
+    /// Keeps partitions of other instances ready.
+    pub fn stand_by(&self, owners: &Arc<Owners>) {
+        let owners = Arc::clone(owners);
+        self.keep_running("standbys", move || Arc::clone(&owners).stand_by());
+    }
+
     /// Looks from time to time whether an instance that came later keeps its snapshots elsewhere.
     pub fn compare_stores(&self, config: &Config, store: Uuid, directory: &Arc<Directory>, peers: Peers) {
         let (folder, url) = (config.cluster.snapshot_dir.clone(), config.owners.url.clone());

@@ -56,6 +56,8 @@ pub struct ClusterSettings {
     pub snapshot_dir: PathBuf,
     /// A snapshot is taken after so many bytes of log.
     pub snapshot_bytes: u64,
+    /// At most so many partitions of others are kept ready here.
+    pub standbys: usize,
 }
 
 /// Settings of payments.
@@ -134,7 +136,14 @@ impl ClusterSettings {
             env::whole(65_536..=1_099_511_627_776),
             "A partition's snapshot is taken after so many bytes of log.",
         );
-        Ok(Self { session_timeout: session?, snapshot_dir: dir?, snapshot_bytes: bytes? })
+        let standbys = env.with_default(
+            "BOXOFFICE_STANDBYS",
+            "4",
+            env::whole(0..=100_000),
+            "Partitions of other instances that are kept in memory here, at most, to serve them sooner if theirs ends; each costs what it costs its owner to fold.",
+        );
+        let (session_timeout, snapshot_dir, snapshot_bytes, standbys) = (session?, dir?, bytes?, standbys?);
+        Ok(Self { session_timeout, snapshot_dir, snapshot_bytes, standbys })
     }
 }
 

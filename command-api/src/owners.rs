@@ -5,6 +5,7 @@
 
 mod holding;
 mod request;
+mod standbys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -25,6 +26,7 @@ use crate::cluster::directory::Directory;
 use holding::Holding;
 pub use holding::{Held, Mailboxes, Setup, now};
 pub use request::Request;
+use standbys::Standbys;
 
 /// What is not served just now is looked for again after so long, if nothing changes before.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -35,6 +37,7 @@ const TAKING_OVER: Duration = Duration::from_secs(15);
 pub struct Owners {
     setup: Setup,
     held: RwLock<BTreeMap<u32, Arc<Holding>>>,
+    standbys: Standbys,
     /// Whether everything it had was served once.
     begun: AtomicBool,
 }
@@ -43,7 +46,7 @@ impl Owners {
     /// Without a partition; the group hands them out.
     pub fn new(setup: Setup) -> Arc<Self> {
         let (held, begun) = (RwLock::default(), AtomicBool::new(false));
-        Arc::new(Self { setup, held, begun })
+        Arc::new(Self { setup, held, standbys: Standbys::default(), begun })
     }
 
     /// With every partition, where there is no group.
@@ -189,7 +192,13 @@ impl Owners {
 impl Assignee for Owners {
     fn assigned(&self, numbers: &[u32]) {
         for number in numbers {
-            match Holding::start(*number, &self.setup) {
+            // Until it is ours, nobody begins to stand by for it.
+            let mut standing = self.standbys.lock();
+            let started = match standing.remove(number) {
+                Some(standby) => Ok(standby.promoted()),
+                None => Holding::start(*number, &self.setup),
+            };
+            match started {
                 Ok(holding) => {
                     let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
                     held.insert(*number, Arc::new(holding));

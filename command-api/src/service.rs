@@ -81,6 +81,7 @@ impl Service {
             peers: Some(peers.clone()),
             vouch: vouch(&membership),
             snapshots: Some(snapshots(config)?),
+            standbys: config.cluster.standbys,
         });
         let (background, app) = Background::start(config, &owners, health, wanted, codec, &kafka_log)?;
         let announcer = Announcer {
@@ -92,6 +93,7 @@ impl Service {
             store,
         };
         background.announce(announcer, &owners);
+        background.stand_by(&owners);
         let url = config.owners.url.clone();
         let succession = Succession { directory: Arc::clone(&directory), peers: peers.clone(), url };
         background.compare_stores(config, store, &directory, peers);
@@ -125,7 +127,12 @@ impl Service {
             return;
         }
         let (membership, ours) = (Arc::clone(&self.membership), self.owners.numbers());
-        let left = tokio::task::spawn_blocking(move || membership.wait().leave(HAND_OVER)).await;
+        let owners = Arc::clone(&self.owners);
+        let leave = move || {
+            owners.stand_by_no_more();
+            membership.wait().leave(HAND_OVER)
+        };
+        let left = tokio::task::spawn_blocking(leave).await;
         match left {
             Ok(true) => tracing::info!("every partition is handed over"),
             Ok(false) => tracing::warn!("not every partition was handed over in time"),

@@ -15,6 +15,7 @@ mod review;
 mod rounds;
 mod simulation;
 mod snapshots;
+mod standby;
 mod stored;
 mod support;
 mod topics;

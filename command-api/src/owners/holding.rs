@@ -48,13 +48,16 @@ pub struct Setup {
     pub vouch: Vouch,
     /// Where restarts begin; none to read the whole log.
     pub snapshots: Option<Arc<Snapshots>>,
+    /// At most so many partition numbers of others are stood by for.
+    pub standbys: usize,
 }
 
 impl Setup {
     /// For a single process without a group, other instances and snapshots.
     pub fn alone(log: Arc<dyn Log>, codec: Codec, settings: OwnerSettings, outbox: Collector) -> Self {
         let vouch = driver::vouch_always();
-        Self { log, codec, settings, outbox, directory: Arc::default(), peers: None, vouch, snapshots: None }
+        let directory = Arc::default();
+        Self { log, codec, settings, outbox, directory, peers: None, vouch, snapshots: None, standbys: 0 }
     }
 }
 
@@ -78,8 +81,13 @@ macro_rules! held {
         })*
 
         impl Mailboxes {
-            fn start(number: u32, setup: &Setup, outbox: &Outbox) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
-                $(let $field = start::<$root>(number, setup, outbox)?;)*
+            fn start(
+                number: u32,
+                setup: &Setup,
+                outbox: &Outbox,
+                duty: Duty,
+            ) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
+                $(let $field = start::<$root>(number, setup, outbox, duty)?;)*
                 let threads = vec![$($field.1,)*];
                 Ok((Self { $($field: $field.0,)* }, threads))
             }
@@ -92,6 +100,10 @@ macro_rules! held {
                 $(if context == <$root as Root>::CONTEXT {
                     self.$field.settled(at);
                 })*
+            }
+
+            fn promote(&self) {
+                $(self.$field.promote();)*
             }
 
             fn shut_down(&self) {
@@ -110,7 +122,19 @@ held! {
     TicketBatch in ticket_batch;
 }
 
-fn start<A: Root>(number: u32, setup: &Setup, outbox: &Outbox) -> std::io::Result<(Mailbox<A>, JoinHandle<()>)>
+/// What a partition number is held for.
+#[derive(Debug, Clone, Copy)]
+enum Duty {
+    Own,
+    StandBy,
+}
+
+fn start<A: Root>(
+    number: u32,
+    setup: &Setup,
+    outbox: &Outbox,
+    duty: Duty,
+) -> std::io::Result<(Mailbox<A>, JoinHandle<()>)>
 where
     A::Error: Send,
 {
@@ -124,7 +148,10 @@ where
         vouch: Arc::clone(&setup.vouch),
         snapshots: setup.snapshots.clone(),
     };
-    driver::start(settings, surroundings)
+    match duty {
+        Duty::Own => driver::start(settings, surroundings),
+        Duty::StandBy => driver::stand_by(settings, surroundings),
+    }
 }
 
 fn settings(common: &OwnerSettings, partition: Partition) -> Settings {
@@ -151,7 +178,7 @@ pub fn now() -> Now {
     Now { wall: clock::now(), mono: since }
 }
 
-/// One partition number of ours.
+/// One partition number of ours, or one of others that is stood by for.
 pub(super) struct Holding {
     number: u32,
     since: Instant,
@@ -163,9 +190,30 @@ pub(super) struct Holding {
 impl Holding {
     /// Starts its owners. Each serves once its claim is back.
     pub(super) fn start(number: u32, setup: &Setup) -> std::io::Result<Self> {
+        Self::with(number, setup, Duty::Own)
+    }
+
+    /// Follows what its owners write, wherever they are.
+    pub(super) fn stand_by(number: u32, setup: &Setup) -> std::io::Result<Self> {
+        Self::with(number, setup, Duty::StandBy)
+    }
+
+    fn with(number: u32, setup: &Setup, duty: Duty) -> std::io::Result<Self> {
         let tenure = Arc::new(Tenure::default());
-        let (mailboxes, threads) = Mailboxes::start(number, setup, &setup.outbox.during(&tenure))?;
+        let (mailboxes, threads) = Mailboxes::start(number, setup, &setup.outbox.during(&tenure), duty)?;
         Ok(Self { number, since: clock::monotonic(), mailboxes, threads: Mutex::new(threads), tenure })
+    }
+
+    /// It is ours from now on: what stood by goes on as its owners.
+    pub(super) fn promoted(self) -> Self {
+        self.mailboxes.promote();
+        Self { since: clock::monotonic(), ..self }
+    }
+
+    /// Whether what stands by has read all that there was.
+    pub(super) fn has_caught_up(&self) -> bool {
+        let caught_up = |(_, status): (Partition, Status)| status.caught_up;
+        self.statuses().into_iter().all(caught_up)
     }
 
     pub(super) fn number(&self) -> u32 {

@@ -11,11 +11,11 @@ use std::time::Duration;
 use domain::root::Root;
 
 use super::SnapshotTaken;
-use crate::log::{Log, Partition};
+use crate::log::{Log, LogError, Partition};
 use crate::owner::Now;
-use crate::snapshot::{Loaded, Snapshots, Turn};
+use crate::snapshot::{self, Loaded, Snapshots, Turn};
 use crate::state::State;
-use crate::validity::Broken;
+use crate::validity::{Broken, Position};
 
 /// How long an owner that leaves waits for its last snapshot.
 pub(super) const FINISH: Duration = Duration::from_secs(5);
@@ -24,8 +24,13 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Between two questions to a log that does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// A snapshot to begin with, if there is one, and where the log ends, if that is known.
-type Beginning<A> = (Option<Box<Loaded<A>>>, Option<i64>);
+/// What an owner goes on from.
+pub(super) enum Beginning<A: Root> {
+    /// A snapshot, if there is one; and where the log ends, if that is known.
+    Anew(Option<Box<Loaded<A>>>, Option<i64>),
+    /// What it has folded already: the log, which ends there, still has what that came from.
+    AsItStands(i64),
+}
 
 /// Keeps the state of one partition.
 pub(super) struct Keeper {
@@ -56,11 +61,12 @@ impl Keeper {
         }
     }
 
-    /// Looks for a snapshot on a thread of its own, and hands it (or nothing) over, with where the log ends; or why the log
-    /// cannot be gone on with. Tells whether it does.
+    /// Looks for a snapshot on a thread of its own, unless the log has what this position was reached by, and hands over what
+    /// to go on from, or why the log cannot be gone on with. Tells whether it does.
     pub(super) fn load<A: Root>(
         &self,
         log: Arc<dyn Log>,
+        standing: Option<Position>,
         loaded: impl FnOnce(Result<Beginning<A>, Broken>) + Send + 'static,
     ) -> bool {
         let Some(snapshots) = self.snapshots.clone() else { return false };
@@ -68,24 +74,20 @@ impl Keeper {
         let alive = Arc::downgrade(&self.alive);
         let look = move || {
             while alive.strong_count() > 0 {
-                let load = snapshots.load::<A>(partition, partitions, &*log);
-                match load.and_then(|load| Ok((load, log.bounds(partition)?.end))) {
-                    Ok((load, end)) => match load.lost() {
-                        Some(broken) => return Err(broken),
-                        None => return Ok((load.loaded.map(Box::new), Some(end))),
-                    },
+                match beginning(&snapshots, &*log, partition, partitions, standing) {
+                    Ok(found) => return found,
                     Err(error) => {
-                        tracing::warn!(%partition, %error, "cannot tell which snapshot is usable; asking again");
+                        tracing::warn!(%partition, %error, "cannot tell what to go on from; asking again");
                         thread::sleep(ASK_AGAIN);
                     }
                 }
             }
-            Ok((None, None))
+            Ok(Beginning::Anew(None, None))
         };
         let run = move || {
             let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
                 tracing::error!(%partition, "loading a snapshot panicked; the whole log is read");
-                Ok((None, None))
+                Ok(Beginning::Anew(None, None))
             });
             loaded(found);
         };
@@ -104,6 +106,13 @@ impl Keeper {
     /// The newest snapshot known to be there.
     pub(super) fn taken(&self) -> Option<SnapshotTaken> {
         self.taken
+    }
+
+    /// Whoever owned the partition has written the snapshots that were due.
+    pub(super) fn forgo(&mut self) {
+        if let Some(snapshots) = &self.snapshots {
+            self.bytes %= snapshots.every_bytes().max(1);
+        }
     }
 
     /// So many bytes were folded or appended.
@@ -161,4 +170,26 @@ impl Keeper {
         }
         self.writing = None;
     }
+}
+
+/// What to go on from; the inner error tells why this log cannot be gone on with, the outer one that it does not answer.
+fn beginning<A: Root>(
+    snapshots: &Snapshots,
+    log: &dyn Log,
+    at: Partition,
+    partitions: u32,
+    standing: Option<Position>,
+) -> Result<Result<Beginning<A>, Broken>, LogError> {
+    if let Some(position) = standing {
+        match snapshot::refuses(log, at, &position)? {
+            None => return Ok(Ok(Beginning::AsItStands(log.bounds(at)?.end))),
+            Some(why) => tracing::warn!(partition = %at, %why, "a standby is not gone on from"),
+        }
+    }
+    let load = snapshots.load::<A>(at, partitions, log)?;
+    let end = log.bounds(at)?.end;
+    Ok(match load.lost() {
+        Some(broken) => Err(broken),
+        None => Ok(Beginning::Anew(load.loaded.map(Box::new), Some(end))),
+    })
 }

@@ -6,8 +6,10 @@
 
 mod keep;
 mod run;
+mod standby;
 mod status;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -18,8 +20,9 @@ use uuid::Uuid;
 
 use crate::log::{Delivered, Followed, Log, Partition};
 use crate::owner::{Now, Outcome, Send as Sent, Settings, Submission};
-use crate::snapshot::{Loaded, Snapshots};
+use crate::snapshot::Snapshots;
 use crate::validity::Broken;
+use keep::Beginning;
 use run::Driver;
 pub use status::{SnapshotTaken, Status};
 
@@ -41,10 +44,8 @@ pub fn vouch_always() -> Vouch {
 
 enum Input<A: Root> {
     Submit(Submission<A, Reply<A>>),
-    /// What to begin with, and where the log ends, if that is known.
-    Loaded(Option<Box<Loaded<A>>>, Option<i64>),
-    /// There is nothing to begin with: the log has lost what a snapshot was taken from.
-    Lost(Broken),
+    /// What to begin with, and the how manieth time; or why there is nothing to begin with.
+    Loaded(u64, Result<Beginning<A>, Broken>),
     Delivered(Vec<Delivered>),
     Followed(u64, Followed),
     Settled((i64, usize)),
@@ -58,11 +59,13 @@ pub struct Mailbox<A: Root> {
     partition: Partition,
     inputs: SyncSender<Input<A>>,
     status: Arc<Mutex<Status>>,
+    promoted: Arc<AtomicBool>,
 }
 
 impl<A: Root> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
-        Self { partition: self.partition, inputs: self.inputs.clone(), status: Arc::clone(&self.status) }
+        let (inputs, status, promoted) = (self.inputs.clone(), Arc::clone(&self.status), Arc::clone(&self.promoted));
+        Self { partition: self.partition, inputs, status, promoted }
     }
 }
 
@@ -90,6 +93,13 @@ impl<A: Root> Mailbox<A> {
         let _ = self.inputs.send(Input::Settled(at));
     }
 
+    /// The partition is meant to be served here: a standby goes on as its owner. Again changes nothing.
+    pub fn promote(&self) {
+        self.promoted.store(true, Ordering::Release);
+        // If there is no room, then it is about to look anyway.
+        let _ = self.inputs.try_send(Input::Look);
+    }
+
     /// How the owner stands.
     pub fn status(&self) -> Status {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -103,7 +113,8 @@ impl<A: Root> Mailbox<A> {
     }
 }
 
-/// What an owner's thread works with.
+/// What an owner's thread works with. Cheap to clone.
+#[derive(Clone)]
 pub struct Surroundings {
     /// The log.
     pub log: Arc<dyn Log>,
@@ -129,11 +140,40 @@ pub fn start<A: Root>(settings: Settings, surroundings: Surroundings) -> std::io
 where
     A::Error: Send,
 {
+    spawn(settings, surroundings, true)
+}
+
+/// Starts a standby of a partition that somebody else owns: it keeps what the log folds to, and nothing else. It claims,
+/// answers, sends and writes nothing until it is promoted. Whatever goes wrong with it before is told in the log of the
+/// process and forgotten: then its promotion is a start as any other.
+///
+/// # Errors
+/// The operating system gives no thread.
+pub fn stand_by<A: Root>(
+    settings: Settings,
+    surroundings: Surroundings,
+) -> std::io::Result<(Mailbox<A>, JoinHandle<()>)>
+where
+    A::Error: Send,
+{
+    spawn(settings, surroundings, false)
+}
+
+fn spawn<A: Root>(
+    settings: Settings,
+    surroundings: Surroundings,
+    promoted: bool,
+) -> std::io::Result<(Mailbox<A>, JoinHandle<()>)>
+where
+    A::Error: Send,
+{
     let partition = settings.partition;
     let (inputs, received) = sync_channel(settings.mailbox + 1024);
     let status = Arc::new(Mutex::new(Status::default()));
-    let mailbox = Mailbox { partition, inputs: inputs.clone(), status: Arc::clone(&status) };
-    let driver = Driver::new(settings, surroundings, inputs, status);
+    let promoted = Arc::new(AtomicBool::new(promoted));
+    let mailbox =
+        Mailbox { partition, inputs: inputs.clone(), status: Arc::clone(&status), promoted: Arc::clone(&promoted) };
+    let driver = Driver::new(settings, surroundings, inputs, status, promoted);
     let thread = std::thread::Builder::new().name(partition.to_string()).spawn(move || driver.run(&received))?;
     Ok((mailbox, thread))
 }

@@ -1,6 +1,7 @@
 //! The loop around an owner: takes what came, lets it do what it can, and performs what it wants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,17 +9,20 @@ use std::time::Duration;
 use domain::root::Root;
 use uuid::Uuid;
 
-use super::keep::Keeper;
+use super::keep::{Beginning, Keeper};
+use super::standby::Duty;
 use super::status::Meters;
 use super::{Input, Reply, Status, Surroundings};
 use crate::crash::{self, Point};
 use crate::log::{Followed, Following, NewRecord, Partition, Reports};
 use crate::owner::{Now, Outcome, Output, Owner, Phase, Settings};
-use crate::snapshot::Loaded;
 use crate::state::State;
+use crate::validity::Position;
 
 /// Inputs taken between two steps, at most.
 const INPUTS: usize = 4096;
+/// Nobody sleeps longer than this.
+const NAP: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for what is in flight.
 const SHUTDOWN: Duration = Duration::from_secs(8);
 
@@ -28,26 +32,31 @@ type Answered = Arc<Mutex<Option<(u64, bool)>>>;
 
 /// An owner with everything around it.
 pub(super) struct Driver<A: Root> {
-    partition: Partition,
-    owner: Owner<A, Reply<A>>,
-    surroundings: Surroundings,
-    keeper: Keeper,
-    inputs: SyncSender<Input<A>>,
-    status: Arc<Mutex<Status>>,
+    pub(super) partition: Partition,
+    pub(super) settings: Settings,
+    pub(super) duty: Duty,
+    pub(super) promoted: Arc<AtomicBool>,
+    pub(super) owner: Owner<A, Reply<A>>,
+    pub(super) surroundings: Surroundings,
+    pub(super) keeper: Keeper,
+    pub(super) inputs: SyncSender<Input<A>>,
+    pub(super) status: Arc<Mutex<Status>>,
     meters: Meters,
-    following: Option<Box<dyn Following>>,
-    generation: u64,
+    pub(super) following: Option<Box<dyn Following>>,
+    pub(super) generation: u64,
+    /// How often it was asked for something to go on from.
+    loads: u64,
     /// The last question whether the partition is still meant to be ours.
     asked: u64,
     vouched: Answered,
     void: u64,
     in_doubt: u64,
     broken: Option<String>,
-    recovery: Recovery,
+    pub(super) recovery: Recovery,
 }
 
 /// How long it takes to serve, and what was read for it.
-struct Recovery {
+pub(super) struct Recovery {
     since: Duration,
     replayed: u64,
     took_ms: Option<u64>,
@@ -55,11 +64,13 @@ struct Recovery {
     loaded: Duration,
     folded: Duration,
     claimed: Duration,
+    /// Whether it goes on with what it stood by with.
+    stood_by: bool,
 }
 
 impl Recovery {
-    fn beginning(since: Duration, took_ms: Option<u64>) -> Self {
-        Self { since, replayed: 0, took_ms, loaded: since, folded: since, claimed: since }
+    pub(super) fn beginning(since: Duration, took_ms: Option<u64>) -> Self {
+        Self { since, replayed: 0, took_ms, loaded: since, folded: since, claimed: since, stood_by: false }
     }
 
     fn until(&self, moment: Duration) -> u64 {
@@ -73,11 +84,16 @@ impl<A: Root> Driver<A> {
         surroundings: Surroundings,
         inputs: SyncSender<Input<A>>,
         status: Arc<Mutex<Status>>,
+        promoted: Arc<AtomicBool>,
     ) -> Self {
         let partition = settings.partition;
         let since = (surroundings.clock)().mono;
+        let duty = if promoted.load(Ordering::Acquire) { Duty::Own } else { Duty::StandBy };
         Self {
             partition,
+            settings: settings.clone(),
+            duty,
+            promoted,
             keeper: Keeper::new(surroundings.snapshots.clone(), partition, settings.partitions),
             owner: Owner::loading(settings, surroundings.codec.clone(), Box::new(surroundings.new_claim)),
             surroundings,
@@ -86,6 +102,7 @@ impl<A: Root> Driver<A> {
             meters: Meters::of(partition),
             following: None,
             generation: 0,
+            loads: 0,
             asked: 0,
             vouched: Answered::default(),
             void: 0,
@@ -95,12 +112,16 @@ impl<A: Root> Driver<A> {
         }
     }
 
-    pub(super) fn run(self, received: &Receiver<Input<A>>) {
-        let (partition, status) = (self.partition, Arc::clone(&self.status));
+    pub(super) fn run(mut self, received: &Receiver<Input<A>>) {
         if catch_unwind(AssertUnwindSafe(|| self.serve(received))).is_ok() {
             return;
         }
         metrics::counter!("boxoffice_owner_panics_total").increment(1);
+        if self.duty != Duty::Own {
+            return self.run_anew(received);
+        }
+        let (partition, status) = (self.partition, Arc::clone(&self.status));
+        drop(self);
         tracing::error!(%partition, "the owner panicked: the partition is not served until the process starts again");
         let broken = {
             let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,13 +133,16 @@ impl<A: Root> Driver<A> {
         turn_away(received);
     }
 
-    fn serve(mut self, received: &Receiver<Input<A>>) {
-        self.load();
+    fn serve(&mut self, received: &Receiver<Input<A>>) {
+        if self.duty != Duty::Wait {
+            self.load(None);
+        }
         let mut leaving: Option<Duration> = None;
         loop {
             let now = self.now();
-            let wait = self.owner.wake_at(now).map_or(Duration::from_secs(1), |at| at.saturating_sub(now.mono));
-            let mut next = match received.recv_timeout(wait.min(Duration::from_secs(1))) {
+            let wake_at = self.owner.wake_at(now).filter(|_| self.duty == Duty::Own);
+            let wait = wake_at.map_or(NAP, |at| at.saturating_sub(now.mono));
+            let mut next = match received.recv_timeout(wait.min(NAP)) {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => unreachable!("it holds a sender itself"),
@@ -140,7 +164,9 @@ impl<A: Root> Driver<A> {
             self.look_beside(now);
             let outputs = self.owner.step(now);
             self.perform(outputs, now);
-            self.keeper.look(self.owner.to_keep(), now);
+            if self.duty == Duty::Own {
+                self.keeper.look(self.owner.to_keep(), now);
+            }
             self.publish(now);
             if leaving.is_some_and(|until| now.mono >= until || self.owner.is_idle()) {
                 return self.leave(received);
@@ -154,8 +180,12 @@ impl<A: Root> Driver<A> {
                 Ok(()) => return,
                 Err(submission) => vec![Output::Answer(submission.reply, Outcome::Overloaded)],
             },
-            Input::Loaded(loaded, end) => self.loaded(loaded, end),
-            Input::Lost(broken) => self.owner.refuse(broken),
+            Input::Loaded(load, _) if load != self.loads => return,
+            Input::Loaded(_, Ok(beginning)) => self.begin(beginning, now),
+            Input::Loaded(_, Err(broken)) => {
+                self.examined();
+                self.owner.refuse(broken)
+            }
             Input::Delivered(reports) => self.owner.delivered(reports, now),
             Input::Followed(generation, _) if generation != self.generation => return,
             Input::Followed(_, Followed::Records(records)) => {
@@ -181,26 +211,36 @@ impl<A: Root> Driver<A> {
         self.perform(outputs, now);
     }
 
-    /// Has the state loaded elsewhere: the disk and the log may keep it waiting, and callers have deadlines.
-    fn load(&mut self) {
-        let log = Arc::clone(&self.surroundings.log);
-        let inputs = self.inputs.clone();
+    /// Has the state loaded elsewhere: the disk and the log may keep it waiting, and callers have deadlines. Unless the log
+    /// has what this position was reached by: then there is one.
+    pub(super) fn load(&mut self, standing: Option<Position>) {
+        self.loads += 1;
+        let (load, log, inputs) = (self.loads, Arc::clone(&self.surroundings.log), self.inputs.clone());
         let loaded = move |found| {
-            let input = match found {
-                Ok((loaded, end)) => Input::Loaded(loaded, end),
-                Err(broken) => Input::Lost(broken),
-            };
             // An owner that is gone needs no state.
-            let _ = inputs.send(input);
+            let _ = inputs.send(Input::Loaded(load, found));
         };
-        if !self.keeper.load(log, loaded) {
+        if !self.keeper.load(log, standing, loaded) {
             let now = self.now();
-            let outputs = self.loaded(None, None);
+            let outputs = self.begin(Beginning::Anew(None, None), now);
             self.perform(outputs, now);
         }
     }
 
-    fn loaded(&mut self, loaded: Option<Box<Loaded<A>>>, end: Option<i64>) -> Vec<Output<A, Reply<A>>> {
+    fn begin(&mut self, beginning: Beginning<A>, now: Now) -> Vec<Output<A, Reply<A>>> {
+        self.recovery.loaded = now.mono;
+        let (loaded, end) = match beginning {
+            Beginning::Anew(loaded, end) => (loaded, end),
+            Beginning::AsItStands(end) => {
+                self.duty = Duty::Own;
+                self.recovery.stood_by = true;
+                self.recovery.folded = now.mono;
+                self.owner.expect_end(end);
+                self.owner.ask_now(now);
+                return self.owner.reached_end(end, now);
+            }
+        };
+        self.examined();
         let state = match loaded {
             Some(loaded) => {
                 self.keeper.began_with(loaded.taken);
@@ -208,12 +248,20 @@ impl<A: Root> Driver<A> {
             }
             None => State::default(),
         };
-        self.recovery.loaded = self.now().mono;
         self.owner.expect_end(end.unwrap_or(0));
         self.owner.loaded(state)
     }
 
+    /// If what was folded has been examined, it was found wanting.
+    fn examined(&mut self) {
+        if self.duty == Duty::Examine {
+            self.forget();
+            self.duty = Duty::Own;
+        }
+    }
+
     fn look_beside(&mut self, now: Now) {
+        self.look_for_promotion(now);
         let answered = self.vouched.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((_, vouched)) = answered.filter(|(asked, _)| *asked == self.asked) {
             let outputs = self.owner.vouched(vouched, now);
@@ -230,7 +278,11 @@ impl<A: Root> Driver<A> {
                     self.generation += 1;
                     self.following = None;
                 }
-                Output::Vouch => self.vouch(),
+                Output::Vouch if self.duty == Duty::Own => self.vouch(),
+                Output::Vouch => {
+                    let outputs = self.owner.vouched(false, now);
+                    self.perform(outputs, now);
+                }
                 Output::Append { claim, first_seq, records } => self.append(claim, first_seq, records),
                 Output::Answer(reply, outcome) => reply(outcome),
                 Output::Send(sent) => (self.surroundings.outbox)(partition, sent),
@@ -241,11 +293,14 @@ impl<A: Root> Driver<A> {
                     self.recovery = Recovery::beginning(now.mono, self.recovery.took_ms);
                     tracing::warn!(%partition, in_doubt, reason, "gave up what was not acknowledged, and reads on");
                 }
+                // Its owner has told.
+                Output::Void(_) if self.duty != Duty::Own => {}
                 Output::Void(why) => {
                     self.void += 1;
                     self.meters.void.increment(1);
                     tracing::warn!(%partition, ?why, "a record does not count");
                 }
+                Output::Broken(broken) if self.duty != Duty::Own => self.gone_wrong(&broken),
                 Output::Broken(broken) => {
                     tracing::error!(%partition, error = %broken, "the partition is broken and not served");
                     self.broken = Some(broken.to_string());
@@ -257,13 +312,14 @@ impl<A: Root> Driver<A> {
     fn serving(&mut self, term: u32, now: Now) {
         let next = self.owner.state().position.next;
         let recovery_ms = self.recovery.until(now.mono);
-        let Recovery { loaded, folded, claimed, .. } = self.recovery;
+        let Recovery { loaded, folded, claimed, stood_by, .. } = self.recovery;
         let [loaded_ms, folded_ms, claimed_ms] = [loaded, folded, claimed].map(|at| self.recovery.until(at));
         self.recovery.took_ms = Some(recovery_ms);
         let replayed = self.recovery.replayed;
         let snapshot = self.keeper.taken().map(|taken| taken.offset);
         tracing::info!(
             partition = %self.partition, term, next, recovery_ms, loaded_ms, folded_ms, claimed_ms, replayed, snapshot,
+            stood_by,
             "serving the partition"
         );
     }
@@ -326,6 +382,7 @@ impl<A: Root> Driver<A> {
             claim: state.position.claim,
             next: state.position.next,
             lag: self.owner.lag(),
+            caught_up: self.duty == Duty::Wait || self.owner.has_caught_up(),
             waiting: self.owner.waiting(),
             outbox: state.outbox.len(),
             open_sends: self.owner.open_sends(),
@@ -336,17 +393,20 @@ impl<A: Root> Driver<A> {
             recovery_ms: self.recovery.took_ms,
             replayed: self.recovery.replayed,
         };
-        self.meters.show(&status, now.wall);
+        if self.duty == Duty::Own {
+            self.meters.show(&status, now.wall);
+        }
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
     /// The end: everybody is answered, those too that come while the snapshot is written.
-    fn leave(mut self, received: &Receiver<Input<A>>) {
+    fn leave(&mut self, received: &Receiver<Input<A>>) {
         let now = self.now();
         let outputs = self.owner.give_up();
         self.perform(outputs, now);
         self.following = None;
-        if self.broken.is_none() {
+        let owned = self.duty == Duty::Own;
+        if owned && self.broken.is_none() {
             self.keeper.finish(self.owner.to_keep(), now);
         }
         let until = now.mono + super::keep::FINISH;
@@ -362,6 +422,9 @@ impl<A: Root> Driver<A> {
         }
         self.publish(now);
         self.status.lock().unwrap_or_else(PoisonError::into_inner).serving = false;
+        if !owned {
+            return;
+        }
         self.meters.clear();
         tracing::info!(partition = %self.partition, next = self.owner.state().position.next, "left the partition");
     }
@@ -377,12 +440,7 @@ fn turn_away<A: Root>(received: &Receiver<Input<A>>) {
         match input {
             Input::Submit(submission) => (submission.reply)(Outcome::Broken),
             Input::Shutdown => return,
-            Input::Loaded(..)
-            | Input::Lost(_)
-            | Input::Delivered(_)
-            | Input::Followed(..)
-            | Input::Settled(_)
-            | Input::Look => {}
+            Input::Loaded(..) | Input::Delivered(_) | Input::Followed(..) | Input::Settled(_) | Input::Look => {}
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Status {
     pub next: i64,
     /// How many records it still has to read before it can serve; 0 while it serves.
     pub lag: i64,
+    /// Whether it knows where the log ends and has read so far, or will never.
+    pub caught_up: bool,
     /// How many commands wait.
     pub waiting: usize,
     /// How many events have something in the outbox.

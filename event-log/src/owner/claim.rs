@@ -170,6 +170,14 @@ impl<A: Root, R> Owner<A, R> {
         self.phase = Phase::Folding { not_before: now.mono + Duration::from_millis(wait) };
     }
 
+    /// There is news: it need not wait any longer before it asks.
+    pub fn ask_now(&mut self, now: Now) {
+        self.unvouched = 0;
+        if let Phase::Folding { .. } = self.phase {
+            self.phase = Phase::Folding { not_before: now.mono };
+        }
+    }
+
     fn random_wait(&mut self, base: u64) -> u64 {
         let random = u64::from((self.new_claim)().as_bytes()[0]);
         base / 2 + base * random / 256

@@ -122,7 +122,8 @@ impl<A: Root, R> Owner<A, R> {
         let from = state.position.next;
         self.phase = Phase::Folding { not_before: Duration::ZERO };
         self.reader = Reader::at(state.position);
-        self.head = state.clone();
+        // Nobody decides on it before the claim is back; a second root of all this would be kept, and copied from, in vain.
+        self.head = State::default();
         self.acked = state;
         vec![Output::Follow(from)]
     }
@@ -161,6 +162,11 @@ impl<A: Root, R> Owner<A, R> {
                 (end - self.reader.next()).max(0)
             }
         }
+    }
+
+    /// Whether it has read as far as the log is known to go.
+    pub fn has_caught_up(&self) -> bool {
+        !matches!(self.phase, Phase::Loading) && self.end.is_some() && self.lag() == 0
     }
 
     /// How many outgoing commands wait for their answer.

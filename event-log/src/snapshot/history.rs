@@ -19,7 +19,7 @@ const LOOK_BACK: usize = 32;
 
 /// Whether a log has what a position was reached by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Continues {
+enum Continues {
     Yes,
     No,
     /// So much that does not count lies in front of it, or the log does not say.
@@ -65,9 +65,19 @@ impl<'a> History<'a> {
         Ok((offset > self.end).then_some(Unusable::TooNew { offset, end: self.end }))
     }
 
+    /// Why a position is not gone on from: the log has not, or does not prove to have, what it was reached by.
+    pub(super) fn proves(&self, position: &Position) -> Result<Option<Unusable>, LogError> {
+        let offset = position.next;
+        Ok(match self.continues(position)? {
+            Continues::Yes => None,
+            Continues::No => Some(Unusable::OtherHistory { offset }),
+            Continues::Unproven => Some(Unusable::Unproven { offset }),
+        })
+    }
+
     /// Whether the log still has the records that a position was reached by. The last one of its claim below it tells: a
     /// log that lost its end has none there any more, because whoever wrote to it since had to claim first.
-    pub(super) fn continues(&self, position: &Position) -> Result<Continues, LogError> {
+    fn continues(&self, position: &Position) -> Result<Continues, LogError> {
         if broken(Breakage::SnapshotOfAnotherLog) {
             return Ok(Continues::Yes);
         }

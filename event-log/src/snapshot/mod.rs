@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::driver::SnapshotTaken;
 use crate::log::{Log, LogError, Partition};
 use crate::state::State;
-use crate::validity::Broken;
+use crate::validity::{Broken, Position};
 pub use bytes::{from_bytes, to_bytes};
 use files::Named;
 use history::History;
@@ -37,6 +37,19 @@ pub use unusable::Unusable;
 /// differ in it do not read what the other one has written.
 pub fn shape() -> u128 {
     header::shape()
+}
+
+/// Why a log is not the one that a position was reached in, or has lost what it was reached by; none if it has that. Blocks.
+///
+/// # Errors
+/// The log does not answer.
+pub(crate) fn refuses(log: &dyn Log, at: Partition, position: &Position) -> Result<Option<Unusable>, LogError> {
+    let Some(identity) = position.identity else { return Ok(None) };
+    let mut history = History::ask(log, at)?;
+    if let Some(why) = history.refuses(identity, position.next)? {
+        return Ok(Some(why));
+    }
+    history.proves(position)
 }
 
 /// Where snapshots are kept, and how often one is written.

@@ -6,7 +6,7 @@ use domain::root::Root;
 
 use super::files::Named;
 use super::header::{self, Header, LENGTH};
-use super::history::{Continues, History};
+use super::history::History;
 use super::{Loaded, Unusable};
 use crate::driver::SnapshotTaken;
 use crate::log::{LogError, Partition};
@@ -47,10 +47,8 @@ pub(super) fn judged_bytes<A: Root>(
     if (position.identity, position.next, position.claim) != (Some(header.identity), header.offset, header.claim) {
         return Ok(Err(Unusable::Body("its position is another one than its header says".to_owned())));
     }
-    match history.continues(&position)? {
-        Continues::Yes => {}
-        Continues::No => return Ok(Err(Unusable::OtherHistory { offset: header.offset })),
-        Continues::Unproven => return Ok(Err(Unusable::Unproven { offset: header.offset })),
+    if let Some(why) = history.proves(&position)? {
+        return Ok(Err(why));
     }
     let taken = SnapshotTaken { offset: header.offset, at: header.taken_at };
     Ok(Ok(Loaded { state, taken }))

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use domain::inventory::Inventory;
-use event_log::driver::{Mailbox, Reply, Status, Surroundings, Vouch, start, vouch_always};
+use event_log::driver::{Mailbox, Reply, Status, Surroundings, Vouch, stand_by, start, vouch_always};
 use event_log::log::Log;
 use event_log::memory::MemoryLog;
 use event_log::owner::{Now, Outcome, Settings, Submission};
@@ -42,17 +42,15 @@ impl Running {
     }
 
     pub fn start(log: &Arc<dyn Log>, settings: Settings, snapshots: Option<Arc<Snapshots>>, vouch: Vouch) -> Self {
-        let (sender, sent) = channel();
-        let surroundings = Surroundings {
-            log: Arc::clone(log),
-            codec: Codec::in_memory(),
-            clock: Arc::new(|| Now { wall: wall(), mono: BEGIN.elapsed() }),
-            new_claim: unique,
-            outbox: Arc::new(move |_, send| drop(sender.send(send))),
-            vouch,
-            snapshots,
-        };
+        let (surroundings, sent) = surroundings(log, snapshots, vouch);
         let (mailbox, thread) = start(settings, surroundings).unwrap();
+        Self { mailbox, thread, sent }
+    }
+
+    /// Owns nothing until it is promoted.
+    pub fn standing_by(log: &Arc<dyn Log>, snapshots: &Arc<Snapshots>, vouch: Vouch) -> Self {
+        let (surroundings, sent) = surroundings(log, Some(Arc::clone(snapshots)), vouch);
+        let (mailbox, thread) = stand_by(settings(), surroundings).unwrap();
         Self { mailbox, thread, sent }
     }
 
@@ -95,6 +93,24 @@ impl Running {
         self.mailbox.shut_down();
         self.thread.join().unwrap();
     }
+}
+
+fn surroundings(
+    log: &Arc<dyn Log>,
+    snapshots: Option<Arc<Snapshots>>,
+    vouch: Vouch,
+) -> (Surroundings, Receiver<event_log::owner::Send>) {
+    let (sender, sent) = channel();
+    let surroundings = Surroundings {
+        log: Arc::clone(log),
+        codec: Codec::in_memory(),
+        clock: Arc::new(|| Now { wall: wall(), mono: BEGIN.elapsed() }),
+        new_claim: unique,
+        outbox: Arc::new(move |_, send| drop(sender.send(send))),
+        vouch,
+        snapshots,
+    };
+    (surroundings, sent)
 }
 
 /// Two processes' ways to one log.
