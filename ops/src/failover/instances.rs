@@ -15,6 +15,7 @@ use service_kit::{clock, random};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use super::cost::Cost;
 use super::timeline::Timeline;
 use super::{FailoverArgs, PARTITIONS};
 use crate::dev::{DevOptions, describe};
@@ -23,8 +24,8 @@ use crate::topology::{Counts, Instance, Plan, Process};
 
 /// The partition that is measured.
 const PARTITION: &str = "inventory-events/0";
-/// Somebody who owned it for so long keeps it.
-const STEADY: Duration = Duration::from_secs(3);
+/// Somebody who owned it for so long keeps it, and who stands by for it has begun to.
+const STEADY: Duration = Duration::from_secs(8);
 /// An answer comes within so long, or counts as none.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -79,6 +80,11 @@ impl Instances {
         local_stack::send(pid, local_stack::Signal::Terminate)?;
         timeout(Duration::from_secs(30), child.wait()).await.context("it does not end")??;
         Ok(())
+    }
+
+    /// What one has taken of the machine since it began.
+    pub fn cost(&self, which: usize) -> anyhow::Result<Cost> {
+        Cost::of(self.children[which].as_ref().and_then(Child::id).context("it does not run")?)
     }
 
     /// Waits until one of the two owns the partition steadily, has a snapshot, and the other one is ready; which.

@@ -3,6 +3,7 @@
 //! The partition has a long history; two instances share the group; the one that owns it is killed as nothing else is, and
 //! orders go to the other one until it acknowledges the next.
 
+mod cost;
 mod fill;
 mod instances;
 mod timeline;
@@ -33,6 +34,8 @@ const PARTITIONS: u32 = 1;
 const AGAIN: Duration = Duration::from_millis(5);
 /// Nothing takes so long.
 const LIMIT: Duration = Duration::from_secs(120);
+/// The two are watched so long while nobody buys.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// How to measure.
 #[derive(Debug, Args)]
@@ -86,7 +89,9 @@ pub async fn run(args: FailoverArgs) -> anyhow::Result<()> {
     order_until_placed(&instances, 0, &sale).await?;
     let cold = instances.timeline(0, clock::now())?;
     println!("cold start without a snapshot: {cold}");
+    println!("and since its start: {}", instances.cost(0)?);
     instances.start(1)?;
+    watch(&instances).await?;
     let all = rounds(&mut instances, &sale, args.times).await?;
     instances.stop(0).await?;
     instances.stop(1).await?;
@@ -97,6 +102,19 @@ pub async fn run(args: FailoverArgs) -> anyhow::Result<()> {
 async fn codec(kafka: &KafkaSettings, registry: &str) -> anyhow::Result<Codec> {
     let ids = topics::check(kafka, registry, PARTITIONS).await.context("look at the topics")?;
     Ok(Codec::new(ids, Registry::new(registry)?))
+}
+
+/// What it costs to own the partition, and to be there for when its owner ends.
+async fn watch(instances: &Instances) -> anyhow::Result<()> {
+    let owner = instances.settled(LIMIT).await?;
+    let costs = || anyhow::Ok([instances.cost(owner)?, instances.cost(1 - owner)?]);
+    let before = costs()?;
+    sleep(IDLE).await;
+    for (name, before, after) in ["owner", "other"].iter().zip(before).zip(costs()?).map(|((a, b), c)| (a, b, c)) {
+        let idle = 100.0 * (after.processor_s - before.processor_s) / IDLE.as_secs_f64();
+        println!("the {name}: {after} since its start; {idle:.1} % of a processor while nobody buys");
+    }
+    Ok(())
 }
 
 async fn rounds(instances: &mut Instances, sale: &OnSale, times: usize) -> anyhow::Result<Vec<(Duration, Timeline)>> {
@@ -121,7 +139,8 @@ fn print(all: &[(Duration, Timeline)]) {
     let median = |of: &dyn Fn(&(Duration, Timeline)) -> u128| {
         let mut all: Vec<u128> = all.iter().map(of).collect();
         all.sort_unstable();
-        all.get(all.len() / 2).copied().unwrap_or(0)
+        let middle = [all.len().saturating_sub(1) / 2, all.len() / 2].map(|at| all.get(at).copied().unwrap_or(0));
+        u128::midpoint(middle[0], middle[1])
     };
     println!("median of {}:", all.len());
     println!("  killed → next acknowledged order  {:>6} ms", median(&|it| it.0.as_millis()));

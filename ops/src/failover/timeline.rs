@@ -25,6 +25,8 @@ pub struct Timeline {
     pub replayed: u64,
     /// Of which offset the snapshot was.
     pub snapshot: Option<u64>,
+    /// Whether it went on with what it stood by with.
+    pub stood_by: bool,
 }
 
 impl Timeline {
@@ -50,14 +52,19 @@ impl Timeline {
             serving_ms,
             replayed: number("replayed"),
             snapshot: line["snapshot"].as_u64(),
+            stood_by: line["stood_by"].as_bool().unwrap_or(false),
         })
     }
 }
 
 impl fmt::Display for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { assigned_ms, loaded_ms, folded_ms, claimed_ms, serving_ms, replayed, snapshot } = self;
-        let from = snapshot.map_or_else(|| "no snapshot".to_owned(), |offset| format!("the snapshot at {offset}"));
+        let Self { assigned_ms, loaded_ms, folded_ms, claimed_ms, serving_ms, replayed, .. } = self;
+        let from = match self.snapshot {
+            _ if self.stood_by => "what it stood by with".to_owned(),
+            Some(offset) => format!("the snapshot at {offset}"),
+            None => "no snapshot".to_owned(),
+        };
         write!(
             f,
             "assigned after {assigned_ms}; then, from {from}, loaded {loaded_ms}, folded {folded_ms} ({replayed} \
