@@ -118,7 +118,8 @@ pub enum ReleaseReason {
     Unknown,
 }
 
-/// Stock came back; `confirmed` tells whether it had been sold.
+/// Stock came back; `confirmed` tells whether it had been sold. Without lines no stock comes: it had come back before,
+/// because the hold ran out or the show was cancelled, and this says that its order never came to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReservationReleased {
     pub show: ShowId,
@@ -267,7 +268,4 @@ pub enum Refusal {
     /// Confirm after a release, and the same stock is not free any more (or sales are closed).
     #[error("the stock has gone to somebody else")]
     StockGone,
-    /// Release for an order that never was, whose hold has run out before: the stock is back, the slot of `session` is not.
-    #[error("the hold had run out")]
-    HoldRanOut { session: SessionId },
 }

@@ -2,7 +2,7 @@
 
 use domain::event::{Command, Event, Refusal};
 use domain::ids::{CommandId, SessionId};
-use domain::inventory::{self, Checkout, Inventory, ReleaseReason};
+use domain::inventory::{self, Checkout, Inventory, ReleaseReason, ReservationStatus};
 use domain::order::{self, CancelReason, FailReason};
 use domain::queue::{self, CheckoutEnd, CloseReason};
 use domain::root::Meta;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::common::{
     FLOOR, ORDER, ORGANIZER, PAYMENT, PRICE, SEED, SHOW, at, checkout, given, line, opening, priced, room, room_terms,
-    vnd,
+    state, vnd,
 };
 
 fn its() -> SessionId {
@@ -146,9 +146,9 @@ fn an_order_that_never_was_frees_its_slot_too() {
     assert_eq!(released(ReleaseReason::Expired, Some(its())), [], "its order says so");
 }
 
-/// The backstop may end its hold before anybody learns that the order never came to be.
+/// The backstop or the end of the show may end its hold before anybody learns that the order never came to be.
 #[test]
-fn an_order_that_never_was_frees_its_slot_after_its_hold_ran_out_too() {
+fn an_order_that_never_was_frees_its_slot_after_its_stock_came_back_too() {
     let held = |session| reserved(session, 1);
     let (show, order, attempt, lines) = (SHOW, ORDER, 1, vec![line(FLOOR, 2)]);
     let ran_out: inventory::Event = inventory::ReservationExpired { show, order, attempt, lines }.into();
@@ -161,19 +161,30 @@ fn an_order_that_never_was_frees_its_slot_after_its_hold_ran_out_too() {
     let expected = inventory::Command::Release { order: ORDER, reason };
     assert_eq!(release, Some(Command::Inventory(SHOW, expected.clone())));
     let opened = || inventory::Event::from(inventory::SalesOpened { waiting_room: true, ..opening(SHOW) });
-    // The release is refused, with what the next step needs; the stock came back once.
-    let late = inventory::Refusal::HoldRanOut { session: its() };
-    given::<Inventory>(vec![opened(), held(Some(its())), ran_out.clone()])
-        .when(expected.clone())
-        .then_expect_error(late.clone());
+    // It brings no stock, which is back, but says why; and that frees the slot, as any release for this reason does.
+    let says = |session| -> inventory::Event {
+        let (lines, confirmed) = (vec![], false);
+        inventory::ReservationReleased { show, order, attempt, lines, confirmed, reason, session }.into()
+    };
+    let swept = |session| -> inventory::Event {
+        let (lines, confirmed, reason) = (vec![line(FLOOR, 2)], false, ReleaseReason::ShowCancelled);
+        inventory::ReservationReleased { show, order, attempt, lines, confirmed, reason, session }.into()
+    };
+    let cases = [Some(its()), None].map(|session| [(session, ran_out.clone()), (session, swept(session))]);
+    for (session, back) in cases.into_iter().flatten() {
+        let history = vec![opened(), held(session), back];
+        given::<Inventory>(history.clone()).when(expected.clone()).then_expect_events(vec![says(session)]);
+        let after: Vec<inventory::Event> = history.into_iter().chain([says(session)]).collect();
+        let stock = state::<Inventory>(&after);
+        assert_eq!(stock.class(FLOOR).unwrap().committed(), 0, "the stock came back once");
+        assert_eq!(stock.reservation(ORDER).unwrap().status, ReservationStatus::Released(reason));
+        given::<Inventory>(after).when(expected.clone()).then_expect_events(vec![]);
+    }
     let freed = queue::Command::EndCheckout { session: its(), order: ORDER, end: CheckoutEnd::Failed };
-    let end = refused(release.expect("a release"), Refusal::Inventory(late.clone()));
-    assert_eq!(end, Some(Command::Queue(SHOW, freed)));
-    // Without a waiting room there is nothing to free, and any other release is one of an order that has an end.
-    given::<Inventory>(vec![opened(), held(None), ran_out.clone()]).when(expected).then_expect_events(vec![]);
+    assert_eq!((told(says(Some(its()))), told(says(None))), (vec![freed], vec![]));
+    // Any other release is one of an order that has an end.
     let other = inventory::Command::Release { order: ORDER, reason: ReleaseReason::Expired };
-    given::<Inventory>(vec![opened(), held(Some(its())), ran_out]).when(other.clone()).then_expect_events(vec![]);
-    assert_eq!(refused(Command::Inventory(SHOW, other), Refusal::Inventory(late)), None);
+    given::<Inventory>(vec![opened(), held(Some(its())), ran_out]).when(other).then_expect_events(vec![]);
 }
 
 fn refused(command: Command, refusal: Refusal) -> Option<Command> {

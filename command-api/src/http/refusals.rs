@@ -71,7 +71,7 @@ impl IntoProblem for inventory::Refusal {
             Self::BelowCommitted { committed } => {
                 Problem::new(Kind::CapacityBelowCommitted).error("/capacity", detail).with("committed", committed)
             }
-            Self::StockGone | Self::HoldRanOut { .. } => Problem::new(Kind::SoldOut),
+            Self::StockGone => Problem::new(Kind::SoldOut),
         }
     }
 }

@@ -129,13 +129,18 @@ impl Inventory {
     }
 
     /// What is sold comes back only because the show is off or the money goes back. Any other release
-    /// of sold stock is an old one, sent before the money came: refused, so that nobody loses a seat. What ran out
-    /// for an order that never was leaves a slot that no order's end frees; who wants the release is told of it.
+    /// of sold stock is an old one, sent before the money came: refused, so that nobody loses a seat. What came back
+    /// before its order turned out never to have been says so now: no order's end does, and a slot may wait for it.
     fn release(&self, order: OrderId, reason: ReleaseReason) -> Decision {
         let (show, reservation) = self.known(order)?;
         match (reservation.status, reason) {
-            (ReservationStatus::Expired, ReleaseReason::OrderIdTaken) => {
-                reservation.session.map_or(Ok(vec![]), |session| Err(Refusal::HoldRanOut { session }))
+            (
+                ReservationStatus::Expired | ReservationStatus::Released(ReleaseReason::ShowCancelled),
+                ReleaseReason::OrderIdTaken,
+            ) => {
+                let (attempt, session) = (reservation.attempt, reservation.session);
+                let (lines, confirmed) = (vec![], false);
+                Ok(vec![ReservationReleased { show, order, attempt, lines, confirmed, reason, session }.into()])
             }
             (ReservationStatus::Released(_) | ReservationStatus::Expired, _) => Ok(vec![]), // A retry.
             (ReservationStatus::Active, _) => Ok(vec![released(show, order, reservation, reason)]),

@@ -261,7 +261,7 @@ impl Inventory {
     }
 
     fn end(&mut self, order: OrderId, status: ReservationStatus) {
-        let mut entry = self.live.remove(&order).expect("only a live reservation ends");
+        let Some(mut entry) = self.live.remove(&order) else { return self.never_was(order, status) };
         let reservation = Arc::make_mut(&mut entry);
         let sold = reservation.status == ReservationStatus::Confirmed;
         reservation.status = status;
@@ -273,6 +273,16 @@ impl Inventory {
             self.class_mut(line.ticket_class).shift(held, sold);
         }
         self.over.insert(order, entry);
+    }
+
+    /// The stock is back already.
+    fn never_was(&mut self, order: OrderId, status: ReservationStatus) {
+        let entry = self.over.get_mut(&order).expect("only what was reserved ends");
+        let reservation = Arc::make_mut(entry);
+        let back = [ReservationStatus::Expired, ReservationStatus::Released(ReleaseReason::ShowCancelled)];
+        let taken = status == ReservationStatus::Released(ReleaseReason::OrderIdTaken);
+        assert!(taken && back.contains(&reservation.status), "only a live reservation ends: {reservation:?}");
+        reservation.status = status;
     }
 
     fn class_mut(&mut self, id: TicketClassId) -> &mut ClassStock {

@@ -2,12 +2,10 @@
 
 use crate::breakage::{Breakage, broken};
 use crate::event::{Command, Refusal};
-use crate::ids::ShowId;
 use crate::inventory::ReleaseReason;
 use crate::payment::RefundWhy;
-use crate::queue::CheckoutEnd;
 use crate::saga::{Action, Outgoing};
-use crate::{inventory, order, payment, queue, ticket};
+use crate::{inventory, order, payment, ticket};
 
 /// The command that a refusal leads to, if any. It is as safe to repeat as the one that was refused.
 pub fn on_refusal(outgoing: &Outgoing, refusal: &Refusal) -> Option<Command> {
@@ -17,7 +15,15 @@ pub fn on_refusal(outgoing: &Outgoing, refusal: &Refusal) -> Option<Command> {
     match (&outgoing.action, refusal) {
         (Action::Command(Command::Order(_, command)), Refusal::Order(refusal)) => by_order(command, refusal),
         (Action::Command(Command::Inventory(show, command)), Refusal::Inventory(refusal)) => {
-            by_stock(*show, command, refusal)
+            let inventory::Command::Confirm { order } = *command else {
+                return None;
+            };
+            let command = match refusal {
+                inventory::Refusal::StockGone | inventory::Refusal::NoReservation => order::Command::RefuseStock,
+                inventory::Refusal::NotOnSale { .. } => order::Command::CancelShow { show: *show },
+                _ => return None,
+            };
+            Some(Command::Order(order, command))
         }
         (Action::Command(Command::Ticket(_, command)), Refusal::Ticket(ticket::Refusal::Revoked)) => by_batch(command),
         _ => None,
@@ -30,24 +36,6 @@ pub fn is_early(outgoing: &Outgoing, refusal: &Refusal) -> bool {
     let closes = matches!(&outgoing.action, Action::Command(Command::Payment(_, payment::Command::Close)));
     // An order names only payments that it has requested.
     closes && *refusal == Refusal::Payment(payment::Refusal::NotFound)
-}
-
-/// Without stock an order ends. An order that never was has no end, so its slot is freed here if its hold has one.
-fn by_stock(show: ShowId, command: &inventory::Command, refusal: &inventory::Refusal) -> Option<Command> {
-    use inventory::{Command as C, Refusal as R};
-    match (command, refusal) {
-        (C::Confirm { order }, R::StockGone | R::NoReservation) => {
-            Some(Command::Order(*order, order::Command::RefuseStock))
-        }
-        (C::Confirm { order }, R::NotOnSale { .. }) => {
-            Some(Command::Order(*order, order::Command::CancelShow { show }))
-        }
-        (C::Release { order, reason: ReleaseReason::OrderIdTaken }, R::HoldRanOut { session }) => {
-            let (session, order, end) = (*session, *order, CheckoutEnd::Failed);
-            Some(Command::Queue(show, queue::Command::EndCheckout { session, order, end }))
-        }
-        _ => None,
-    }
 }
 
 /// Money that an order does not take goes back.

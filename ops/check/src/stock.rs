@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use domain::ids::{OrderId, ShowId, TicketClassId};
-use domain::inventory::{Event, ReleaseReason, SalesOpened, TicketsReserved};
+use domain::inventory::{Event, ReleaseReason, ReservationReleased, SalesOpened, TicketsReserved};
 use domain::value::{Currency, Line};
 
 use super::report::Faults;
@@ -121,6 +121,7 @@ impl Stock {
             Event::ReservationConfirmed(it) => {
                 self.end((it.order, it.show), it.attempt, &it.lines, Ending::Confirm);
             }
+            Event::ReservationReleased(it) if it.lines.is_empty() => self.never_was(it),
             Event::ReservationReleased(it) => {
                 let ending = if it.confirmed { Ending::Undo(it.reason) } else { Ending::Release(it.reason) };
                 self.end((it.order, it.show), it.attempt, &it.lines, ending);
@@ -199,6 +200,21 @@ impl Stock {
             Ending::Expire => &mut self.expired,
             Ending::Undo(_) => &mut self.undone,
         } += 1;
+    }
+
+    /// A hold that came back before turns out to have been for an order that never came to be. No stock moves.
+    fn never_was(&mut self, it: &ReservationReleased) {
+        let back = [ReleaseReason::Expired, ReleaseReason::ShowCancelled].map(HoldState::Returned);
+        let taken = it.reason == ReleaseReason::OrderIdTaken && !it.confirmed;
+        match self.holds.get_mut(&(it.order, it.show)) {
+            Some(hold) if taken && back.contains(&hold.state) && hold.attempt == it.attempt => {
+                hold.state = HoldState::Returned(it.reason);
+            }
+            found => {
+                let found = found.map(|hold| (hold.attempt, hold.state));
+                self.endings.add(format!("order {}: a release without stock, but there is {found:?}", it.order));
+            }
+        }
     }
 
     fn add(&mut self, key: (ShowId, TicketClassId), held: i64, sold: i64, by: &dyn Display) {
