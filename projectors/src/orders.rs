@@ -45,7 +45,7 @@ use domain::root::{Context, Meta};
 use serde_json::json;
 
 use crate::model::{Envelope, Layout, ReadModel, Touched, View, word};
-use crate::rows::{Kind, Merge, Rows, keep, key, set};
+use crate::rows::{Cell, Kind, Merge, Rows, keep, key, with};
 
 /// The read model of orders.
 #[derive(Debug)]
@@ -124,63 +124,43 @@ left join lateral (
 where o.code is not null",
 };
 
-static BIRTHS: Merge = Merge::upsert(
+/// All that a batch knows of a row in one statement: orders of one show lie in many partitions of their own topic, so that
+/// projectors of several partitions meet in these rows, and would deadlock if one of them locked some of them later.
+static CHANGES: Merge = Merge::upsert(
     "orders",
     &[
         key("order_id", Kind::Uuid),
         key("show_id", Kind::Uuid),
-        set("code", Kind::Text),
-        set("organizer", Kind::Text),
-        set("person_id", Kind::Uuid),
-        set("principal", Kind::Text),
-        set("session_id", Kind::Uuid),
-        set("buyer", Kind::Bytes),
-        set("email_hash", Kind::Text),
-        set("lines", Kind::Json),
-        set("currency", Kind::Text),
-        set("total", Kind::Big),
-        set("provider", Kind::Text),
-        set("pay_by_us", Kind::Big),
-        set("created_at_us", Kind::Big),
-    ],
-);
-
-static STOCK: Merge = Merge::upsert(
-    "orders",
-    &[
-        key("order_id", Kind::Uuid),
-        key("show_id", Kind::Uuid),
-        set("attempt", Kind::Int),
-        set("stock", Kind::Text),
-        set("released_reason", Kind::Text),
+        // Once and for ever, with the birth.
+        with("code", Kind::Text, "code"),
+        with("organizer", Kind::Text, "code"),
+        with("person_id", Kind::Uuid, "code"),
+        with("principal", Kind::Text, "code"),
+        with("session_id", Kind::Uuid, "code"),
+        with("buyer", Kind::Bytes, "code"),
+        with("email_hash", Kind::Text, "code"),
+        with("lines", Kind::Json, "code"),
+        with("currency", Kind::Text, "code"),
+        with("total", Kind::Big, "code"),
+        with("provider", Kind::Text, "code"),
+        with("pay_by_us", Kind::Big, "code"),
+        with("created_at_us", Kind::Big, "code"),
+        // How the stock stands.
+        with("attempt", Kind::Int, "stock"),
+        with("stock", Kind::Text, "stock"),
+        with("released_reason", Kind::Text, "stock"),
         keep("hold_until_us", Kind::Big),
-        set("stock_at_us", Kind::Big),
-    ],
-);
-
-static FACTS: Merge = Merge::upsert(
-    "orders",
-    &[
-        key("order_id", Kind::Uuid),
-        key("show_id", Kind::Uuid),
-        set("fact", Kind::Text),
-        set("fact_reason", Kind::Text),
-        set("stuck_step", Kind::Text),
-        set("stuck_reason", Kind::Text),
-        set("fact_at_us", Kind::Big),
+        with("stock_at_us", Kind::Big, "stock"),
+        // The last word of the order's own topic.
+        with("fact", Kind::Text, "fact"),
+        with("fact_reason", Kind::Text, "fact"),
+        with("stuck_step", Kind::Text, "fact"),
+        with("stuck_reason", Kind::Text, "fact"),
+        with("fact_at_us", Kind::Big, "fact"),
         keep("ticket_count", Kind::Int),
         keep("completed_at_us", Kind::Big),
-    ],
-);
-
-/// The facts make the row.
-static PAID: Merge = Merge::update(
-    "orders",
-    &[
-        key("order_id", Kind::Uuid),
-        key("show_id", Kind::Uuid),
-        set("paid_by", Kind::Uuid),
-        set("paid_at_us", Kind::Big),
+        with("paid_by", Kind::Uuid, "paid_at_us"),
+        with("paid_at_us", Kind::Big, "paid_at_us"),
     ],
 );
 
@@ -239,7 +219,7 @@ impl ReadModel for Orders {
         tables: TABLES,
         table_names: &["orders"],
         views: &[ORDERS],
-        merges: &[&BIRTHS, &STOCK, &FACTS, &PAID],
+        merges: &[&CHANGES],
     };
     const CONTEXTS: &'static [Context] = &[Context::Inventory, Context::Order];
 
@@ -256,7 +236,7 @@ impl ReadModel for Orders {
     }
 
     fn rows(changes: &Changes) -> Vec<Rows> {
-        vec![changes.birth_rows(), changes.stock_rows(), changes.fact_rows(), changes.paid_rows()]
+        vec![CHANGES.rows(changes.rows.iter().map(|(key, row)| row.cells(*key)))]
     }
 }
 
@@ -332,70 +312,90 @@ impl Changes {
         facts.stuck = None;
         facts
     }
+}
 
-    fn birth_rows(&self) -> Rows {
-        let births = self.rows.values().filter_map(|row| row.birth.as_ref());
-        let row = |Birth { checkout, reserved, created_at_us }: &Birth| {
-            [
-                reserved.order.0.into(),
-                reserved.show.0.into(),
-                checkout.code.clone().into(),
-                reserved.organizer.clone().into(),
-                checkout.person.0.into(),
-                checkout.principal.clone().into(),
-                checkout.session.map(|session| session.0).into(),
-                checkout.buyer.0.clone().into(),
-                checkout.email_hash.clone().into(),
-                json!(reserved.lines).into(),
-                reserved.currency.to_string().into(),
-                reserved.total.into(),
-                checkout.payment.as_ref().map(|choice| choice.provider.as_str()).into(),
-                reserved.pay_by.0.into(),
-                (*created_at_us).into(),
-            ]
-        };
-        BIRTHS.rows(births.map(row))
+impl Row {
+    /// In the order of [`CHANGES`]; null is all that the batch says nothing of.
+    fn cells(&self, (order, show): Key) -> [Cell; 29] {
+        let birth = self.birth.as_ref();
+        let checkout = birth.map(|it| &it.checkout);
+        let reserved = birth.map(|it| &it.reserved);
+        let (stock, facts) = (self.stock.as_ref(), self.facts.as_ref());
+        let stuck = facts.and_then(|it| it.stuck.as_ref());
+        let (paid, completed) = (facts.and_then(|it| it.paid), facts.and_then(|it| it.completed));
+        [
+            order.0.into(),
+            show.0.into(),
+            checkout.map(|it| it.code.clone()).into(),
+            reserved.map(|it| it.organizer.clone()).into(),
+            checkout.map(|it| it.person.0).into(),
+            checkout.map(|it| it.principal.clone()).into(),
+            checkout.and_then(|it| it.session).map(|session| session.0).into(),
+            checkout.map(|it| it.buyer.0.clone()).into(),
+            checkout.map(|it| it.email_hash.clone()).into(),
+            reserved.map(|it| json!(it.lines)).into(),
+            reserved.map(|it| it.currency.to_string()).into(),
+            reserved.map(|it| it.total).into(),
+            checkout.and_then(|it| it.payment.as_ref()).map(|choice| choice.provider.as_str()).into(),
+            reserved.map(|it| it.pay_by.0).into(),
+            birth.map(|it| it.created_at_us).into(),
+            stock.map(|it| it.attempt).into(),
+            stock.map(|it| it.state).into(),
+            stock.and_then(|it| it.released_reason.clone()).into(),
+            stock.and_then(|it| it.hold_until_us).into(),
+            stock.map(|it| it.at_us).into(),
+            facts.and_then(|it| it.fact).into(),
+            facts.and_then(|it| it.reason.clone()).into(),
+            stuck.map(|(step, _)| step.clone()).into(),
+            stuck.map(|(_, reason)| reason.clone()).into(),
+            facts.map(|it| it.at_us).into(),
+            completed.map(|(count, _)| count).into(),
+            completed.map(|(_, at_us)| at_us).into(),
+            paid.and_then(|(payment, _)| payment).map(|payment| payment.0).into(),
+            paid.map(|(_, at_us)| at_us).into(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::inventory::ReservationConfirmed;
+    use domain::value::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn meta(at: i64) -> Meta {
+        Meta {
+            event_id: Uuid::nil(),
+            occurred_at: Timestamp(at),
+            version: at,
+            correlation_id: Uuid::nil(),
+            causation_id: Uuid::nil(),
+            actor: "system".to_owned(),
+        }
     }
 
-    fn stock_rows(&self) -> Rows {
-        let stock = self.rows.iter().filter_map(|(key, row)| Some((key, row.stock.as_ref()?)));
-        let row = |((order, show), it): (&Key, &Stock)| {
-            [
-                order.0.into(),
-                show.0.into(),
-                it.attempt.into(),
-                it.state.into(),
-                it.released_reason.clone().into(),
-                it.hold_until_us.into(),
-                it.at_us.into(),
-            ]
-        };
-        STOCK.rows(stock.map(row))
-    }
-
-    fn fact_rows(&self) -> Rows {
-        let facts = self.rows.iter().filter_map(|(key, row)| Some((key, row.facts.as_ref()?)));
-        let row = |((order, show), it): (&Key, &Facts)| {
-            [
-                order.0.into(),
-                show.0.into(),
-                it.fact.into(),
-                it.reason.clone().into(),
-                it.stuck.as_ref().map(|(step, _)| step.clone()).into(),
-                it.stuck.as_ref().map(|(_, reason)| reason.clone()).into(),
-                it.at_us.into(),
-                it.completed.map(|(count, _)| count).into(),
-                it.completed.map(|(_, at)| at).into(),
-            ]
-        };
-        FACTS.rows(facts.map(row))
-    }
-
-    fn paid_rows(&self) -> Rows {
-        let paid = self.rows.iter().filter_map(|(key, row)| Some((key, row.facts.as_ref()?.paid?)));
-        let row = |((order, show), (payment, at_us)): (&Key, (Option<PaymentId>, i64))| {
-            [order.0.into(), show.0.into(), payment.map(|payment| payment.0).into(), at_us.into()]
-        };
-        PAID.rows(paid.map(row))
+    /// Two projectors meet in these rows: whatever each of them knows, and in whatever order it heard of it, every row is
+    /// locked in one statement, and all rows in one order.
+    #[test]
+    fn a_batch_locks_its_rows_in_one_statement_in_key_order() {
+        let show = ShowId::default();
+        let (low, high) = (OrderId(Uuid::from_u128(1)), OrderId(Uuid::from_u128(2)));
+        let stock = |order| inventory::Event::from(ReservationConfirmed { show, order, attempt: 1, lines: vec![] });
+        let fact = |order| order::Event::from(order::OrderCompleted { order, show, ticket_count: 1, session: None });
+        let (mut one, mut two) = (Changes::default(), Changes::default());
+        one.fold_order(&meta(1), &fact(high));
+        one.fold_inventory(&meta(2), &stock(low));
+        two.fold_order(&meta(1), &fact(low));
+        two.fold_inventory(&meta(2), &stock(high));
+        for changes in [one, two] {
+            let batch = Orders::rows(&changes);
+            assert_eq!(batch.len(), 1, "one statement");
+            let keys: Vec<&Cell> = batch[0].rows.iter().map(|row| &row[0]).collect();
+            assert_eq!(keys, [&Cell::Uuid(low.0), &Cell::Uuid(high.0)]);
+        }
+        let both = Orders::LAYOUT.merges.iter().filter(|merge| merge.table == "orders");
+        assert_eq!(both.count(), 1, "no other sort of change touches the rows");
     }
 }

@@ -150,6 +150,7 @@ fn value(column: &Column, from: &str) -> String {
     match column.merging {
         Merging::Key | Merging::Set => format!("{from}.{name}"),
         Merging::Keep => format!("coalesce({from}.{name}, t.{name})"),
+        Merging::With(other) => format!("case when {from}.{other} is null then t.{name} else {from}.{name} end"),
         Merging::Add => {
             format!("case when {from}.{name} is null then t.{name} else coalesce(t.{name}, 0) + {from}.{name} end")
         }

@@ -30,6 +30,8 @@ pub enum Merging {
     Set,
     /// It becomes what the change says, unless that is null.
     Keep,
+    /// It becomes what the change says, null too, if the change says something of this other column; else it is kept.
+    With(&'static str),
     /// What the change says is added to it; null adds nothing, and to null it is added as to 0.
     Add,
 }
@@ -82,7 +84,8 @@ pub enum Cell {
     Json(Value),
 }
 
-/// Changes of one sort, at most one for a row, in key order.
+/// Changes of one sort, at most one for a row, in key order. Rows that several partitions write have one sort of change
+/// alone: so all who write them lock them in one order.
 #[derive(Debug, Clone)]
 pub struct Rows {
     /// How they are merged.
@@ -112,6 +115,11 @@ pub(crate) const fn key(name: &'static str, kind: Kind) -> Column {
 /// A column that becomes what the change says.
 pub(crate) const fn set(name: &'static str, kind: Kind) -> Column {
     Column { name, kind, merging: Merging::Set }
+}
+
+/// A column that becomes what the change says wherever the change has `other`.
+pub(crate) const fn with(name: &'static str, kind: Kind, other: &'static str) -> Column {
+    Column { name, kind, merging: Merging::With(other) }
 }
 
 /// A column that becomes what the change says, unless that is null.

@@ -31,7 +31,14 @@ impl Table {
         match (self.0.get_mut(&key), merge.missing) {
             (Some(row), _) => {
                 let row = Arc::make_mut(row);
-                for (column, cell) in columns.iter().zip(cells) {
+                let said = |name| columns.iter().zip(&cells).any(|(it, cell)| it.name == name && *cell != Cell::Null);
+                let told = |column: &Column| match column.merging {
+                    Merging::With(other) => said(other),
+                    Merging::Key | Merging::Set | Merging::Keep | Merging::Add => true,
+                };
+                let told: Vec<bool> = columns.iter().map(told).collect();
+                let changes = columns.iter().zip(cells).zip(told).filter(|(_, told)| *told);
+                for ((column, cell), _) in changes {
                     let old = row.remove(column.name).unwrap_or(Cell::Null);
                     row.insert(column.name, merged(column, old, cell));
                 }
@@ -73,7 +80,7 @@ pub(super) fn columns(layout: &Layout, table: &str) -> BTreeSet<&'static str> {
 /// What becomes of a column of a row that exists.
 fn merged(column: &Column, old: Cell, new: Cell) -> Cell {
     match (column.merging, old, new) {
-        (Merging::Key | Merging::Set, _, new) => new,
+        (Merging::Key | Merging::Set | Merging::With(_), _, new) => new,
         (Merging::Keep | Merging::Add, old, Cell::Null) => old,
         (Merging::Add, Cell::Int(old), Cell::Int(new)) => Cell::Int(old + new),
         (Merging::Keep | Merging::Add, _, new) => new,
@@ -85,7 +92,7 @@ fn part(column: &Column, cell: &Cell) -> Option<KeyPart> {
         (Merging::Key, Cell::Uuid(id)) => Some(KeyPart::Uuid(*id)),
         (Merging::Key, Cell::Text(text)) => Some(KeyPart::Text(text.as_str().into())),
         (Merging::Key, other) => unreachable!("{other:?} is no key"),
-        (Merging::Set | Merging::Keep | Merging::Add, _) => None,
+        (Merging::Set | Merging::With(_) | Merging::Keep | Merging::Add, _) => None,
     }
 }
 
@@ -112,7 +119,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::{Kind, add, keep, key, set};
+    use crate::rows::{Kind, add, keep, key, set, with};
 
     static UPSERT: Merge = Merge::upsert(
         "things",
@@ -137,6 +144,25 @@ mod tests {
             "id": id, "name": "c", "note": "x", "count": 5, "more": 7, "never": null
         });
         assert_eq!(table.rows(&columns), [expected]);
+    }
+
+    #[test]
+    fn what_belongs_together_changes_together_or_not_at_all() {
+        static PARTS: Merge = Merge::upsert(
+            "things",
+            &[key("id", Kind::Uuid), with("name", Kind::Text, "name"), with("note", Kind::Text, "name"), add("count")],
+        );
+        let mut table = Table::default();
+        let id = Uuid::from_u128(1);
+        let mut merge = |name: Option<&str>, note: Option<&str>| {
+            table.merge(&PARTS, vec![id.into(), name.into(), note.into(), Cell::Null]);
+            let rows = table.rows(&BTreeSet::from(["name", "note"]));
+            (rows[0]["name"].clone(), rows[0]["note"].clone())
+        };
+        assert_eq!(merge(None, Some("early")), (Value::Null, "early".into()), "a new row is what the change says");
+        assert_eq!(merge(Some("a"), Some("x")), ("a".into(), "x".into()));
+        assert_eq!(merge(None, Some("y")), ("a".into(), "x".into()));
+        assert_eq!(merge(Some("b"), None), ("b".into(), Value::Null));
     }
 
     #[test]
