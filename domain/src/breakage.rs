@@ -113,7 +113,7 @@ breakages! {
         "What is due at a take-over ends at once, without the grace.",
         "a hold that ended within the grace of a claim.";
     IdleTimerNeverWoken, "idle-timer-never-woken",
-        "A timer that has fired is taken for one that leads to nothing, and never fires again.",
+        "A timer that has fired is taken for one that leads to nothing: none of its aggregate fires again in this claim.",
         "at the end something is overdue and was never ended.";
     // What readers accept.
     SameTermClaim, "same-term-claim",
@@ -189,7 +189,7 @@ breakages! {
         "A movement of money that was reported before counts again.",
         "received equals what the provider's statement says; received never above the amount.";
     RefundTwice, "refund-twice",
-        "A payment that goes back already is refunded again.",
+        "A payment that goes back already is refunded again, which an owner prevents within a day by itself.",
         "refunded never above received.";
     TooMuchApplied, "too-much-applied",
         "Money beyond the amount is applied instead of quarantined.",
@@ -205,7 +205,7 @@ breakages! {
         "Who has a place and joins again gets another one.",
         "one place for a holder.";
     DrawTwice, "draw-twice",
-        "A draw that was made is made again when it is asked for again.",
+        "A draw that was made is made again when it is asked for again, which an owner notices within a day by itself.",
         "one draw for a room; order of service.";
     AdmitBeyondSlots, "admit-beyond-slots",
         "One more is admitted than slots are free.",
@@ -217,8 +217,8 @@ breakages! {
         "A slot that ends frees somebody else's too.",
         "never more than the slots; a slot that is live in the log ends by itself.";
     TieToSecondOrder, "tie-to-second-order",
-        "A slot that is tied to an order can be tied to another.",
-        "one order for a slot; a slot freed while its order lives.";
+        "A slot that is tied to an order can be tied to another, and the stock takes a second order of its session.",
+        "one live order for a session; one order for a slot.";
     // Read models.
     CheckpointApart, "checkpoint-apart",
         "The checkpoint is written in another transaction, before the rows.",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use domain::breakage::Breakage;
-use simulation::{Campaign, Outcome, Progress, campaign};
+use simulation::{Campaign, Outcome, Progress, bite_all, campaign, table};
 
 /// Each fault and each site of a breakage is to be reached so often in a long run.
 const OFTEN: u64 = 1000;
@@ -43,6 +43,9 @@ pub struct SimulateArgs {
     /// List the defects that can be switched on.
     #[arg(long)]
     list: bool,
+    /// Switch each defect on until it is noticed, and print the table of docs/TESTING.md; fails if one is not.
+    #[arg(long)]
+    table: bool,
 }
 
 /// Runs them. Ends with 1 if one failed; it is told with the fewest steps that still show it.
@@ -55,6 +58,12 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if args.table {
+        let bites = bite_all(args.jobs.unwrap_or(processors));
+        print!("{}", table(&bites));
+        let all = bites.iter().all(|bite| bite.seeds.is_some());
+        return Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let histories = Campaign {
         from: args.from,
         seeds: args.seeds,

@@ -58,7 +58,8 @@ impl Inventory {
             return Ok(None);
         }
         let Admission { session, expires_at } = admission.ok_or(Refusal::CheckoutTokenMissing)?;
-        if self.used(session) && !broken(Breakage::SessionOrdersTwice) {
+        // Two defences: either of them alone keeps a slot to one order.
+        if self.used(session) && !broken(Breakage::SessionOrdersTwice) && !broken(Breakage::TieToSecondOrder) {
             return Err(Refusal::CheckoutTokenUsed);
         }
         if at > expires_at {

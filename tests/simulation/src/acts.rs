@@ -242,12 +242,6 @@ impl World {
             return;
         }
         if assigned {
-            for seat in self.processes[process].seats.iter_mut() {
-                // Whoever is still about to go goes now.
-                if seat.as_ref().is_some_and(|seat| seat.leaving) {
-                    *seat = None;
-                }
-            }
             return self.begin_to_own(process);
         }
         let member = &mut self.processes[process];

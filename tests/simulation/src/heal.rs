@@ -61,6 +61,10 @@ impl World {
         // An owner that was driven out learns it when it writes, and only then: everyone is asked something once more.
         (0..6).for_each(|what| self.first_call(Op::Look { what, which: 0, who: 0 }));
         self.come_to_rest();
+        if self.knobs.a_day_later && self.wrong.is_none() {
+            self.a_day_later();
+            self.come_to_rest();
+        }
         self.read_all_along();
     }
 

@@ -50,11 +50,12 @@ pub struct Seat {
 }
 
 impl World {
-    /// A process starts owners of all contexts, from the newest snapshots that can be used.
+    /// A process starts owners of all contexts, from the newest snapshots that can be used. Whoever is still about to go
+    /// goes now.
     pub fn begin_to_own(&mut self, process: usize) {
         self.processes[process].assigned = true;
         for context in 0..6 {
-            if self.processes[process].seats[context].is_none() {
+            if self.processes[process].seats[context].as_ref().is_none_or(|seat| seat.leaving) {
                 let seat = self.new_seat(process, context);
                 self.processes[process].seats[context] = Some(seat);
             }
