@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use crate::validity::Position;
 
 /// Inputs taken between two steps, at most.
 const INPUTS: usize = 4096;
+/// So many batches of records are on their way from the log to the owner, at most: it reads faster than folding goes.
+const AHEAD: usize = 16;
 /// Nobody sleeps longer than this.
 const NAP: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for what is in flight.
@@ -42,10 +44,11 @@ pub(super) struct Driver<A: Root> {
     pub(super) inputs: SyncSender<Input<A>>,
     pub(super) status: Arc<Mutex<Status>>,
     meters: Meters,
-    pub(super) following: Option<Box<dyn Following>>,
+    /// What follows the log, and one for each batch of records that is on its way from there.
+    pub(super) following: Option<(Box<dyn Following>, Receiver<()>)>,
     pub(super) generation: u64,
     /// How often it was asked for something to go on from.
-    loads: u64,
+    pub(super) loads: u64,
     /// The last question whether the partition is still meant to be ours.
     asked: u64,
     vouched: Answered,
@@ -189,6 +192,7 @@ impl<A: Root> Driver<A> {
             Input::Delivered(reports) => self.owner.delivered(reports, now),
             Input::Followed(generation, _) if generation != self.generation => return,
             Input::Followed(_, Followed::Records(records)) => {
+                self.arrived();
                 self.recovery.replayed += records.len() as u64;
                 let mut outputs = Vec::new();
                 for record in records {
@@ -198,6 +202,7 @@ impl<A: Root> Driver<A> {
                 outputs
             }
             Input::Followed(_, Followed::End(end)) => {
+                self.arrived();
                 self.recovery.folded = now.mono;
                 self.owner.reached_end(end, now)
             }
@@ -328,11 +333,22 @@ impl<A: Root> Driver<A> {
         self.generation += 1;
         let generation = self.generation;
         let inputs = self.inputs.clone();
+        let (ahead, under_way) = sync_channel(AHEAD);
         let follower = Arc::new(move |followed| {
-            // An owner that is gone needs no more records.
-            let _ = inputs.send(Input::Followed(generation, followed));
+            // An owner that is gone, or follows anew, needs no more of these records.
+            if ahead.send(()).is_ok() {
+                let _ = inputs.send(Input::Followed(generation, followed));
+            }
         });
-        self.following = Some(self.surroundings.log.follow(self.partition, from, follower));
+        self.following = Some((self.surroundings.log.follow(self.partition, from, follower), under_way));
+    }
+
+    /// One batch fewer is on its way.
+    fn arrived(&self) {
+        if let Some((_, under_way)) = &self.following {
+            // There is one for every batch.
+            let _ = under_way.try_recv();
+        }
     }
 
     fn vouch(&mut self) {

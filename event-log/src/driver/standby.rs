@@ -4,6 +4,7 @@
 //! Invariant: only whoever owns claims, answers, sends, fires timers and writes snapshots. What goes wrong while standing by
 //! is not held against the owner that it becomes: that one looks for itself.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
@@ -77,9 +78,12 @@ impl<A: Root> Driver<A> {
     pub(super) fn run_anew(self, received: &Receiver<Input<A>>) {
         let partition = self.partition;
         tracing::error!(%partition, "standing by panicked; a take-over begins as any other");
-        let Self { settings, surroundings, inputs, status, promoted, .. } = self;
-        let mut anew = Self::new(settings, surroundings, inputs, status, promoted);
+        let (settings, surroundings, inputs) = (self.settings.clone(), self.surroundings.clone(), self.inputs.clone());
+        let mut anew = Self::new(settings, surroundings, inputs, Arc::clone(&self.status), Arc::clone(&self.promoted));
         anew.duty = Duty::Wait;
+        // What was on its way to the one that panicked is not taken for an answer to this one.
+        (anew.generation, anew.loads) = (self.generation, self.loads);
+        drop(self);
         anew.run(received);
     }
 }
