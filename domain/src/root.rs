@@ -112,7 +112,7 @@ pub trait Root:
 /// What is known of an event beside its own fields; every event schema starts with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
-    /// Unique; UUIDv5 of the command's id and the event's index in its frame.
+    /// Unique; UUIDv5 of the command's id and the version.
     pub event_id: Uuid,
     /// When it was decided, stamped by the owner.
     pub occurred_at: Timestamp,

@@ -16,11 +16,11 @@ use uuid::Uuid;
 use crate::validity::Position;
 
 /// For how long a command's id is remembered, at most.
-const REMEMBER_S: i64 = 24 * 3600;
+pub const REMEMBER_S: i64 = 24 * 3600;
 /// Serial numbers begin here: providers use small ones in samples (PayOS 123), which must never look like ours.
 const FIRST_SERIAL: u64 = 1000;
 /// How many commands are remembered, at most.
-const REMEMBER: usize = 1_000_000;
+pub const REMEMBER: usize = 1_000_000;
 
 /// An aggregate and how many events made it.
 #[derive(Debug, Clone)]

@@ -172,13 +172,17 @@ impl<A: Root, R> Owner<A, R> {
             return Outcome::Done(Box::new(self.answer(id, false, 0)));
         }
         let written = events.len();
-        let meta = |n: usize| Meta {
-            event_id: domain::ids::derived(command.0, "event", n as u64),
-            occurred_at: at,
-            version: i64::try_from(version).expect("versions are small") + n as i64 + 1,
-            correlation_id,
-            causation_id,
-            actor: actor.clone(),
+        let meta = |n: usize| {
+            let version = version + n as u64 + 1;
+            Meta {
+                // A client's key may be used again after a day: another command, and other events.
+                event_id: domain::ids::derived(command.0, "event", version),
+                occurred_at: at,
+                version: i64::try_from(version).expect("versions are small"),
+                correlation_id,
+                causation_id,
+                actor: actor.clone(),
+            }
         };
         let events: Vec<(Meta, A::Event)> = events.into_iter().enumerate().map(|(n, event)| (meta(n), event)).collect();
         let frame = self.frame(id, command, hash, &events);

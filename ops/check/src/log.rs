@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::root::Context;
-use domain::value::Timestamp;
+use domain::value::{Actor, Timestamp};
 use event_log::frame::Frame;
 use event_log::log::Partition;
+use event_log::state::{REMEMBER, REMEMBER_S};
 use event_log::validity::Void;
 use uuid::Uuid;
 
@@ -82,6 +83,21 @@ struct Last {
     at: Timestamp,
 }
 
+/// When a command took effect, and the how manieth of its partition it was.
+#[derive(Debug, Clone, Copy)]
+struct Effect {
+    at: Timestamp,
+    nth: usize,
+}
+
+impl Effect {
+    /// Whether an owner that is asked again recognises it. Clients' keys are good for so long; what Boxoffice asks itself
+    /// has no effect however late it comes again.
+    fn is_remembered(&self, again: &Self) -> bool {
+        again.at < self.at.plus_s(REMEMBER_S) && again.nth - self.nth <= REMEMBER
+    }
+}
+
 /// What the log itself looks like.
 #[derive(Debug, Clone, Default)]
 pub struct Shape {
@@ -107,7 +123,8 @@ pub struct Shape {
     pub largest: u16,
     several: u64,
     known: HashMap<(Context, Uuid), u64>,
-    commands: HashSet<(Partition, Uuid)>,
+    commands: HashMap<(Partition, Uuid), Effect>,
+    effects: BTreeMap<Partition, usize>,
     ids: HashSet<Uuid>,
     last: BTreeMap<Partition, Last>,
     settled: BTreeMap<Partition, i64>,
@@ -129,7 +146,12 @@ impl Shape {
         if frame.evt_idx == 0 {
             self.largest = self.largest.max(frame.evt_cnt);
             self.several += u64::from(frame.evt_cnt > 1);
-            if !self.commands.insert((place, frame.cmd_id)) {
+            let nth = self.effects.entry(place).or_default();
+            *nth += 1;
+            let effect = Effect { at: meta.occurred_at, nth: *nth };
+            let before = self.commands.insert((place, frame.cmd_id), effect);
+            let by_system = meta.actor == Actor::System.principal();
+            if before.is_some_and(|before| by_system || before.is_remembered(&effect)) {
                 self.twice.add(format!("{place}: command {} took effect again at {offset}", frame.cmd_id));
             }
         }

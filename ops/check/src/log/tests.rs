@@ -1,9 +1,10 @@
 use domain::ids::ShowId;
+use domain::inventory::{self, PriceChanged};
 use event_log::log::Partition;
 
 use super::{CLAIMS, FRAMES, ONCE, TIMES, VERSIONS, WATERMARKS};
 use crate::book::{Book, at};
-use crate::tests::{confirmed_again, good, opened, order, purchase, released, reserved_again, walk_away};
+use crate::tests::{CLASS, SHOW, confirmed_again, good, opened, order, purchase, released, reserved_again, walk_away};
 use crate::{Facts, from_facts};
 
 fn book() -> Book {
@@ -76,6 +77,25 @@ fn what_takes_effect_twice_is_seen() {
         book.line("OrderPaid").meta.event_id = id;
     });
     assert_eq!(same.broken(), [ONCE]);
+}
+
+#[test]
+fn a_key_is_good_for_a_day_and_what_boxoffice_asks_itself_for_ever() {
+    let again = |seconds, actor: &str| {
+        let price = |price| PriceChanged { show: SHOW, ticket_class: CLASS, price };
+        let mut book = Book::of([opened(4)]);
+        for (n, after) in [0, seconds].into_iter().enumerate() {
+            book.write(vec![inventory::Event::from(price(n as i64)).into()], at(100 + after));
+            let line = book.lines.last_mut().unwrap();
+            line.frame.cmd_id = SHOW.0;
+            line.meta.actor = actor.to_owned();
+        }
+        book.always_broken()
+    };
+    let day = 24 * 3600;
+    assert_eq!(again(day - 1, "guest:1"), [ONCE]);
+    assert_eq!(again(day, "guest:1"), [""; 0], "another command");
+    assert_eq!(again(day, "system"), [ONCE]);
 }
 
 #[test]
