@@ -3,6 +3,7 @@
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use command_api::cluster::signature::InternalKey;
 use domain::root::Context;
 use event_log::kafka::{KafkaLog, KafkaSettings};
 use event_log::topics;
+use local_stack::find_root;
 use serde::Serialize;
 use service_kit::config::{Env, Noted};
 use service_kit::env;
@@ -38,6 +40,9 @@ pub struct PartitionsArgs {
     /// Prefix of topics [default: BOXOFFICE_NAMESPACE].
     #[arg(long)]
     namespace: Option<String>,
+    /// Where `boxctl dev` keeps the secrets of these instances [default: .local/dev].
+    #[arg(long)]
+    folder: Option<PathBuf>,
 }
 
 /// What an instance that is told to own something says.
@@ -89,24 +94,25 @@ pub async fn run(args: &PartitionsArgs) -> anyhow::Result<ExitCode> {
     let log = KafkaLog::connect(settings.clone())?;
     let told = log.read_compacted(&topics::partition_owners(&settings), READ_WITHIN).await;
     let served = owners(&told.context("reading who owns what")?);
-    let answers = ask(&served, secret()?).await?;
+    let answers = ask(&served, secret(args.folder.as_deref())?).await?;
     let lines = lines(place.partitions.unwrap_or(LOCAL_PARTITIONS), &served, &answers);
     let text = if args.json { serde_json::to_string_pretty(&lines)? + "\n" } else { table::of(&lines) };
     stack::print(&text)?;
     Ok(if lines.iter().any(Line::is_bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn secret() -> anyhow::Result<Secret32> {
+fn secret(folder: Option<&Path>) -> anyhow::Result<Secret32> {
     let read = |env: &mut Env| -> Result<Option<Secret32>, Noted> {
         env.optional("BOXOFFICE_SECRET", env::secret32(), "Instances know each other's requests by it.")
     };
-    match Env::from_process().read(read)? {
-        Some(secret) => Ok(secret),
-        None => LocalSecrets::of(&local::folder(&local_stack::find_root()?))
-            .and_then(|secrets| env::hex32(&secrets.secret).context("secret in secrets.json is not 64 hex digits"))
-            .map(Secret32::new)
-            .context("BOXOFFICE_SECRET is not set, and there is no local one"),
+    if let Some(secret) = Env::from_process().read(read)? {
+        return Ok(secret);
     }
+    let folder = folder.map_or_else(|| find_root().map(|root| local::folder(&root)), |folder| Ok(folder.to_owned()))?;
+    LocalSecrets::of(&folder)
+        .and_then(|secrets| env::hex32(&secrets.secret).context("secret in secrets.json is not 64 hex digits"))
+        .map(Secret32::new)
+        .context("BOXOFFICE_SECRET is not set, and there is no local one")
 }
 
 /// Everybody that is told to own something, at once.

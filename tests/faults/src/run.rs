@@ -15,6 +15,7 @@ use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use service_kit::random;
 use system_tests::Installation;
+use tokio::time::timeout;
 
 use crate::client::Counted;
 use crate::fault::{Fault, Must, Place, Play};
@@ -29,6 +30,8 @@ const BEFORE: u64 = 80;
 const AFTER: u64 = 80;
 /// A partition that is not served so long after a fault is not served.
 const SERVICE: Duration = Duration::from_secs(90);
+/// The longest fault strikes ten times.
+const STRIKE: Duration = Duration::from_secs(600);
 /// Everything is at rest so long after the load at the latest.
 const REST: Duration = Duration::from_secs(90);
 
@@ -84,7 +87,8 @@ async fn under_load(
     let load = Load::start(&shop, &folder.join("history.jsonl")).await?;
     load.busy(BEFORE).await?;
     let site = Site::new(shop, load, place, folder.to_owned()).await;
-    let struck = strike(&site).await.with_context(|| format!("{}: strike", fault.name));
+    let struck = timeout(STRIKE, strike(&site)).await.context("it does not come to an end").flatten();
+    let struck = struck.with_context(|| format!("{}: strike", fault.name));
     let mut run = Run { took_ms: Vec::new(), ..Run::default() };
     match &struck {
         Ok(()) => match site.served(SERVICE).await {
