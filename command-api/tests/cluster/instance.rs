@@ -144,19 +144,8 @@ impl Installation {
 
     /// Takes away what it leaves on the shared servers.
     pub async fn forget(self) {
-        use rdkafka::admin::{AdminClient, AdminOptions};
         let settings = KafkaSettings::new(&self.endpoints.kafka, &self.namespace, "test");
-        let events = domain::root::Context::ALL.iter().map(|context| settings.name(context.topic()));
-        let compacted = [
-            topics::person_keys(&settings, PARTITIONS),
-            topics::event_schemas(&settings),
-            topics::partition_owners(&settings),
-        ];
-        let names: Vec<String> = events.chain(compacted.map(|topic| topic.name)).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut config = rdkafka::ClientConfig::new();
-        let admin: AdminClient<_> = config.set("bootstrap.servers", &self.endpoints.kafka).create().unwrap();
-        admin.delete_topics(&names, &AdminOptions::new()).await.unwrap();
+        topics::forget(&settings).await.unwrap();
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
 }

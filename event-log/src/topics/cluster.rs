@@ -58,7 +58,21 @@ impl Cluster {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => {
-                    return Err(TopicsError::Refused { topic, detail: code.to_string() });
+                    return Err(TopicsError::Refused { asked: "create", topic, detail: code.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes these topics. One that does not exist is no error.
+    pub(super) async fn delete(&self, names: &[&str]) -> Result<(), TopicsError> {
+        let deleted = self.admin.delete_topics(names, &AdminOptions::new().request_timeout(Some(ASKING))).await;
+        for result in deleted.map_err(|error| unanswered("delete topics", &error))? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                Err((topic, code)) => {
+                    return Err(TopicsError::Refused { asked: "delete", topic, detail: code.to_string() });
                 }
             }
         }

@@ -62,9 +62,9 @@ pub enum TopicsError {
     /// The topic would lose or misplace records.
     #[error("the topic {topic} is set to {setting}={found}; it must be {expected}")]
     Setting { topic: String, setting: &'static str, found: String, expected: String },
-    /// Kafka does not make the topic.
-    #[error("Kafka refuses to create the topic {topic}: {detail}")]
-    Refused { topic: String, detail: String },
+    /// Kafka does not make or delete the topic.
+    #[error("Kafka refuses to {asked} the topic {topic}: {detail}")]
+    Refused { asked: &'static str, topic: String, detail: String },
     /// The copy is written by `boxctl init`.
     #[error("the topic {topic} does not hold the schema of {subject} (id {id}): run `boxctl init`")]
     SchemaNotCopied { topic: String, subject: String, id: u32 },
@@ -78,6 +78,20 @@ impl TopicsError {
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Kafka(_) | Self::Registry(RegistryError::Unreachable { .. }))
     }
+}
+
+/// Deletes every topic of a namespace, and with them everything that ever happened there: for tests and measurements.
+///
+/// # Errors
+/// Kafka does not answer or refuses.
+///
+/// # Panics
+/// Without a namespace: those are the topics of an installation.
+pub async fn forget(settings: &KafkaSettings) -> Result<(), TopicsError> {
+    assert!(!settings.namespace.is_empty(), "only a namespace of its own is deleted");
+    let topics = all(settings, 1);
+    let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+    cluster::Cluster::connect(settings)?.delete(&names).await
 }
 
 /// The compacted topic of the persons' data keys.

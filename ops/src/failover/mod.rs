@@ -82,7 +82,7 @@ pub async fn run(args: FailoverArgs) -> anyhow::Result<()> {
     println!("appending {} events to {at} of {namespace}", args.events);
     let began = clock::monotonic();
     let (codec, events) = (codec(&kafka, &endpoints.registry).await?, args.events);
-    let log = Arc::new(KafkaLog::connect(kafka)?);
+    let log = Arc::new(KafkaLog::connect(kafka.clone())?);
     tokio::task::spawn_blocking(move || fill::fill(&*log, &codec, at, PARTITIONS, events)).await??;
     println!("appended in {:.1} s; reading them for the first time", began.elapsed().as_secs_f64());
     instances.start(0)?;
@@ -96,6 +96,7 @@ pub async fn run(args: FailoverArgs) -> anyhow::Result<()> {
     instances.stop(0).await?;
     instances.stop(1).await?;
     print(&all);
+    topics::forget(&kafka).await.context("delete the topics")?;
     std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))
 }
 
