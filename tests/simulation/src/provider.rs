@@ -113,7 +113,9 @@ impl Provider {
 impl World {
     /// Somebody does something at a page; the provider tells us, sooner or later, perhaps twice.
     pub fn money(&mut self, which: usize, what: Money) {
-        let serials: Vec<i64> = self.provider.pages.keys().copied().collect();
+        // Nobody knows a page that was closed before it was ever opened.
+        let opened = self.provider.pages.iter().filter(|(_, page)| page.amount > 0);
+        let serials: Vec<i64> = opened.map(|(serial, _)| *serial).collect();
         if serials.is_empty() {
             return;
         }
