@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use domain::root::Root;
 
-use super::SnapshotTaken;
 use crate::log::{Log, LogError, Partition};
 use crate::owner::Now;
-use crate::snapshot::{self, Loaded, Snapshots, Turn};
+use crate::snapshot::{self, Loaded, SnapshotTaken, Snapshots, Turn};
 use crate::state::State;
 use crate::validity::{Broken, Position};
 

@@ -24,7 +24,7 @@ use crate::snapshot::Snapshots;
 use crate::validity::Broken;
 use keep::Beginning;
 use run::Driver;
-pub use status::{SnapshotTaken, Status};
+pub use status::Status;
 
 /// Gets the outcome of a command, on the owner's thread; must not block.
 pub type Reply<A> = Box<dyn FnOnce(Outcome<A>) + Send>;

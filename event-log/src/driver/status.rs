@@ -6,15 +6,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use uuid::Uuid;
 
 use crate::log::Partition;
-
-/// A snapshot that a restart could begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SnapshotTaken {
-    /// Everything below this offset is in it.
-    pub offset: i64,
-    /// When it was taken, by the wall clock of its writer.
-    pub at: Timestamp,
-}
+use crate::snapshot::SnapshotTaken;
 
 /// How an owner stands, for readiness, metrics and whoever asks about open things.
 #[derive(Debug, Clone, Default)]

@@ -24,7 +24,6 @@ use domain::root::Root;
 use domain::value::Timestamp;
 use uuid::Uuid;
 
-use crate::driver::SnapshotTaken;
 use crate::log::{Log, LogError, Partition};
 use crate::state::State;
 use crate::validity::{Broken, Position};
@@ -59,6 +58,15 @@ pub struct SnapshotSettings {
     pub folder: PathBuf,
     /// A partition is written down when so many bytes of its log were folded or appended since the last time.
     pub every_bytes: u64,
+}
+
+/// A snapshot that a restart could begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotTaken {
+    /// Everything below this offset is in it.
+    pub offset: i64,
+    /// When it was taken, by the wall clock of its writer.
+    pub at: Timestamp,
 }
 
 /// A state to go on from.

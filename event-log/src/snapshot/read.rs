@@ -4,11 +4,11 @@ use std::fs;
 
 use domain::root::Root;
 
+use super::SnapshotTaken;
 use super::files::Named;
 use super::header::{self, Header, LENGTH};
 use super::history::History;
 use super::{Loaded, Unusable};
-use crate::driver::SnapshotTaken;
 use crate::log::{LogError, Partition};
 use crate::state::State;
 

@@ -8,10 +8,10 @@ use domain::value::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::SnapshotTaken;
 use super::files::{self, Body};
 use super::header::Header;
 use crate::crash::{self, Point};
-use crate::driver::SnapshotTaken;
 use crate::log::Partition;
 use crate::state::State;
 

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use domain::inventory::Inventory;
 use domain::root::Root;
-use event_log::driver::SnapshotTaken;
 use event_log::log::Partition;
 use event_log::memory::MemoryLog;
-use event_log::snapshot::{Load, SnapshotSettings, Snapshots, Turn};
+use event_log::snapshot::{Load, SnapshotSettings, SnapshotTaken, Snapshots, Turn};
 use event_log::state::State;
 use tempfile::TempDir;
 
