@@ -15,6 +15,7 @@ use schemas::sealed;
 use serde::Deserialize;
 use service_kit::caller::Caller;
 use service_kit::checkout_token::CheckoutToken;
+use service_kit::clock;
 use service_kit::code;
 use service_kit::extract::Path;
 use service_kit::json::{self, Empty, Json};
@@ -39,6 +40,10 @@ pub use view::status_word;
 
 /// A key for the buyer's data is waited for so long.
 const KEY_WITHIN: Duration = Duration::from_secs(2);
+/// An order that a saga is about to create is waited for so long.
+const ABOUT_TO_BE: Duration = Duration::from_secs(2);
+/// Between two looks whether it is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(place)).routes(routes!(add_payment)).routes(routes!(cancel))
@@ -321,7 +326,7 @@ async fn add_payment(
     let payment = choice(&app, &body.value, &write, "/provider")?;
     let accepts = app.0.gateways.get(payment.provider).map(|gateway| gateway.currencies().to_vec()).unwrap_or_default();
     let command = order::Command::AddPayment { payment, accepts };
-    let answer = app.submit_soon::<Order>(order.0, command, &write).await?;
+    let answer = app.submit_to_order(order, command, &write).await?;
     let view = seen(&app, &answer).await?;
     Ok(app.receipt(&answer).created(&view))
 }
@@ -335,7 +340,7 @@ async fn cancel(
     body: Json<Empty>,
 ) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
-    let answer = app.submit_soon::<Order>(order.0, order::Command::Cancel, &write).await?;
+    let answer = app.submit_to_order(order, order::Command::Cancel, &write).await?;
     let view = seen(&app, &answer).await?;
     Ok(app.receipt(&answer).ok(&view))
 }
@@ -343,4 +348,29 @@ async fn cancel(
 async fn seen(app: &App, answer: &Answer<Order>) -> Result<views::Order, Problem> {
     let known = answer.state.known().ok_or_else(|| Problem::new(Kind::NotFound))?;
     view::present(app, known).await
+}
+
+impl App {
+    /// Sends a write to an order. One that a saga is about to create is waited for, for everyone alike. Whoever holds its
+    /// token was promised that it comes, and is told to come again, not that there is none.
+    async fn submit_to_order(
+        &self,
+        order: OrderId,
+        ask: order::Command,
+        write: &Write,
+    ) -> Result<Answer<Order>, Problem> {
+        let begun = clock::monotonic();
+        loop {
+            match self.submit::<Order>(order.0, ask.clone(), write).await {
+                Err(problem) if problem.kind() != Kind::NotFound => return Err(problem),
+                Err(_) if begun.elapsed() < ABOUT_TO_BE => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(missing) => {
+                    let promised = matches!(&write.by, Actor::OrderHolder { order: theirs, .. } if *theirs == order);
+                    let comes = promised && self.look::<Order>(order.0, order::Command::Look).await?.known().is_none();
+                    return Err(if comes { Problem::new(Kind::NotReady) } else { missing });
+                }
+                Ok(answer) => return Ok(answer),
+            }
+        }
+    }
 }

@@ -10,8 +10,7 @@ use http::request::Parts;
 use service_kit::caller::Caller;
 use service_kit::idempotency::IdempotencyKey;
 use service_kit::problem::{Kind, Problem};
-use service_kit::random;
-use service_kit::{clock, extract};
+use service_kit::{extract, random};
 use uuid::Uuid;
 
 use super::App;
@@ -20,8 +19,6 @@ use crate::owners::{Held, Request};
 
 /// A command that is not decided by then is not decided at all.
 const WITHIN: Duration = Duration::from_secs(5);
-/// What a saga is about to create is waited for so long.
-const ABOUT_TO_BE: Duration = Duration::from_secs(2);
 
 /// Who asks, where, and under which key.
 pub struct Asking {
@@ -119,25 +116,6 @@ impl App {
             within: Some(WITHIN),
         };
         self.0.owners.ask::<A>(target, request).await
-    }
-
-    /// As `submit`, to something that a saga may be about to create: a 404 is waited out, for everyone alike.
-    ///
-    /// # Errors
-    /// As `submit`.
-    pub(super) async fn submit_soon<A: Held>(&self, to: Uuid, ask: A::Ask, write: &Write) -> Result<Answer<A>, Problem>
-    where
-        A::Error: IntoProblem,
-    {
-        let begun = clock::monotonic();
-        loop {
-            match self.submit::<A>(to, ask.clone(), write).await {
-                Err(problem) if problem.kind() == Kind::NotFound && begun.elapsed() < ABOUT_TO_BE => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                answered => return answered,
-            }
-        }
     }
 
     /// Reads an aggregate for somebody, who is refused as for any other command.

@@ -172,3 +172,17 @@ async fn the_token_of_a_place_that_was_left_is_worthless() {
     world.until(ask, |it| it.body["type"] == "/problems/checkout-token-used").await.is(403);
     place(&world, &uuid(), Some(&token), free(&stage)).await.problem(403, "checkout-token-used");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_promised_an_order_is_told_to_come_again_until_it_is_there() {
+    let world = World::without_sagas();
+    let (id, other) = (uuid(), uuid());
+    let holder = world.auth.mint_access(id.parse().unwrap(), ShowId(Uuid::nil()), None);
+    let cancel = |order: &str, token: &str| world.send(post(&format!("/v1/orders/{order}/cancel")).bearer(token));
+    let (stranger, missing) = (world.buyer("ann"), "not-found");
+    let (promised, elsewhere, by_stranger) =
+        tokio::join!(cancel(&id, &holder), cancel(&other, &holder), cancel(&id, &stranger));
+    assert!(promised.problem(503, "not-ready").header("retry-after").is_some());
+    elsewhere.problem(404, missing);
+    by_stranger.problem(404, missing);
+}
