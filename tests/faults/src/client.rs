@@ -34,6 +34,8 @@ pub struct Counts {
     pub reads_again: AtomicU64,
     /// Refusals that are a fault's doing, and after which a client tries again: see [`Counts::tolerate`].
     tolerated: Mutex<Vec<&'static str>>,
+    /// Refusals that are a fault's doing, and around which a client finds another way: see [`Counts::excuse`].
+    excused: Mutex<Vec<&'static str>>,
 }
 
 /// What came of all calls together, at one moment.
@@ -58,8 +60,21 @@ impl Counts {
         self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
     }
 
-    pub(crate) fn tolerated(&self) -> Vec<&'static str> {
-        self.tolerated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// From now on this problem breaks no promise, though asking again does not help.
+    pub fn excuse(&self, problem: &'static str) {
+        self.excused.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    /// Whether this answer was excused.
+    pub(crate) fn excuses(&self, answer: &Answer) -> bool {
+        self.excused.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|problem| answer.is(problem))
+    }
+
+    /// Problems from which nothing can be concluded.
+    pub(crate) fn inconclusive(&self) -> Vec<&'static str> {
+        let [tolerated, excused] = [&self.tolerated, &self.excused];
+        let all = [tolerated, excused].map(|list| list.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        all.concat()
     }
 
     fn tolerates(&self, answer: &Answer) -> bool {

@@ -238,7 +238,7 @@ impl Load {
             wrong: self.crowd.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             done: self.crowd.done.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             history: self.history,
-            tolerated: self.crowd.counts.tolerated(),
+            tolerated: self.crowd.counts.inconclusive(),
         }
     }
 }

@@ -198,9 +198,9 @@ struct Place {
     ticket: String,
 }
 
-async fn join(caller: &Caller, sale: OnSale) -> anyhow::Result<Place> {
-    let (path, key, body) = (format!("/v1/shows/{}/queue", sale.show), key(), json!({}));
-    let answer = caller.insist(Ask::write(Method::POST, &path, &key, &body)).await?;
+async fn join(caller: &Caller, sale: OnSale, key: &str) -> anyhow::Result<Place> {
+    let (path, body) = (format!("/v1/shows/{}/queue", sale.show), json!({}));
+    let answer = caller.insist(Ask::write(Method::POST, &path, key, &body)).await?;
     ensure!(matches!(answer.status.as_u16(), 200 | 201), "a place is refused: {answer:?}");
     let session = answer.body["session"].as_str().context("a place has a name")?;
     let ticket = answer.body["queue_ticket"].as_str().context("a place has a ticket")?;
@@ -208,7 +208,8 @@ async fn join(caller: &Caller, sale: OnSale) -> anyhow::Result<Place> {
 }
 
 async fn queue(crowd: &Crowd, caller: &Caller, sale: OnSale) -> anyhow::Result<&'static str> {
-    let mut place = join(caller, sale).await?;
+    let guest = key();
+    let mut place = join(caller, sale, &guest).await?;
     let begun = clock::monotonic();
     loop {
         let answer = caller.insist(Ask::get(&place.path).with(&[("queue-ticket", &place.ticket)])).await?;
@@ -217,6 +218,12 @@ async fn queue(crowd: &Crowd, caller: &Caller, sale: OnSale) -> anyhow::Result<&
             // Who was admitted while nobody could enter has missed the turn: no promise is broken by that.
             (200, "expired") => return Ok("missed the turn"),
             (200, "queued" | "waiting_to_open") | (404, _) => {}
+            // The place is there, and joining again shows a ticket of this moment.
+            (410, _) if crowd.counts.excuses(&answer) => {
+                let again = join(caller, sale, &guest).await?;
+                ensure!(again.path == place.path, "a place is lost: {answer:?}");
+                place = again;
+            }
             _ => bail!("in the queue: {answer:?}"),
         }
         if let Some(fresh) = answer.body["queue_ticket"].as_str() {
@@ -238,7 +245,7 @@ async fn queue(crowd: &Crowd, caller: &Caller, sale: OnSale) -> anyhow::Result<&
 }
 
 async fn leave(caller: &Caller, sale: OnSale) -> anyhow::Result<()> {
-    let place = join(caller, sale).await?;
+    let place = join(caller, sale, &key()).await?;
     let (key, body) = (key(), Value::Null);
     let ask = Ask { body: None, ..Ask::write(Method::DELETE, &place.path, &key, &body) };
     let answer = caller.insist(ask.with(&[("queue-ticket", &place.ticket)])).await?;
