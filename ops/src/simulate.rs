@@ -73,6 +73,7 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         breakage: args.breakage,
     };
     let shown = Mutex::new(Duration::ZERO);
+    println!("commit {}", commit());
     let outcome = campaign(&histories, &|progress| show(progress, args.seeds, &shown));
     if let Some(file) = &args.json {
         let json = serde_json::to_vec_pretty(&outcome).context("write the counts as JSON")?;
@@ -105,7 +106,6 @@ fn per_second(count: u64, seconds: f64) -> f64 {
 
 fn report(outcome: &Outcome) {
     let seen = &outcome.seen;
-    println!("commit {}", commit());
     println!("faults\n{}", simulation::Seen::lines(&seen.faults));
     println!("what happened\n{}", simulation::Seen::lines(&seen.happened));
     println!("sites of breakages\n{}", simulation::Seen::lines(&seen.sites));
@@ -130,7 +130,7 @@ fn report(outcome: &Outcome) {
     }
 }
 
-/// The commit that this is, for whoever wants to see the same again.
+/// The commit of the tree as the run begins, for whoever wants to see the same again.
 fn commit() -> String {
     let asked = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
     let said = asked.ok().filter(|output| output.status.success()).map(|output| output.stdout);
