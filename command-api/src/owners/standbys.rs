@@ -51,6 +51,8 @@ impl Owners {
     /// What is ours comes first, and one that reads a long log has the time that it needs for itself.
     fn stand_by_for_one_more(&self) {
         let mut standing = self.standbys.lock();
+        // One that was promoted stands by no more.
+        show(standing.len());
         let busy = self.all().iter().any(|holding| holding.term().is_none())
             || standing.values().any(|standby| !standby.has_caught_up());
         if busy || self.standbys.ended.is_cancelled() || standing.len() >= self.setup.standbys {
