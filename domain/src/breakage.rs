@@ -285,6 +285,8 @@ const fn fits(switches: bool, for_development: bool) -> bool {
 #[cfg(feature = "breakages")]
 mod switches {
     use std::cell::Cell;
+    use std::panic::catch_unwind;
+    use std::thread;
 
     use super::Breakage;
 
@@ -323,10 +325,29 @@ mod switches {
     pub fn take_visits() -> Vec<(Breakage, u64)> {
         VISITS.with(|visits| Breakage::ALL.iter().map(|which| (*which, visits[*which as usize].take())).collect())
     }
+
+    /// Why a defect survives a test that has to fail with it, if it does. The test must hold without.
+    ///
+    /// # Panics
+    /// If the test does not hold without the defect.
+    pub fn survives(which: Breakage, test: fn()) -> Option<&'static str> {
+        // A thread of its own, because a test may end in the middle.
+        let tried = thread::spawn(move || {
+            test();
+            take_visits();
+            let held = with(Some(which), || catch_unwind(test)).is_ok();
+            (held, take_visits().contains(&(which, 0)))
+        });
+        match tried.join().expect("the test holds without the defect") {
+            (_, true) => Some("was never come by"),
+            (true, false) => Some("makes no difference"),
+            (false, false) => None,
+        }
+    }
 }
 
 #[cfg(feature = "breakages")]
-pub use switches::{broken, take_visits, with};
+pub use switches::{broken, survives, take_visits, with};
 
 /// Whether this defect is to be there now: never, in a build without the switches.
 #[cfg(not(feature = "breakages"))]

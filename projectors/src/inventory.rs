@@ -267,10 +267,10 @@ impl Changes {
 mod tests {
     use domain::ids::OrderId;
     use domain::inventory::{CapacityChanged, PriceChanged, ReleaseReason, ReservationConfirmed, ReservationReleased};
-    use domain::value::{Line, Timestamp};
-    use uuid::Uuid;
+    use domain::value::Line;
 
     use super::*;
+    use crate::model::tests::meta;
 
     #[test]
     fn a_batch_collapses_to_one_row_a_class() {
@@ -305,16 +305,5 @@ mod tests {
         let moves = Moves { price: Some(7), capacity: Some(9), reserved: -9, sold: 3 };
         assert_eq!(changes.moves, BTreeMap::from([((show, ticket_class), moves)]));
         assert_eq!(changes.sales[&show].as_of_us, 7);
-    }
-
-    fn meta(at: i64) -> Meta {
-        Meta {
-            event_id: Uuid::nil(),
-            occurred_at: Timestamp(at),
-            version: at,
-            correlation_id: Uuid::nil(),
-            causation_id: Uuid::nil(),
-            actor: "system".to_owned(),
-        }
     }
 }

@@ -129,3 +129,22 @@ pub(crate) fn word(value: impl Serialize) -> String {
 pub(crate) fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
     rows.iter().map(of).collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use domain::root::Meta;
+    use domain::value::Timestamp;
+    use uuid::Uuid;
+
+    /// Of an event that was decided at this microsecond.
+    pub(crate) fn meta(at: i64) -> Meta {
+        Meta {
+            event_id: Uuid::nil(),
+            occurred_at: Timestamp(at),
+            version: at,
+            correlation_id: Uuid::nil(),
+            causation_id: Uuid::nil(),
+            actor: "system".to_owned(),
+        }
+    }
+}

@@ -360,21 +360,10 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use domain::inventory::ReservationConfirmed;
-    use domain::value::Timestamp;
     use uuid::Uuid;
 
     use super::*;
-
-    fn meta(at: i64) -> Meta {
-        Meta {
-            event_id: Uuid::nil(),
-            occurred_at: Timestamp(at),
-            version: at,
-            correlation_id: Uuid::nil(),
-            causation_id: Uuid::nil(),
-            actor: "system".to_owned(),
-        }
-    }
+    use crate::model::tests::meta;
 
     /// Two projectors meet in these rows: whatever each of them knows, and in whatever order it heard of it, every row is
     /// locked in one statement, and all rows in one order.

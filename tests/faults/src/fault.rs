@@ -56,6 +56,11 @@ pub struct Must {
     pub smooth: bool,
 }
 
+impl Must {
+    /// Somebody was superseded, and somebody was left in doubt by it.
+    pub const TAKEN_OVER: Self = Self { fence: true, doubt: true, void: false, smooth: false };
+}
+
 /// What is there before anything begins.
 pub struct Place {
     /// The servers.

@@ -100,7 +100,7 @@ impl<M: Mix> Writer<M> {
             let version = self.versions.entry(id).or_default();
             *version += 1;
             let meta = Meta {
-                event_id: domain::ids::derived(command, "event", u64::from(index)),
+                event_id: domain::ids::derived(command, "event", *version),
                 occurred_at: self.at,
                 version: i64::try_from(*version).expect("few events"),
                 correlation_id: self.dice.id(),

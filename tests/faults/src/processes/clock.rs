@@ -22,11 +22,7 @@ pub static CLOCK: Fault = Fault {
            started with a clock an hour ahead, until that is put right.",
     proves: "No hold ends early or late by a jump, and whoever starts with a wrong clock serves nothing until it is right.",
     quick: false,
-    play: Play::UnderLoad {
-        place: || Box::pin(Place::shared()),
-        strike: |site| strike(site),
-        must: Must { fence: true, doubt: true, void: false, smooth: false },
-    },
+    play: Play::UnderLoad { place: || Box::pin(Place::shared()), strike: |site| strike(site), must: Must::TAKEN_OVER },
 };
 
 fn strike(site: &Site) -> LocalBoxFuture<'_, anyhow::Result<()>> {

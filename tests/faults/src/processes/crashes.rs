@@ -16,7 +16,6 @@ const TIMES: u32 = 5;
 /// So many come to the queue at once.
 const RUSH: u32 = 40;
 const SERVICE: Duration = Duration::from_secs(60);
-const MUST: Must = Must { fence: true, doubt: true, void: false, smooth: false };
 
 /// Decided, encoded, and not a byte of it sent.
 pub static BEFORE_APPEND: Fault = Fault {
@@ -27,7 +26,7 @@ pub static BEFORE_APPEND: Fault = Fault {
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
         strike: |site| Box::pin(strike(site, Point::BeforeAppend, Context::Inventory, 3)),
-        must: MUST,
+        must: Must::TAKEN_OVER,
     },
 };
 
@@ -40,7 +39,7 @@ pub static AFTER_APPEND: Fault = Fault {
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
         strike: |site| Box::pin(strike(site, Point::AfterAppend, Context::Inventory, 3)),
-        must: MUST,
+        must: Must::TAKEN_OVER,
     },
 };
 
@@ -53,7 +52,7 @@ pub static AFTER_RECORD_2: Fault = Fault {
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
         strike: |site| Box::pin(after_record_2(site)),
-        must: Must { void: true, ..MUST },
+        must: Must { void: true, ..Must::TAKEN_OVER },
     },
 };
 
@@ -67,7 +66,7 @@ pub static IN_SNAPSHOT: Fault = Fault {
         // Small enough that several are written meanwhile.
         place: || Box::pin(async { Ok(Place::shared().await?.with("BOXOFFICE_SNAPSHOT_BYTES", "65536")) }),
         strike: |site| Box::pin(strike(site, Point::InSnapshot, Context::Inventory, 2)),
-        must: MUST,
+        must: Must::TAKEN_OVER,
     },
 };
 

@@ -19,11 +19,7 @@ pub static EVERYTHING: Fault = Fault {
     what: "kill -9 of every command-api, projector and query-api at once; they are started again; ten times.",
     proves: "The log alone brings everything back, however often, and whatever was under way is ended by it.",
     quick: false,
-    play: Play::UnderLoad {
-        place: || Box::pin(Place::shared()),
-        strike: |site| strike(site),
-        must: Must { fence: true, doubt: true, void: false, smooth: false },
-    },
+    play: Play::UnderLoad { place: || Box::pin(Place::shared()), strike: |site| strike(site), must: Must::TAKEN_OVER },
 };
 
 fn strike(site: &Site) -> LocalBoxFuture<'_, anyhow::Result<()>> {

@@ -13,11 +13,7 @@ pub static KILL: Fault = Fault {
     what: "kill -9 of a command-api that serves half of the partitions; it is started again.",
     proves: "Its successor goes on where it stopped: whoever was in doubt learns it with the same key.",
     quick: false,
-    play: Play::UnderLoad {
-        place: || Box::pin(Place::shared()),
-        strike: |site| strike(site),
-        must: Must { fence: true, doubt: true, void: false, smooth: false },
-    },
+    play: Play::UnderLoad { place: || Box::pin(Place::shared()), strike: |site| strike(site), must: Must::TAKEN_OVER },
 };
 
 fn strike(site: &Site) -> LocalBoxFuture<'_, anyhow::Result<()>> {

@@ -22,7 +22,7 @@ const WAITING: u32 = 60;
 /// Calls to a provider that does not answer are under way by then.
 const UNDER_WAY: Duration = Duration::from_millis(1500);
 const SERVICE: Duration = Duration::from_secs(60);
-const MUST: Must = Must { fence: true, void: true, doubt: true, smooth: false };
+const MUST: Must = Must { void: true, ..Must::TAKEN_OVER };
 
 /// Asleep for longer than its session.
 pub static ZOMBIE: Fault = Fault {

@@ -21,7 +21,6 @@ const WITHOUT_COPIES: Duration = Duration::from_secs(15);
 const SERVICE: Duration = Duration::from_secs(90);
 /// Writes between two deaths.
 const BETWEEN: u64 = 40;
-const MUST: Must = Must { fence: true, doubt: true, void: false, smooth: false };
 
 /// The only broker dies.
 pub static BROKER_KILLED: Fault = Fault {
@@ -29,7 +28,11 @@ pub static BROKER_KILLED: Fault = Fault {
     what: "kill -9 of the only broker; it is started again 3 s later.",
     proves: "Every process waits for it and goes on by itself, and what was under way is settled by the log.",
     quick: false,
-    play: Play::UnderLoad { place: || Box::pin(own::stack(|_| {})), strike: |site| killed(site), must: MUST },
+    play: Play::UnderLoad {
+        place: || Box::pin(own::stack(|_| {})),
+        strike: |site| killed(site),
+        must: Must::TAKEN_OVER,
+    },
 };
 
 /// The only broker hangs.
@@ -38,7 +41,11 @@ pub static BROKER_FROZEN: Fault = Fault {
     what: "The only broker is frozen (SIGSTOP) for 20 s, with every connection open.",
     proves: "Nobody waits without limit: callers hear within the deadline that it is in doubt, and learn it later.",
     quick: false,
-    play: Play::UnderLoad { place: || Box::pin(own::stack(|_| {})), strike: |site| frozen(site), must: MUST },
+    play: Play::UnderLoad {
+        place: || Box::pin(own::stack(|_| {})),
+        strike: |site| frozen(site),
+        must: Must::TAKEN_OVER,
+    },
 };
 
 /// Each of three brokers dies in turn.
@@ -51,7 +58,7 @@ pub static LEADER_KILLED: Fault = Fault {
     play: Play::UnderLoad {
         place: || Box::pin(own::stack(|config| config.brokers = Brokers::Three)),
         strike: |site| leaders(site),
-        must: Must { doubt: false, ..MUST },
+        must: Must { doubt: false, ..Must::TAKEN_OVER },
     },
 };
 
@@ -64,7 +71,7 @@ pub static MIN_ISR_LOST: Fault = Fault {
     play: Play::UnderLoad {
         place: || Box::pin(own::stack(|config| config.brokers = Brokers::ThreeOneController)),
         strike: |site| without_copies(site),
-        must: MUST,
+        must: Must::TAKEN_OVER,
     },
 };
 

@@ -28,7 +28,7 @@ pub static DISK_FULL: Fault = Fault {
     play: Play::UnderLoad {
         place: || Box::pin(own::stack(|config| config.kafka_disk_bytes = Some(DISK_BYTES))),
         strike: |site| strike(site),
-        must: Must { fence: true, doubt: true, void: false, smooth: false },
+        must: Must::TAKEN_OVER,
     },
 };
 

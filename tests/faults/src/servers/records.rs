@@ -29,7 +29,7 @@ pub static RECORD_TOO_LARGE: Fault = Fault {
     play: Play::UnderLoad {
         place: || Box::pin(Place::shared()),
         strike: |site| too_large(site),
-        must: Must { fence: true, doubt: true, void: false, smooth: false },
+        must: Must::TAKEN_OVER,
     },
 };
 
@@ -47,7 +47,7 @@ pub static PRODUCER_FATAL: Fault = Fault {
             })
         },
         strike: |site| fatal(site),
-        must: Must { fence: true, doubt: true, void: false, smooth: false },
+        must: Must::TAKEN_OVER,
     },
 };
 

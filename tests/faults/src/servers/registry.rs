@@ -24,7 +24,6 @@ const STARTING: Duration = Duration::from_secs(6);
 const REFUSED: Duration = Duration::from_secs(20);
 /// Whoever waits for the registry answers within so long.
 const ANSWERS: Duration = Duration::from_secs(3);
-const MUST: Must = Must { fence: true, doubt: true, void: false, smooth: false };
 
 /// Nobody listens there.
 pub static REGISTRY_DOWN: Fault = Fault {
@@ -32,7 +31,7 @@ pub static REGISTRY_DOWN: Fault = Fault {
     what: "The schema registry goes away; then a command-api and a projector are killed, and start while it is away.",
     proves: "Who runs needs no registry; who starts waits for it, not ready, and serves once it is back.",
     quick: false,
-    play: Play::UnderLoad { place: || Box::pin(place()), strike: |site| down(site), must: MUST },
+    play: Play::UnderLoad { place: || Box::pin(place()), strike: |site| down(site), must: Must::TAKEN_OVER },
 };
 
 /// Every id means another schema.
@@ -42,7 +41,7 @@ pub static REGISTRY_OTHER_IDS: Fault = Fault {
            projector are killed, and try to start.",
     proves: "Who runs goes on with the ids it knows; who starts refuses and names the schema, and no record is misread.",
     quick: false,
-    play: Play::UnderLoad { place: || Box::pin(place()), strike: |site| other_ids(site), must: MUST },
+    play: Play::UnderLoad { place: || Box::pin(place()), strike: |site| other_ids(site), must: Must::TAKEN_OVER },
 };
 
 async fn place() -> anyhow::Result<Place> {
