@@ -232,6 +232,11 @@ fn check_reservations_end_once(world: &World) {
             Event::Inventory(E::ReservationConfirmed(e)) => {
                 lives.entry((e.show, e.order, e.attempt)).or_default().confirmed += 1;
             }
+            // It says why, of stock that is back already.
+            Event::Inventory(E::ReservationReleased(e)) if e.lines.is_empty() => {
+                let life = lives.entry((e.show, e.order, e.attempt)).or_default();
+                assert!(life.ended == 1 && e.reason == inventory::ReleaseReason::OrderIdTaken, "{e:?} after {life:?}");
+            }
             Event::Inventory(E::ReservationReleased(e)) => {
                 lives.entry((e.show, e.order, e.attempt)).or_default().ended += 1
             }
