@@ -13,6 +13,8 @@ use futures::future::BoxFuture;
 use schemas::sealed::MasterKey;
 use schemas::{Codec, PersonKey};
 use service_kit::health::Health;
+use service_kit::priority;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,6 +45,8 @@ const COMPARE_EVERY: Duration = Duration::from_secs(10);
 pub struct Background {
     tasks: TaskTracker,
     ended: CancellationToken,
+    /// What events cause is carried out by threads of its own, which stand behind those that answer people.
+    behind: Behind,
 }
 
 struct KafkaKeys {
@@ -76,7 +80,7 @@ impl Background {
         let gateways = Arc::new(gateways(config)?);
         let (give_up, lasting) = (config.payments.give_up, config.secrets.keys());
         let effects = Arc::new(Effects::new(Arc::clone(owners), Arc::clone(&gateways), give_up, lasting));
-        let background = Self { tasks: TaskTracker::new(), ended: CancellationToken::new() };
+        let background = Self { tasks: TaskTracker::new(), ended: CancellationToken::new(), behind: Behind::start()? };
         let topic = topics::person_keys(log.settings(), config.common.partitions);
         let pool = background.fill_keys(config, KafkaKeys { log: Arc::clone(log), topic }, codec, health);
         background.dispatch(owners, &effects, wanted, health);
@@ -148,7 +152,8 @@ impl Background {
         health: &Health,
     ) {
         let dispatch = outbox::dispatch(Arc::clone(owners), Arc::clone(effects), wanted);
-        let dispatching = self.tasks.spawn(self.ended.clone().run_until_cancelled_owned(dispatch));
+        let dispatch = self.ended.clone().run_until_cancelled_owned(dispatch);
+        let dispatching = self.tasks.spawn_on(dispatch, self.behind.handle());
         health.register_probe("outbox", move || match dispatching.is_finished() {
             true => Err("nothing that events cause is carried out any more".to_owned()),
             false => Ok(()),
@@ -160,6 +165,28 @@ impl Background {
         F: Future<Output = ()> + Send + 'static,
     {
         self.tasks.spawn(keep_running(name, work, self.ended.clone()));
+    }
+}
+
+/// Threads that stand behind the others. Whatever runs on them ends where it waits when this is dropped.
+struct Behind(Option<Runtime>);
+
+impl Behind {
+    fn start() -> anyhow::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        builder.enable_all().thread_name("behind").on_thread_start(priority::behind_others);
+        builder.build().map(|runtime| Self(Some(runtime))).context("starting the threads behind the others")
+    }
+
+    fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("it ends when it is dropped").handle()
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        // Dropping it would wait, which no task of another runtime may.
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }
 

@@ -10,5 +10,6 @@ pub mod outbox;
 pub mod owners;
 pub mod payments;
 pub mod person_keys;
+pub mod pressure;
 pub mod service;
 pub mod watch;

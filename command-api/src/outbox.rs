@@ -25,6 +25,7 @@ use event_log::owner::{Outcome, Send, Target};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use service_kit::backoff::Backoff;
+use tokio::time::interval;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,9 @@ use crate::owners::{Held, Owners, Request};
 
 /// So many outgoing commands to one destination are under way at once.
 const UNDER_WAY: usize = 256;
+/// While people wait too long, so many are begun in so long.
+const LEAST_IN_STEP: u32 = 2;
+const STEP: Duration = Duration::from_millis(25);
 /// A refusal that causes a command that is refused, and so on: never deeper than this.
 const REFUSALS: u64 = 4;
 /// Between two attempts, at first and at most.
@@ -143,13 +147,20 @@ fn destination(owners: &Owners, action: &Action) -> Destination {
     }
 }
 
+/// While people wait too long, only so much is begun in every step: what was promised goes on, slowly.
 async fn send_all(owners: Arc<Owners>, effects: Arc<Effects>, mut received: UnboundedReceiver<Wanted>) {
     let mut under_way = FuturesUnordered::new();
+    let (mut step, mut begun) = (interval(STEP), 0);
     loop {
+        let free = under_way.len() < UNDER_WAY && (begun < LEAST_IN_STEP || !owners.pressure().is_high());
         tokio::select! {
             Some(()) = under_way.next(), if !under_way.is_empty() => {}
-            next = received.recv(), if under_way.len() < UNDER_WAY => match next {
-                Some(wanted) => under_way.push(carry_out(&owners, &effects, wanted)),
+            _ = step.tick(), if begun >= LEAST_IN_STEP => begun = 0,
+            next = received.recv(), if free => match next {
+                Some(wanted) => {
+                    begun += 1;
+                    under_way.push(carry_out(&owners, &effects, wanted));
+                }
                 None => return,
             },
         }
@@ -161,7 +172,8 @@ async fn carry_out(owners: &Owners, effects: &Effects, wanted: Wanted) {
     let attempt = || async {
         match &sent.outgoing.action {
             Action::Command(_) => deliver(owners, &sent).await,
-            Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).await,
+            // In a box, because it is large, and there are many beside it that are small.
+            Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).boxed().await,
         }
     };
     if tenure.carry(&sent.outgoing.action, until_done(attempt, AFTER_PANIC)).await.is_some() {

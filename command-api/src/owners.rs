@@ -14,6 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use domain::payment::Payment;
+use domain::value::Actor;
 use event_log::driver::Status;
 use event_log::kafka::membership::Assignee;
 use event_log::log::Partition;
@@ -23,6 +24,7 @@ use service_kit::clock;
 use uuid::Uuid;
 
 use crate::cluster::directory::Directory;
+use crate::pressure::Pressure;
 use holding::Holding;
 pub use holding::{Held, Mailboxes, Setup, now};
 pub use request::Request;
@@ -38,6 +40,7 @@ pub struct Owners {
     setup: Setup,
     held: RwLock<BTreeMap<u32, Arc<Holding>>>,
     standbys: Standbys,
+    pressure: Arc<Pressure>,
     /// Whether everything it had was served once.
     begun: AtomicBool,
 }
@@ -46,7 +49,7 @@ impl Owners {
     /// Without a partition; the group hands them out.
     pub fn new(setup: Setup) -> Arc<Self> {
         let (held, begun) = (RwLock::default(), AtomicBool::new(false));
-        Arc::new(Self { setup, held, standbys: Standbys::default(), begun })
+        Arc::new(Self { setup, held, standbys: Standbys::default(), pressure: Arc::default(), begun })
     }
 
     /// With every partition, where there is no group.
@@ -55,6 +58,11 @@ impl Owners {
         let all: Vec<u32> = (0..owners.partitions()).collect();
         owners.assigned(&all);
         owners
+    }
+
+    /// Whether people wait too long.
+    pub fn pressure(&self) -> &Pressure {
+        &self.pressure
     }
 
     /// How many partitions every topic has.
@@ -76,8 +84,15 @@ impl Owners {
     /// Sends a command to the owner of its aggregate, wherever that is, and waits for what it led to. While nobody serves
     /// the partition it waits until somebody does, within the command's time.
     pub async fn ask<A: Held>(&self, target: Target, request: Request<A::Ask>) -> Outcome<A> {
+        // Nearly always somebody serves it, and listening for changes costs everybody a lock.
+        match self.ask_once(target, &request).await {
+            Outcome::NotServed => self.ask_until_served(target, request).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn ask_until_served<A: Held>(&self, target: Target, mut request: Request<A::Ask>) -> Outcome<A> {
         let (within, begun) = (request.within, clock::monotonic());
-        let mut request = request;
         loop {
             let mut changed = pin!(self.directory().changed());
             // Before the look, so that no change is missed after it.
@@ -111,7 +126,14 @@ impl Owners {
     /// As `ask`, and never from another instance: what is not served here is not served.
     pub async fn ask_here<A: Held>(&self, target: Target, request: Request<A::Ask>) -> Outcome<A> {
         match self.holding(self.partition_of::<A>(target).number) {
-            Some(holding) => holding.ask(target, request).await,
+            Some(holding) => {
+                let (by_us, begun) = (request.by == Actor::System, clock::monotonic());
+                let outcome = holding.ask(target, request).await;
+                if !by_us {
+                    self.pressure.note(begun.elapsed());
+                }
+                outcome
+            }
             None => Outcome::NotServed,
         }
     }

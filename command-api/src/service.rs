@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::{Router, middleware};
+use axum::Router;
 use event_log::driver::Vouch;
 use event_log::kafka::membership::{Assignee, Membership};
 use event_log::kafka::{KafkaLog, KafkaSettings};
@@ -22,7 +22,6 @@ use uuid::Uuid;
 
 use crate::background::Background;
 use crate::cluster::announce::Announcer;
-use crate::cluster::carried;
 use crate::cluster::directory::Directory;
 use crate::cluster::peers::Peers;
 use crate::cluster::receive::Receiver;
@@ -110,7 +109,7 @@ impl Service {
 
     /// The writing routes with their document.
     pub fn routes(&self) -> OpenApiRouter {
-        http::routes(self.app.clone()).layer(middleware::from_fn(carried::carry))
+        http::routes(self.app.clone())
     }
 
     /// The routes for other instances and operators: beside the public ones, not among them, for they have limits of their

@@ -69,6 +69,8 @@ pub trait Root:
 {
     /// The bare command, without its envelope.
     type Ask: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + 'static;
+    /// What an answer is about, where the state is large; else nothing.
+    type About: Default;
     /// The context, and so the topic, of this aggregate.
     const CONTEXT: Context;
 
@@ -89,9 +91,14 @@ pub trait Root:
         Self::due()
     }
 
-    /// What an answer to this command of this actor needs of the state, when it travels to another instance. A state
-    /// that is small goes as it is.
-    fn relevant(&self, _ask: &Self::Ask, _by: &Actor) -> Self {
+    /// What an answer to this command of this actor is about.
+    fn about(_ask: &Self::Ask, _by: &Actor) -> Self::About {
+        Self::About::default()
+    }
+
+    /// What an answer needs of the state. A state that is small goes as it is. Whoever keeps a part of a large one makes the
+    /// next command copy what it could have changed in place.
+    fn relevant(&self, _about: &Self::About) -> Self {
         self.clone()
     }
 

@@ -190,12 +190,12 @@ fn an_answer_needs_only_the_order_it_is_about() {
         released(ReleaseReason::ByBuyer, Some(its(1))),
     ]);
     for order in [ORDER, OTHER_ORDER] {
-        let about = stock.relevant(&reserve(order, None), &Actor::System);
+        let about = stock.relevant(&Inventory::about(&reserve(order, None), &Actor::System));
         assert_eq!((about.opened(), about.on_sale()), (stock.opened(), true));
         assert!(about.classes().eq(stock.classes()));
         assert_eq!(about.reservation(order), stock.reservation(order));
         assert_eq!(about.reservations().count(), 1);
     }
-    let nothing = stock.relevant(&Command::Look, &Actor::System);
+    let nothing = stock.relevant(&Inventory::about(&Command::Look, &Actor::System));
     assert_eq!((nothing.reservations().count(), nothing.classes().count()), (0, 3));
 }

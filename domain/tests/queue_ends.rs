@@ -141,12 +141,12 @@ fn an_answer_needs_only_the_place_it_is_about() {
     let check = |events: &[Event]| {
         let room = state::<WaitingRoom>(events);
         for number in 1..=6 {
-            let about = room.relevant(&enter(number, 0), &guest());
+            let about = room.relevant(&WaitingRoom::about(&enter(number, 0), &guest()));
             assert_eq!(about.standing(number), room.standing(number));
             assert_eq!((about.known(), about.place(number)), (room.known(), room.place(number)));
             assert!(postcard::to_stdvec(&about).unwrap().len() < 400, "however many wait");
         }
-        let joined = room.relevant(&Command::Join, &buyer());
+        let joined = room.relevant(&WaitingRoom::about(&Command::Join, &buyer()));
         assert_eq!((joined.number_of(BUYER), joined.number_of("guest:2")), (room.number_of(BUYER), None));
         assert!(room.closed() || joined.standing(1) == room.standing(1));
     };

@@ -233,7 +233,7 @@ impl Scene {
             let standing = self.model.standing(number);
             assert_eq!(self.room.standing(number), standing, "number {number}");
             assert_eq!(self.room.place(number), self.board.place(number));
-            let about = self.room.relevant(&Command::Leave { number }, &Actor::System);
+            let about = self.room.relevant(&WaitingRoom::about(&Command::Leave { number }, &Actor::System));
             assert_eq!((about.standing(number), about.place(number)), (standing, self.room.place(number)));
         }
         assert_eq!(self.room.next_due(), self.model.next_end());

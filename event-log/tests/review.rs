@@ -128,6 +128,7 @@ fn a_panic_stops_the_partition_and_answers_everybody() {
         outbox: Arc::new(|_, _| panic!("as the test wants")),
         vouch: vouch_always(),
         snapshots: None,
+        begin: |_| (),
     };
     let (mailbox, thread) = start::<Inventory>(settings(), surroundings).unwrap();
     let ask = |submission: Submission<Inventory, u32>| {

@@ -1,18 +1,18 @@
 //! What stands between a connection and a handler: ids, logs, metrics, limits, and problems for everything that fails.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::Semaphore;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tracing::{Instrument as _, Span};
 use utoipa::openapi::OpenApi;
 
@@ -20,87 +20,100 @@ use crate::clock;
 use crate::config::Http;
 use crate::idempotency;
 use crate::json::MAX_BODY;
-use crate::operations::{self, Operations, QUIET};
+use crate::operations::{self, Operations};
 use crate::prefer::Wait;
 use crate::problem::{Kind, Problem};
 pub use crate::serve::{listen, serve};
-use crate::trace::{REQUEST_ID, RequestId, Trace};
+use crate::trace::{self, REQUEST_ID, Trace};
+
+/// An answer that takes so long is told of.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The whole service: the given routes and those every service has, behind everything that all requests go through.
 ///
 /// Routes of several libraries may share it: merge them before, so that operations and documents are mounted once.
 pub fn router(operations: Operations, limits: &Http, api: Router, openapi: OpenApi) -> Router {
-    let slots = Arc::new(Semaphore::new(limits.max_in_flight));
-    let api = api
-        .layer(middleware::from_fn_with_state(limits.request_timeout, deadline))
-        .layer(middleware::from_fn_with_state(slots, admit));
-    let secret = [AUTHORIZATION, COOKIE, header("checkout-token"), header("queue-ticket"), header(idempotency::HEADER)];
-    operations::router(operations, openapi)
-        .merge(api)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(bounded))
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(SetSensitiveRequestHeadersLayer::new(secret))
-        .layer(middleware::from_fn(observe))
+    let limits = Arc::new(Limits { slots: Semaphore::new(limits.max_in_flight), timeout: limits.request_timeout });
+    // One layer, not one for each thing it does: every layer costs each request more than what is done in it.
+    let operations = operations::router(operations, openapi).layer(middleware::from_fn_with_state(None, edge));
+    operations.merge(api.layer(middleware::from_fn_with_state(Some(limits), edge)))
 }
 
-fn header(name: &'static str) -> HeaderName {
-    HeaderName::from_static(name)
+/// How much is answered at once, and for how long; operations are answered always.
+struct Limits {
+    slots: Semaphore,
+    timeout: Duration,
 }
 
-/// The panic itself was logged by the hook of `telemetry`.
-fn panicked() -> Response {
-    metrics::counter!("http_panics_total").increment(1);
-    Problem::new(Kind::Internal).into_response()
+/// Names, logs and measures every request, keeps it within its limits, and makes every failure a problem. Query strings are
+/// never looked at: they may hold tokens.
+async fn edge(State(limits): State<Option<Arc<Limits>>>, mut request: Request, next: Next) -> Response {
+    let known = trace::Known::of(request.headers());
+    let uri = request.uri().clone();
+    let mut record = Record::begin(&request, &known);
+    hide_secrets(request.headers_mut());
+    request.extensions_mut().insert(known.id.clone());
+    request.extensions_mut().insert(known.trace);
+    let id = known.id.to_header();
+    let answered = trace::carrying(known, answer(limits.as_deref(), request, next)).instrument(record.span.clone());
+    let mut response = as_problem(answered.await, uri.path());
+    record.status = response.status().as_u16();
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
-/// Refuses a body that says itself that it is too large, before any of it is read.
-async fn bounded(request: Request, next: Next) -> Response {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    match length {
-        Some(length) if length > MAX_BODY => Problem::new(Kind::TooLarge).into_response(),
-        _ => next.run(request).await,
-    }
-}
-
-/// Refuses what is too much at once, instead of letting everybody wait.
-async fn admit(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    match slots.try_acquire() {
-        Ok(_slot) => next.run(request).await,
-        Err(_) => {
-            metrics::counter!("http_overloaded_total").increment(1);
-            Problem::new(Kind::Overloaded).into_response()
+/// Whoever prints headers does not print these.
+fn hide_secrets(headers: &mut HeaderMap) {
+    static SECRET: [HeaderName; 5] = [
+        AUTHORIZATION,
+        COOKIE,
+        HeaderName::from_static("checkout-token"),
+        HeaderName::from_static("queue-ticket"),
+        HeaderName::from_static(idempotency::HEADER),
+    ];
+    for name in &SECRET {
+        if let Some(value) = headers.get_mut(name) {
+            value.set_sensitive(true);
         }
     }
 }
 
-/// Gives a request up that is not answered in time. A stream counts as answered once it begins.
-async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    let limit = limit + Wait::of(request.headers()).0;
+/// The answer within the limits; a panic is one, too.
+async fn answer(limits: Option<&Limits>, request: Request, next: Next) -> Response {
+    if says_too_much(request.headers()) {
+        return Problem::new(Kind::TooLarge).into_response();
+    }
+    let Some(limits) = limits else { return panic_safe(request, next).await };
+    let Ok(_slot) = limits.slots.try_acquire() else {
+        // Refused, instead of letting everybody wait.
+        metrics::counter!("http_overloaded_total").increment(1);
+        return Problem::new(Kind::Overloaded).into_response();
+    };
+    let limit = limits.timeout + Wait::of(request.headers()).0;
     // A write that is given up may still take effect.
     let kind = if request.method().is_safe() { Kind::TimedOut } else { Kind::InDoubt };
-    match tokio::time::timeout(limit, next.run(request)).await {
+    // A stream counts as answered once it begins.
+    match tokio::time::timeout(limit, panic_safe(request, next)).await {
         Ok(response) => response,
         Err(_) => Problem::new(kind).into_response(),
     }
 }
 
-/// Names, logs and measures every request, and makes every failure a problem. Query strings are never looked at:
-/// they may hold tokens.
-async fn observe(mut request: Request, next: Next) -> Response {
-    let (id, trace) = (RequestId::of(request.headers()), Trace::of(request.headers()));
-    let path = request.uri().path().to_owned();
-    let mut record = Record::begin(&request, &id, &trace);
-    request.extensions_mut().insert(id.clone());
-    request.extensions_mut().insert(trace);
-    let response = next.run(request).instrument(record.span.clone()).await;
-    let mut response = as_problem(response, &path);
-    record.status = response.status().as_u16();
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id.to_header());
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
+/// Whether a body says itself that it is too large, before any of it is read.
+fn says_too_much(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    length.is_some_and(|length| length > MAX_BODY)
+}
+
+/// The panic itself is logged by the hook of `telemetry`.
+async fn panic_safe(request: Request, next: Next) -> Response {
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        metrics::counter!("http_panics_total").increment(1);
+        Problem::new(Kind::Internal).into_response()
+    })
 }
 
 /// Puts the path into a problem, and makes one of any bare failure, such as the router's own 404 and 405.
@@ -136,12 +149,12 @@ struct Record {
 }
 
 impl Record {
-    fn begin(request: &axum::http::Request<Body>, id: &RequestId, trace: &Trace) -> Self {
+    fn begin(request: &axum::http::Request<Body>, known: &trace::Known) -> Self {
         let matched = request.extensions().get::<MatchedPath>();
         let route = matched.map_or("unmatched", MatchedPath::as_str).to_owned();
         let method = method_name(request.method());
-        let span = tracing::info_span!("request", request.id = %id, trace.id = tracing::field::Empty, method, route);
-        if let Trace(Some(context)) = trace {
+        let span = tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, method, route);
+        if let Trace(Some(context)) = known.trace {
             span.record("trace.id", format!("{:032x}", context.trace));
         }
         Self { span, started: clock::monotonic(), method, route, status: 499 }
@@ -158,10 +171,11 @@ impl Drop for Record {
             .increment(1);
         let latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let _entered = self.span.enter();
-        if QUIET.contains(&self.route.as_str()) {
-            tracing::debug!(status = self.status, latency_ms, "answered");
-        } else {
+        // Everything is counted; what went well is not told of one by one, because a rush would fill the disk.
+        if self.status >= 500 || took >= SLOW {
             tracing::info!(status = self.status, latency_ms, "answered");
+        } else {
+            tracing::debug!(status = self.status, latency_ms, "answered");
         }
     }
 }

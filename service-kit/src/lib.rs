@@ -21,6 +21,7 @@ pub mod json;
 pub mod keys;
 pub mod operations;
 pub mod prefer;
+pub mod priority;
 pub mod problem;
 pub mod problems;
 pub mod queue_ticket;

@@ -17,9 +17,6 @@ use crate::problem::{self, Problem};
 use crate::problems;
 use crate::telemetry::Metrics;
 
-/// Where these routes are; their requests are logged quietly.
-pub(crate) const QUIET: [&str; 3] = ["/livez", "/readyz", "/metrics"];
-
 /// What the routes show.
 #[derive(Debug, Clone)]
 pub struct Operations {

@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
+use tower::Service as _;
 
 use crate::config::Http;
 
@@ -60,8 +59,8 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let server = Server { router, builder: builder(limits), shutdown: shutdown.clone(), cut: CancellationToken::new() };
-    while let Some((stream, peer, slot)) = next(&listener, &slots, &shutdown).await {
-        connections.spawn(server.clone().run(stream, peer, slot));
+    while let Some((stream, slot)) = next(&listener, &slots, &shutdown).await {
+        connections.spawn(server.clone().run(stream, slot));
     }
     drop(listener);
     connections.close();
@@ -85,12 +84,12 @@ async fn next(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
     shutdown: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let accept = async {
         let slot = slots.clone().acquire_owned().await.expect("nobody closes the semaphore");
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return (stream, peer, slot),
+                Ok((stream, _)) => return (stream, slot),
                 // Of this one connection, or too many open files: neither ends the server.
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -115,19 +114,15 @@ struct Server {
 }
 
 impl Server {
-    async fn run(self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+    async fn run(self, stream: TcpStream, slot: OwnedSemaphorePermit) {
         let _slot = slot;
         let open = metrics::gauge!("http_connections");
         open.increment(1.0);
         // Answers are small and somebody waits for them.
         let _ = stream.set_nodelay(true);
-        let service = self.router.map_request(move |request: hyper::Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request
-        });
-        let mut connection =
-            pin!(self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+        let router = self.router;
+        let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request.map(Body::new)));
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = self.shutdown.cancelled() => None,

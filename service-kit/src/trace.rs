@@ -120,6 +120,35 @@ impl<S: Sync> FromRequestParts<S> for Trace {
     }
 }
 
+/// What a request is known by, here and wherever its commands go.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// What finds it in the logs.
+    pub id: RequestId,
+    /// Where it stands in a distributed trace.
+    pub trace: Trace,
+}
+
+tokio::task_local! {
+    static KNOWN: Known;
+}
+
+impl Known {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self { id: RequestId::of(headers), trace: Trace::of(headers) }
+    }
+
+    /// Of the request that is just being answered; none of what Boxoffice does by itself.
+    pub fn current() -> Option<Self> {
+        KNOWN.try_with(Self::clone).ok()
+    }
+}
+
+/// Answers a request that is known by this.
+pub async fn carrying<T>(known: Known, answer: impl Future<Output = T>) -> T {
+    KNOWN.scope(known, answer).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,6 @@ use domain::queue::WaitingRoom;
 use domain::root::Context;
 use domain::show::Show;
 use domain::ticket::TicketBatch;
-use event_log::owner::Outcome;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use service_kit::clock;
@@ -97,18 +96,10 @@ impl Receiver {
         }
     }
 
-    /// Asks an owner of ours, never another instance again; of the state only what the answer needs travels.
+    /// Asks an owner of ours, never another instance again.
     async fn ask<A: Held>(&self, head: Head, ask: &[u8]) -> Result<Vec<u8>, WireError> {
         let (target, request) = wire::decode_command::<A>(head, ask)?;
-        let (asked, by) = (request.ask.clone(), request.by.clone());
-        let outcome = match self.0.owners.ask_here::<A>(target, request).await {
-            Outcome::Done(mut answer) => {
-                answer.state = answer.state.relevant(&asked, &by);
-                Outcome::Done(answer)
-            }
-            outcome => outcome,
-        };
-        Ok(wire::encode_outcome(outcome))
+        Ok(wire::encode_outcome(self.0.owners.ask_here::<A>(target, request).await))
     }
 }
 

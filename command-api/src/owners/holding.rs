@@ -11,12 +11,12 @@ use domain::queue::WaitingRoom;
 use domain::root::{Context, Root};
 use domain::show::Show;
 use domain::ticket::TicketBatch;
-use event_log::driver::{self, Mailbox, Outbox, Status, Surroundings, Vouch};
+use event_log::driver::{self, Mailbox, Outbox, Standing, Status, Surroundings, Vouch};
 use event_log::log::{Log, Partition};
 use event_log::owner::{Now, Outcome, Settings, Submission, Target};
 use event_log::snapshot::Snapshots;
 use schemas::Codec;
-use service_kit::clock;
+use service_kit::{clock, priority};
 use tokio::sync::oneshot;
 
 use super::Request;
@@ -147,10 +147,19 @@ where
         outbox: Arc::clone(outbox),
         vouch: Arc::clone(&setup.vouch),
         snapshots: setup.snapshots.clone(),
+        begin,
     };
     match duty {
         Duty::Own => driver::start(settings, surroundings),
         Duty::StandBy => driver::stand_by(settings, surroundings),
+    }
+}
+
+/// People wait for a place and for stock. The rest is mostly what sagas make of it.
+fn begin(partition: Partition) {
+    match partition.context {
+        Context::Catalog | Context::Queue | Context::Inventory => {}
+        Context::Order | Context::Payment | Context::Ticket => priority::behind_others(),
     }
 }
 
@@ -247,8 +256,7 @@ impl Holding {
     /// Asks its owner, if that serves: what waits in the mailbox of one that does not yet may wait too long to say no.
     pub(super) async fn ask<A: Held>(&self, target: Target, request: Request<A::Ask>) -> Outcome<A> {
         let mailbox = A::mailbox(&self.mailboxes);
-        let status = mailbox.status();
-        if !status.serving && status.broken.is_none() {
+        if mailbox.standing() == Standing::NotServing {
             return Outcome::NotServed;
         }
         let (reply, answered) = oneshot::channel();

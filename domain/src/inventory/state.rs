@@ -308,6 +308,7 @@ aggregate!(Inventory, "inventory");
 
 impl Root for Inventory {
     type Ask = Command;
+    type About = Option<OrderId>;
     const CONTEXT: Context = Context::Inventory;
 
     /// While a cancelled show gives its stock back it is due at once: long ago, and at another
@@ -325,8 +326,8 @@ impl Root for Inventory {
     }
 
     /// What is on sale, and the one reservation that the command is about.
-    fn relevant(&self, ask: &Command, _by: &Actor) -> Self {
-        let order = match ask {
+    fn about(ask: &Command, _by: &Actor) -> Option<OrderId> {
+        match ask {
             Command::Reserve { order, .. } | Command::Confirm { order } | Command::Release { order, .. } => {
                 Some(*order)
             }
@@ -337,9 +338,12 @@ impl Root for Inventory {
             | Command::Bar { .. }
             | Command::Tick
             | Command::Look => None,
-        };
+        }
+    }
+
+    fn relevant(&self, about: &Option<OrderId>) -> Self {
         let one = |kept: &OrdMap<OrderId, Arc<Reservation>>| -> OrdMap<OrderId, Arc<Reservation>> {
-            order.and_then(|order| Some((order, Arc::clone(kept.get(&order)?)))).into_iter().collect()
+            about.and_then(|order| Some((order, Arc::clone(kept.get(&order)?)))).into_iter().collect()
         };
         let (opened, classes) = (self.opened.clone(), self.classes.clone());
         Self { opened, closed: self.closed, classes, live: one(&self.live), over: one(&self.over), ..Self::default() }

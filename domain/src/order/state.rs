@@ -254,6 +254,7 @@ aggregate!(Order, "order");
 
 impl Root for Order {
     type Ask = Command;
+    type About = ();
     const CONTEXT: Context = Context::Order;
 
     fn next_due(&self) -> Option<Timestamp> {

@@ -181,6 +181,7 @@ aggregate!(Payment, "payment");
 
 impl Root for Payment {
     type Ask = Command;
+    type About = ();
     const CONTEXT: Context = Context::Payment;
 
     fn next_due(&self) -> Option<Timestamp> {

@@ -184,8 +184,16 @@ fn touched(event: &Event) -> Option<(u32, SessionId)> {
 
 aggregate!(WaitingRoom, "waiting-room");
 
+/// What an answer is about: who asks, and the number that was asked about.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    holder: Option<Principal>,
+    number: Option<u32>,
+}
+
 impl Root for WaitingRoom {
     type Ask = Command;
+    type About = About;
     const CONTEXT: Context = Context::Queue;
 
     /// Whoever is waited for in vain: admitted and not entered, or entered and without an order.
@@ -211,17 +219,22 @@ impl Root for WaitingRoom {
         Command::Round
     }
 
-    fn relevant(&self, ask: &Command, by: &Actor) -> Self {
-        let holder = Principal::from(by.principal());
-        let held = self.holders.get(&holder).copied();
+    fn about(ask: &Command, by: &Actor) -> About {
         let number = match ask {
             Command::Enter { number, .. } | Command::Leave { number } => Some(*number),
-            _ => held,
+            _ => None,
         };
+        About { holder: Some(Principal::from(by.principal())), number }
+    }
+
+    fn relevant(&self, about: &About) -> Self {
+        let holder = about.holder.as_ref();
+        let held = holder.and_then(|holder| Some((holder.clone(), *self.holders.get(holder)?)));
+        let number = about.number.or(held.as_ref().map(|(_, number)| *number));
         Self {
             opened: self.opened.clone(),
             places: self.places.only(number),
-            holders: held.map(|number| (holder, number)).into_iter().collect(),
+            holders: held.into_iter().collect(),
             ..Self::default()
         }
     }

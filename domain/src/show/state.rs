@@ -110,6 +110,7 @@ aggregate!(Show, "show");
 
 impl Root for Show {
     type Ask = Command;
+    type About = ();
     const CONTEXT: Context = Context::Catalog;
 
     fn next_due(&self) -> Option<Timestamp> {

@@ -67,6 +67,7 @@ aggregate!(TicketBatch, "ticket-batch");
 
 impl Root for TicketBatch {
     type Ask = Command;
+    type About = ();
     const CONTEXT: Context = Context::Ticket;
 
     fn next_due(&self) -> Option<Timestamp> {

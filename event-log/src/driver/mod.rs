@@ -4,14 +4,14 @@
 //! waited is left in doubt, and later callers are answered. It is not started again: what made it panic lies in the log or
 //! comes again, and a process that ends would take the other partitions with it, again and again.
 
+mod beside;
 mod keep;
 mod run;
 mod standby;
 mod status;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use domain::root::Root;
@@ -22,6 +22,8 @@ use crate::log::{Delivered, Followed, Log, Partition};
 use crate::owner::{Now, Outcome, Send as Sent, Settings, Submission};
 use crate::snapshot::Snapshots;
 use crate::validity::Broken;
+use beside::Beside;
+pub use beside::Standing;
 use keep::Beginning;
 use run::Driver;
 pub use status::Status;
@@ -48,7 +50,6 @@ enum Input<A: Root> {
     Loaded(u64, Result<Beginning<A>, Broken>),
     Delivered(Vec<Delivered>),
     Followed(u64, Followed),
-    Settled((i64, usize)),
     /// Something lies beside.
     Look,
     Shutdown,
@@ -58,14 +59,12 @@ enum Input<A: Root> {
 pub struct Mailbox<A: Root> {
     partition: Partition,
     inputs: SyncSender<Input<A>>,
-    status: Arc<Mutex<Status>>,
-    promoted: Arc<AtomicBool>,
+    beside: Arc<Beside>,
 }
 
 impl<A: Root> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
-        let (inputs, status, promoted) = (self.inputs.clone(), Arc::clone(&self.status), Arc::clone(&self.promoted));
-        Self { partition: self.partition, inputs, status, promoted }
+        Self { partition: self.partition, inputs: self.inputs.clone(), beside: Arc::clone(&self.beside) }
     }
 }
 
@@ -89,20 +88,30 @@ impl<A: Root> Mailbox<A> {
 
     /// Something that the outbox wanted was answered.
     pub fn settled(&self, at: (i64, usize)) {
-        // An owner that is gone re-sends at the next start.
-        let _ = self.inputs.send(Input::Settled(at));
+        if self.beside.settle(at) {
+            self.look();
+        }
     }
 
     /// The partition is meant to be served here: a standby goes on as its owner. Again changes nothing.
     pub fn promote(&self) {
-        self.promoted.store(true, Ordering::Release);
-        // If there is no room, then it is about to look anyway.
+        self.beside.promote();
+        self.look();
+    }
+
+    fn look(&self) {
+        // If there is no room, then it is about to look anyway; and if it is gone, its successor finds out.
         let _ = self.inputs.try_send(Input::Look);
     }
 
-    /// How the owner stands.
+    /// Whether to put a command in.
+    pub fn standing(&self) -> Standing {
+        self.beside.standing()
+    }
+
+    /// How the owner stands, or stood a few milliseconds ago.
     pub fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.beside.status()
     }
 
     /// Stops intake, which is answered `NotServed` from now on. The thread ends once what is in flight is acknowledged or
@@ -130,6 +139,8 @@ pub struct Surroundings {
     pub vouch: Vouch,
     /// Where its state is kept, so that a restart need not read the whole log.
     pub snapshots: Option<Arc<Snapshots>>,
+    /// Called on the owner's thread before anything else.
+    pub begin: fn(Partition),
 }
 
 /// Starts the owner of a partition, from its newest usable snapshot, else from the beginning of the log.
@@ -168,12 +179,14 @@ where
     A::Error: Send,
 {
     let partition = settings.partition;
+    let begin = surroundings.begin;
     let (inputs, received) = sync_channel(settings.mailbox + 1024);
-    let status = Arc::new(Mutex::new(Status::default()));
-    let promoted = Arc::new(AtomicBool::new(promoted));
-    let mailbox =
-        Mailbox { partition, inputs: inputs.clone(), status: Arc::clone(&status), promoted: Arc::clone(&promoted) };
-    let driver = Driver::new(settings, surroundings, inputs, status, promoted);
-    let thread = std::thread::Builder::new().name(partition.to_string()).spawn(move || driver.run(&received))?;
+    let beside = Arc::new(Beside::new(promoted));
+    let mailbox = Mailbox { partition, inputs: inputs.clone(), beside: Arc::clone(&beside) };
+    let driver = Driver::new(settings, surroundings, inputs, beside);
+    let thread = std::thread::Builder::new().name(partition.to_string()).spawn(move || {
+        begin(partition);
+        driver.run(&received);
+    })?;
     Ok((mailbox, thread))
 }

@@ -1,14 +1,16 @@
 //! The loop around an owner: takes what came, lets it do what it can, and performs what it wants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use domain::root::Root;
+use domain::value::Actor;
 use uuid::Uuid;
 
+use super::beside::{Beside, Standing};
 use super::keep::{Beginning, Keeper};
 use super::standby::Duty;
 use super::status::Meters;
@@ -25,6 +27,13 @@ const INPUTS: usize = 4096;
 const AHEAD: usize = 16;
 /// Nobody sleeps longer than this.
 const NAP: Duration = Duration::from_secs(1);
+/// Where more than one command came at a time, more are on their way: those that come within so long are decided together.
+/// Every batch costs its own round trip, wake-ups and a write to disk, whatever its size.
+const GATHER: Duration = Duration::from_millis(3);
+/// The same where nobody waits for an answer: only sagas asked.
+const GATHER_FOR_SAGAS: Duration = Duration::from_millis(8);
+/// Between two publications of how it stands, while nothing else than numbers changes.
+const PUBLISH: Duration = Duration::from_millis(10);
 /// How long a shutdown waits for what is in flight.
 const SHUTDOWN: Duration = Duration::from_secs(8);
 
@@ -37,13 +46,17 @@ pub(super) struct Driver<A: Root> {
     pub(super) partition: Partition,
     pub(super) settings: Settings,
     pub(super) duty: Duty,
-    pub(super) promoted: Arc<AtomicBool>,
     pub(super) owner: Owner<A, Reply<A>>,
     pub(super) surroundings: Surroundings,
     pub(super) keeper: Keeper,
     pub(super) inputs: SyncSender<Input<A>>,
-    pub(super) status: Arc<Mutex<Status>>,
+    pub(super) beside: Arc<Beside>,
     meters: Meters,
+    /// When its status was last published.
+    published: Duration,
+    unpublished: bool,
+    /// Until when it gathers what comes, because more than one came at a time.
+    gathering: Duration,
     /// What follows the log, and one for each batch of records that is on its way from there.
     pub(super) following: Option<(Box<dyn Following>, Receiver<()>)>,
     pub(super) generation: u64,
@@ -56,6 +69,32 @@ pub(super) struct Driver<A: Root> {
     in_doubt: u64,
     broken: Option<String>,
     pub(super) recovery: Recovery,
+}
+
+/// Commands that came at a time.
+#[derive(Default)]
+struct Came {
+    of_sagas: usize,
+    of_others: usize,
+}
+
+impl Came {
+    fn count<A: Root>(&mut self, input: &Input<A>) {
+        match input {
+            Input::Submit(submission) if submission.by == Actor::System => self.of_sagas += 1,
+            Input::Submit(_) => self.of_others += 1,
+            _ => {}
+        }
+    }
+
+    /// For how long to wait for more after that.
+    fn gather(&self) -> Duration {
+        match (self.of_sagas + self.of_others, self.of_others) {
+            (0 | 1, _) => Duration::ZERO,
+            (_, 0) => GATHER_FOR_SAGAS,
+            _ => GATHER,
+        }
+    }
 }
 
 /// How long it takes to serve, and what was read for it.
@@ -86,23 +125,24 @@ impl<A: Root> Driver<A> {
         settings: Settings,
         surroundings: Surroundings,
         inputs: SyncSender<Input<A>>,
-        status: Arc<Mutex<Status>>,
-        promoted: Arc<AtomicBool>,
+        beside: Arc<Beside>,
     ) -> Self {
         let partition = settings.partition;
         let since = (surroundings.clock)().mono;
-        let duty = if promoted.load(Ordering::Acquire) { Duty::Own } else { Duty::StandBy };
+        let duty = if beside.is_promoted() { Duty::Own } else { Duty::StandBy };
         Self {
             partition,
             settings: settings.clone(),
             duty,
-            promoted,
             keeper: Keeper::new(surroundings.snapshots.clone(), partition, settings.partitions),
             owner: Owner::loading(settings, surroundings.codec.clone(), Box::new(surroundings.new_claim)),
             surroundings,
             inputs,
-            status,
+            beside,
             meters: Meters::of(partition),
+            published: Duration::ZERO,
+            unpublished: false,
+            gathering: Duration::ZERO,
             following: None,
             generation: 0,
             loads: 0,
@@ -123,16 +163,13 @@ impl<A: Root> Driver<A> {
         if self.duty != Duty::Own {
             return self.run_anew(received);
         }
-        let (partition, status) = (self.partition, Arc::clone(&self.status));
+        let (partition, beside) = (self.partition, Arc::clone(&self.beside));
         drop(self);
         tracing::error!(%partition, "the owner panicked: the partition is not served until the process starts again");
-        let broken = {
-            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
-            status.serving = false;
-            status.broken = Some("its owner panicked; the log of this process says why".to_owned());
-            status.clone()
-        };
+        let why = "its owner panicked; the log of this process says why".to_owned();
+        let broken = Status { serving: false, broken: Some(why), ..beside.status() };
         Meters::of(partition).show(&broken, broken.snapshot.map_or_else(Default::default, |taken| taken.at));
+        beside.publish(broken);
         turn_away(received);
     }
 
@@ -142,19 +179,23 @@ impl<A: Root> Driver<A> {
         }
         let mut leaving: Option<Duration> = None;
         loop {
+            self.gather(leaving.is_some());
             let now = self.now();
             let wake_at = self.owner.wake_at(now).filter(|_| self.duty == Duty::Own);
             let wait = wake_at.map_or(NAP, |at| at.saturating_sub(now.mono));
-            let mut next = match received.recv_timeout(wait.min(NAP)) {
+            let nap = if self.unpublished { PUBLISH } else { NAP };
+            let mut next = match received.recv_timeout(wait.min(nap)) {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => unreachable!("it holds a sender itself"),
             };
             let now = self.now();
+            let mut came = Came::default();
             for _ in 0..INPUTS {
                 let Some(input) = next.take().or_else(|| received.try_recv().ok()) else {
                     break;
                 };
+                came.count(&input);
                 match input {
                     Input::Shutdown => {
                         self.owner.leave();
@@ -164,6 +205,7 @@ impl<A: Root> Driver<A> {
                     input => self.take(input, now),
                 }
             }
+            self.gathering = now.mono + came.gather();
             self.look_beside(now);
             let outputs = self.owner.step(now);
             self.perform(outputs, now);
@@ -174,6 +216,14 @@ impl<A: Root> Driver<A> {
             if leaving.is_some_and(|until| now.mono >= until || self.owner.is_idle()) {
                 return self.leave(received);
             }
+        }
+    }
+
+    /// Waits for more to come, if it is to. Nothing is lost by not waiting.
+    fn gather(&self, leaving: bool) {
+        let left = self.gathering.saturating_sub(self.now().mono);
+        if !leaving && !left.is_zero() && self.owner.phase() == Phase::Serving {
+            thread::sleep(left);
         }
     }
 
@@ -207,10 +257,6 @@ impl<A: Root> Driver<A> {
                 self.owner.reached_end(end, now)
             }
             Input::Followed(_, Followed::Lost { start, end }) => self.owner.lost(start, end),
-            Input::Settled(at) => {
-                self.owner.settled(at);
-                return;
-            }
             Input::Look | Input::Shutdown => return,
         };
         self.perform(outputs, now);
@@ -267,6 +313,7 @@ impl<A: Root> Driver<A> {
 
     fn look_beside(&mut self, now: Now) {
         self.look_for_promotion(now);
+        self.beside.take_settled().into_iter().for_each(|at| self.owner.settled(at));
         let answered = self.vouched.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((_, vouched)) = answered.filter(|(asked, _)| *asked == self.asked) {
             let outputs = self.owner.vouched(vouched, now);
@@ -389,10 +436,22 @@ impl<A: Root> Driver<A> {
         self.surroundings.log.append(self.partition, claim, first_seq, records, reports);
     }
 
-    fn publish(&self, now: Now) {
+    /// Shows how it stands: at once if that is news, else not more often than worth while.
+    fn publish(&mut self, now: Now) {
+        let serving = self.owner.phase() == Phase::Serving;
+        let standing = match (&self.broken, serving) {
+            (Some(_), _) => Standing::Broken,
+            (None, true) => Standing::Serving,
+            (None, false) => Standing::NotServing,
+        };
+        self.unpublished = serving && standing == self.beside.standing() && now.mono < self.published + PUBLISH;
+        if self.unpublished {
+            return;
+        }
+        self.published = now.mono;
         let state = self.owner.state();
         let status = Status {
-            serving: self.owner.phase() == Phase::Serving,
+            serving,
             broken: self.broken.clone(),
             term: state.position.term,
             claim: state.position.claim,
@@ -412,7 +471,7 @@ impl<A: Root> Driver<A> {
         if self.duty == Duty::Own {
             self.meters.show(&status, now.wall);
         }
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.beside.publish(status);
     }
 
     /// The end: everybody is answered, those too that come while the snapshot is written.
@@ -437,7 +496,7 @@ impl<A: Root> Driver<A> {
             }
         }
         self.publish(now);
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).serving = false;
+        self.beside.publish(Status { serving: false, ..self.beside.status() });
         if !owned {
             return;
         }
@@ -456,7 +515,7 @@ fn turn_away<A: Root>(received: &Receiver<Input<A>>) {
         match input {
             Input::Submit(submission) => (submission.reply)(Outcome::Broken),
             Input::Shutdown => return,
-            Input::Loaded(..) | Input::Delivered(_) | Input::Followed(..) | Input::Settled(_) | Input::Look => {}
+            Input::Loaded(..) | Input::Delivered(_) | Input::Followed(..) | Input::Look => {}
         }
     }
 }

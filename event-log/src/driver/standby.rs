@@ -5,7 +5,6 @@
 //! is not held against the owner that it becomes: that one looks for itself.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use domain::root::Root;
@@ -32,7 +31,7 @@ pub(super) enum Duty {
 impl<A: Root> Driver<A> {
     /// Takes the partition over if it was promoted since the last look.
     pub(super) fn look_for_promotion(&mut self, now: Now) {
-        if !matches!(self.duty, Duty::StandBy | Duty::Wait) || !self.promoted.load(Ordering::Acquire) {
+        if !matches!(self.duty, Duty::StandBy | Duty::Wait) || !self.beside.is_promoted() {
             return;
         }
         self.recovery = Recovery::beginning(now.mono, None);
@@ -79,7 +78,7 @@ impl<A: Root> Driver<A> {
         let partition = self.partition;
         tracing::error!(%partition, "standing by panicked; a take-over begins as any other");
         let (settings, surroundings, inputs) = (self.settings.clone(), self.surroundings.clone(), self.inputs.clone());
-        let mut anew = Self::new(settings, surroundings, inputs, Arc::clone(&self.status), Arc::clone(&self.promoted));
+        let mut anew = Self::new(settings, surroundings, inputs, Arc::clone(&self.beside));
         anew.duty = Duty::Wait;
         // What was on its way to the one that panicked is not taken for an answer to this one.
         (anew.generation, anew.loads) = (self.generation, self.loads);

@@ -170,7 +170,8 @@ fn config(settings: &KafkaSettings) -> ClientConfig {
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "error")
         .set("fetch.wait.max.ms", "10")
-        .set("fetch.min.bytes", "1")
+        // A fetch for every record would cost more than the record; what is less waits for the 10 ms above.
+        .set("fetch.min.bytes", "65536")
         .set("fetch.queue.backoff.ms", "10")
         .set("queued.max.messages.kbytes", "16384")
         .set("check.crcs", "true");

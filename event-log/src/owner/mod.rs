@@ -12,7 +12,7 @@ mod types;
 pub use claim::{CONTROL_KEY, absorb, decoded};
 pub use types::{Answer, Now, Outcome, Output, Phase, Send, Settings, Submission, Target};
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::breakage::{Breakage, broken};
@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::log::{Delivered, Record};
 use crate::state::State;
 use crate::validity::{Broken, Reader};
+use settle::Open;
 use timers::Idle;
 
 /// Commands and timers decided on one root, and what they wait for.
@@ -67,7 +68,7 @@ pub struct Owner<A: Root, R> {
     leaving: bool,
     last_settled: Duration,
     /// Sent and not answered.
-    open: BTreeMap<i64, HashSet<usize>>,
+    open: Open,
     idle: Idle,
     /// Makes claims unlike any other; handed in, because this is pure.
     new_claim: Box<dyn FnMut() -> Uuid + std::marker::Send>,
@@ -110,7 +111,7 @@ impl<A: Root, R> Owner<A, R> {
             unvouched: 0,
             leaving: false,
             last_settled: Duration::ZERO,
-            open: BTreeMap::new(),
+            open: Open::default(),
             idle: Idle::default(),
             new_claim,
         }
@@ -171,7 +172,7 @@ impl<A: Root, R> Owner<A, R> {
 
     /// How many outgoing commands wait for their answer.
     pub fn open_sends(&self) -> usize {
-        self.open.values().map(HashSet::len).sum()
+        self.open.len()
     }
 
     /// Puts a command in the mailbox.

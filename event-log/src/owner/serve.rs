@@ -132,13 +132,14 @@ impl<A: Root, R> Owner<A, R> {
         };
         let reply = Some(reply);
         let known = self.head.repeat(command).filter(|_| !broken(Breakage::RepeatsIgnored));
+        let about = A::about(&ask, &by);
         let outcome = match (known, id) {
             (Some(repeat), _) if repeat.hash != hash && !broken(Breakage::RepeatBodyIgnored) => Outcome::KeyReused,
-            (Some(repeat), _) => Outcome::Done(Box::new(self.answer(repeat.aggregate, true, 0))),
+            (Some(repeat), _) => Outcome::Done(Box::new(self.answer(repeat.aggregate, &about, true, 0))),
             (None, None) => Outcome::NoSuchSerial,
             (None, Some(id)) => {
                 let deciding = Deciding { id, ask, by, command, hash, correlation_id, causation_id };
-                self.decide(deciding, now, records)
+                self.decide(deciding, &about, now, records)
             }
         };
         self.conclude(reply, outcome, now);
@@ -152,7 +153,13 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     /// One command on the head's root: nothing changes unless its whole frame is encoded and fits.
-    pub(super) fn decide(&mut self, deciding: Deciding<A>, now: Now, records: &mut Vec<NewRecord>) -> Outcome<A> {
+    pub(super) fn decide(
+        &mut self,
+        deciding: Deciding<A>,
+        about: &A::About,
+        now: Now,
+        records: &mut Vec<NewRecord>,
+    ) -> Outcome<A> {
         let Deciding { id, ask, by, command, hash, correlation_id, causation_id, .. } = deciding;
         let at = self.time(now);
         let stale = broken(Breakage::DecideOnAckedState) || causation_id == command.0 && broken(Breakage::TimerTwice);
@@ -169,7 +176,7 @@ impl<A: Root, R> Owner<A, R> {
         }
         let events = sink.collect().now_or_never().expect("collect never waits");
         if events.is_empty() {
-            return Outcome::Done(Box::new(self.answer(id, false, 0)));
+            return Outcome::Done(Box::new(self.answer(id, about, false, 0)));
         }
         let written = events.len();
         let meta = |n: usize| {
@@ -194,7 +201,7 @@ impl<A: Root, R> Owner<A, R> {
         let Some(frame) = frame else { return Outcome::TooLarge };
         records.extend(frame);
         self.advance(written as u64);
-        Outcome::Done(Box::new(self.answer(id, false, written)))
+        Outcome::Done(Box::new(self.answer(id, about, false, written)))
     }
 
     /// The records of one command, or none if they are more than a frame may be.
@@ -233,11 +240,11 @@ impl<A: Root, R> Owner<A, R> {
         (size <= FRAME_BYTES).then_some(records)
     }
 
-    fn answer(&self, id: Uuid, replayed: bool, written: usize) -> Answer<A> {
+    fn answer(&self, id: Uuid, about: &A::About, replayed: bool, written: usize) -> Answer<A> {
         let entry = self.head.get(id);
         Answer {
             id,
-            state: entry.map(|entry| entry.state.clone()).unwrap_or_default(),
+            state: entry.map(|entry| entry.state.relevant(about)).unwrap_or_default(),
             version: entry.map_or(0, |entry| entry.version),
             replayed,
             written,

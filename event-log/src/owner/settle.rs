@@ -1,6 +1,6 @@
 //! What is acknowledged is answered and sent; what was answered by others is settled.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::breakage::{Breakage, broken};
@@ -13,15 +13,44 @@ use crate::frame::Kind;
 use crate::log::NewRecord;
 use crate::state::Caused;
 
+/// What was sent and not answered: offset of the cause → which of what it causes.
+#[derive(Default)]
+pub(super) struct Open {
+    of: BTreeMap<i64, Vec<usize>>,
+    count: usize,
+}
+
+impl Open {
+    /// Tells whether it was not there before.
+    fn insert(&mut self, offset: i64, n: usize) -> bool {
+        let open = self.of.entry(offset).or_default();
+        let fresh = !open.contains(&n);
+        if fresh {
+            open.push(n);
+            self.count += 1;
+        }
+        fresh
+    }
+
+    fn remove(&mut self, (offset, n): (i64, usize)) {
+        let Some(open) = self.of.get_mut(&offset) else { return };
+        let before = open.len();
+        open.retain(|it| *it != n);
+        self.count -= before - open.len();
+        if open.is_empty() {
+            self.of.remove(&offset);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+}
+
 impl<A: Root, R> Owner<A, R> {
     /// Something sent was answered (or its refusal was dealt with).
     pub fn settled(&mut self, at: (i64, usize)) {
-        if let Some(open) = self.open.get_mut(&at.0) {
-            open.remove(&at.1);
-            if open.is_empty() {
-                self.open.remove(&at.0);
-            }
-        }
+        self.open.remove(at);
     }
 
     /// Answers every batch whose prefix is acknowledged, and sends what it caused.
@@ -42,10 +71,9 @@ impl<A: Root, R> Owner<A, R> {
 
     /// What an entry of the outbox wants done, but for what is under way already.
     pub(super) fn send(&mut self, offset: i64, caused: &Caused) -> Vec<Output<A, R>> {
-        let open: &mut HashSet<usize> = self.open.entry(offset).or_default();
         let mut outputs = Vec::new();
         for (n, outgoing) in caused.outgoing.iter().enumerate() {
-            if open.insert(n) {
+            if self.open.insert(offset, n) {
                 outputs.push(Output::Send(Send {
                     at: (offset, n),
                     causation_id: caused.event_id,
@@ -55,7 +83,7 @@ impl<A: Root, R> Owner<A, R> {
             }
         }
         if broken(Breakage::SettledBeforeAnswer) {
-            self.open.remove(&offset);
+            (0..caused.outgoing.len()).for_each(|n| self.open.remove((offset, n)));
         }
         outputs
     }
@@ -75,7 +103,7 @@ impl<A: Root, R> Owner<A, R> {
     pub(super) fn settleable(&self) -> Option<i64> {
         let (first, _) = self.head.outbox.get_min()?;
         let (last, _) = self.acked.outbox.get_max()?;
-        let below = self.open.keys().next().copied().unwrap_or(last + 1);
+        let below = self.open.of.keys().next().copied().unwrap_or(last + 1);
         let below = below + i64::from(broken(Breakage::SettledTooFar));
         (*first < below).then_some(below)
     }

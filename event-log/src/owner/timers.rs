@@ -101,7 +101,7 @@ impl<A: Root, R> Owner<A, R> {
             correlation_id: command.0,
             causation_id: command.0,
         };
-        let outcome = self.decide(deciding, now, records);
+        let outcome = self.decide(deciding, &A::About::default(), now, records);
         let moved = self.head.get(id).and_then(|entry| lane.next(&entry.state)) != Some(due);
         let wrote = matches!(&outcome, Outcome::Done(answer) if answer.written > 0);
         // A timer that changes nothing would fire for ever. One that pages through a list stays due and writes.

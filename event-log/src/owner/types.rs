@@ -108,7 +108,7 @@ pub enum Outcome<A: Root> {
 pub struct Answer<A> {
     /// The aggregate's id.
     pub id: Uuid,
-    /// The aggregate as it is now.
+    /// The aggregate as it is now, as far as the command was about it.
     pub state: A,
     /// Its version.
     pub version: u64,

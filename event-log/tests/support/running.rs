@@ -109,6 +109,7 @@ fn surroundings(
         outbox: Arc::new(move |_, send| drop(sender.send(send))),
         vouch,
         snapshots,
+        begin: |_| (),
     };
     (surroundings, sent)
 }

@@ -1,0 +1,32 @@
+//! Who waits for a processor longer, when there are too few.
+//!
+//! On one machine everything runs at once: what people wait for, and what merely has to be done. Without an order among them
+//! a rush of buyers would be slowed down by the work that it leaves behind.
+
+/// As nice as this: a tenth of what another thread gets beside it, and everything while nobody else wants it.
+const BEHIND: i32 = 10;
+
+/// From now on the calling thread, and the threads that it starts, work where others leave room: a tenth of a processor
+/// at least.
+pub fn behind_others() {
+    // None is the calling thread itself: Linux keeps priorities by thread, whatever POSIX says of processes.
+    if let Err(error) = rustix::process::setpriority_process(None, BEHIND) {
+        tracing::debug!(%error, "this thread keeps its priority");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_the_thread_that_asks_stands_back() {
+        let of = || rustix::process::getpriority_process(None).unwrap();
+        let before = of();
+        let (theirs, child) = std::thread::spawn(move || {
+            super::behind_others();
+            (of(), std::thread::spawn(of).join().unwrap())
+        })
+        .join()
+        .unwrap();
+        assert_eq!((theirs, child, of()), (super::BEHIND, super::BEHIND, before));
+    }
+}
