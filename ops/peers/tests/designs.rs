@@ -1,5 +1,7 @@
 //! Every design sells what there is and no more, and nothing twice to who asks twice; behind the same edge.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
 mod support;
 
 use std::thread;
