@@ -10,6 +10,7 @@ use cqrs_es::{Aggregate, AggregateError, DomainEvent};
 use postgres_es::{PostgresCqrs, default_postgress_pool, postgres_snapshot_cqrs};
 use serde::{Deserialize, Serialize};
 use service_kit::random;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::Durability;
@@ -134,6 +135,7 @@ pub struct Cqrs {
     schema: Schema,
     framework: PostgresCqrs<Stock>,
     stock: String,
+    turn: Mutex<()>,
 }
 
 impl Cqrs {
@@ -148,12 +150,14 @@ impl Cqrs {
         let stock = ticket_class.to_string();
         let opened = framework.execute(&stock, Command::Open { capacity }).await;
         opened.map_err(|error| anyhow!("putting tickets on sale: {error}"))?;
-        Ok(Self { schema, framework, stock })
+        Ok(Self { schema, framework, stock, turn: Mutex::default() })
     }
 }
 
 impl Store for Cqrs {
     async fn reserve(&self, wish: Wish) -> Result<Reserved, Failure> {
+        // The framework lets writers of one aggregate run into each other; a process can at least queue its own.
+        let _turn = self.turn.lock().await;
         for lost in 0..TRIES {
             match self.framework.execute(&self.stock, Command::Reserve(wish.clone())).await {
                 Ok(()) => return Ok(Reserved::Now),
