@@ -85,8 +85,11 @@ mod measured {
     }
 }
 
-/// Every operation that is counted, by the name of its function in [`measured`]; answers how often it was done.
-const OPERATIONS: [(&str, fn() -> usize); 5] =
+/// The name of a function in [`measured`], and what calls it and answers how often it did what is counted.
+type Operation = (&'static str, fn() -> usize);
+
+/// Everything that is counted.
+const OPERATIONS: [Operation; 5] =
     [("append", append), ("fold", fold), ("encode", encode), ("decode", decode), ("decide", decide)];
 
 fn main() -> ExitCode {

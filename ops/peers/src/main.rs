@@ -1,5 +1,6 @@
 //! What a user would pick instead: four other designs of the reservation, behind the real service's edge.
 
+mod batched;
 mod cqrs;
 mod edge;
 mod order;
@@ -28,6 +29,7 @@ use service_kit::{env, http, random, telemetry};
 use utoipa::openapi::{Info, OpenApi, Paths};
 use uuid::Uuid;
 
+use crate::batched::Batched;
 use crate::cqrs::Cqrs;
 use crate::order::Offer;
 use crate::pipelined::Pipelined;
@@ -63,7 +65,7 @@ struct Args {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// A Postgres server, for all designs but redis; a schema of its own is made there and dropped at the end.
-    #[arg(long, required_if_eq_any([("design", "row-lock"), ("design", "pipelined"), ("design", "cqrs-es")]))]
+    #[arg(long, required_if_eq_any([("design", "row-lock"), ("design", "pipelined"), ("design", "batched"), ("design", "cqrs-es")]))]
     postgres: Option<String>,
     /// The program of Redis, which is started on loopback.
     #[arg(long, default_value = "redis-server")]
@@ -81,6 +83,8 @@ enum Design {
     RowLock,
     /// Postgres: one function call, one pipelined connection.
     Pipelined,
+    /// Postgres: as pipelined, with one statement and commit for all that wait.
+    Batched,
     /// Redis: one script.
     Redis,
     /// cqrs-es with postgres-es.
@@ -124,6 +128,7 @@ async fn run() -> anyhow::Result<()> {
     match args.design {
         Design::RowLock => serve(RowLock::start(url, durability, class, capacity).await?, &args, settings).await,
         Design::Pipelined => serve(Pipelined::start(url, durability, class, capacity).await?, &args, settings).await,
+        Design::Batched => serve(Batched::start(url, durability, class, capacity).await?, &args, settings).await,
         Design::CqrsEs => serve(Cqrs::start(url, durability, class, capacity).await?, &args, settings).await,
         Design::Redis => {
             let store = RedisLua::start(&args.redis_server, args.folder.as_deref(), durability, capacity).await?;

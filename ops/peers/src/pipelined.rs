@@ -3,7 +3,7 @@
 //!
 //! With one connection nobody ever waits for the row's lock, and no call costs more than its share of a round trip.
 
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, Row, Statement};
 use uuid::Uuid;
 
 use crate::Durability;
@@ -11,7 +11,7 @@ use crate::postgres::{self, Schema, TABLES, TALLY};
 use crate::store::{Failure, Held, Reserved, Store, Tally, Wish};
 
 /// Each call is a transaction of its own. A repeat gives back what it took, for which nobody else can have waited.
-const FUNCTION: &str = "
+pub const FUNCTION: &str = "
 CREATE FUNCTION reserve(
     wished uuid, class uuid, tickets bigint, price bigint, what text, who text, print uuid, key uuid, moment bigint,
     OUT fresh boolean, OUT free bigint,
@@ -72,18 +72,7 @@ impl Store for Pipelined {
                 &[id, class, &quantity, &total, &details, &principal, &fingerprint, &command, &at_us],
             )
             .await?;
-        if row.try_get(0)? {
-            return Ok(Reserved::Now);
-        }
-        if let Some(available) = row.try_get(1)? {
-            return Ok(Reserved::SoldOut { available });
-        }
-        Ok(Reserved::Before(Held {
-            principal: row.try_get(2)?,
-            fingerprint: row.try_get(3)?,
-            command: row.try_get(4)?,
-            at_us: row.try_get(5)?,
-        }))
+        outcome(&row)
     }
 
     async fn tally(&self) -> anyhow::Result<Tally> {
@@ -94,4 +83,23 @@ impl Store for Pipelined {
     async fn close(&self) -> anyhow::Result<()> {
         self.schema.drop().await
     }
+}
+
+/// What the function answered.
+///
+/// # Errors
+/// It answered something else.
+pub fn outcome(row: &Row) -> Result<Reserved, Failure> {
+    if row.try_get(0)? {
+        return Ok(Reserved::Now);
+    }
+    if let Some(available) = row.try_get(1)? {
+        return Ok(Reserved::SoldOut { available });
+    }
+    Ok(Reserved::Before(Held {
+        principal: row.try_get(2)?,
+        fingerprint: row.try_get(3)?,
+        command: row.try_get(4)?,
+        at_us: row.try_get(5)?,
+    }))
 }

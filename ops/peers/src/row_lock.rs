@@ -2,6 +2,8 @@
 //!
 //! Four statements and the commit, each a round trip, and the lock is held from the first to the end of the last.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -13,6 +15,7 @@ use crate::store::{Failure, Held, Reserved, Store, Tally, Wish};
 
 /// Connections; more only wait for the lock.
 const CONNECTIONS: u32 = 16;
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
 
 /// The design with what it runs on.
 pub struct RowLock {
@@ -90,7 +93,8 @@ impl Store for RowLock {
     }
 
     async fn close(&self) -> anyhow::Result<()> {
-        self.pool.close().await;
+        // A pool waits for connections that it is about to open; the schema goes without them, too.
+        let _ = tokio::time::timeout(CLOSES_WITHIN, self.pool.close()).await;
         self.schema.drop().await
     }
 }

@@ -76,6 +76,11 @@ fn the_pipelined_function_sells_once_and_no_more() {
 }
 
 #[test]
+fn batches_sell_once_and_no_more() {
+    sells_once_and_no_more("batched", "d2");
+}
+
+#[test]
 fn redis_sells_once_and_no_more() {
     sells_once_and_no_more("redis", "d1");
     sells_once_and_no_more("redis", "d2");
@@ -88,7 +93,7 @@ fn cqrs_es_sells_once_and_no_more() {
 
 #[test]
 fn what_asks_for_more_than_is_left_gets_nothing() {
-    for design in ["row-lock", "pipelined", "redis", "cqrs-es"] {
+    for design in ["row-lock", "pipelined", "batched", "redis", "cqrs-es"] {
         let peer = Peer::start(design, "d2", 5);
         assert_eq!(peer.order("a", "a", id(1), 3).status, 201, "{design}");
         let refused = peer.order("b", "b", id(2), 3);
