@@ -125,28 +125,41 @@ async fn run() -> anyhow::Result<()> {
     let (url, class, capacity) = (args.postgres.as_deref().unwrap_or_default(), args.ticket_class, args.capacity);
     let settings = Env::from_process().read(|env| Ok((Log::read(env)?, Http::read(env)?)))?;
     let durability = args.durability;
+    // From the first on, so that whatever is made is removed whenever the end comes.
+    let shutdown = Shutdown::on_signals()?;
     match args.design {
-        Design::RowLock => serve(RowLock::start(url, durability, class, capacity).await?, &args, settings).await,
-        Design::Pipelined => serve(Pipelined::start(url, durability, class, capacity).await?, &args, settings).await,
-        Design::Batched => serve(Batched::start(url, durability, class, capacity).await?, &args, settings).await,
-        Design::CqrsEs => serve(Cqrs::start(url, durability, class, capacity).await?, &args, settings).await,
+        Design::RowLock => {
+            serve(RowLock::start(url, durability, class, capacity).await?, &args, settings, shutdown).await
+        }
+        Design::Pipelined => {
+            serve(Pipelined::start(url, durability, class, capacity).await?, &args, settings, shutdown).await
+        }
+        Design::Batched => {
+            serve(Batched::start(url, durability, class, capacity).await?, &args, settings, shutdown).await
+        }
+        Design::CqrsEs => serve(Cqrs::start(url, durability, class, capacity).await?, &args, settings, shutdown).await,
         Design::Redis => {
             let store = RedisLua::start(&args.redis_server, args.folder.as_deref(), durability, capacity).await?;
-            serve(store, &args, settings).await
+            serve(store, &args, settings, shutdown).await
         }
     }
 }
 
-async fn serve<S: Store>(store: S, args: &Args, (log, limits): (Log, Http)) -> anyhow::Result<()> {
+async fn serve<S: Store>(store: S, args: &Args, (log, limits): (Log, Http), shutdown: Shutdown) -> anyhow::Result<()> {
     let store = Arc::new(store);
-    let served = answer(Arc::clone(&store), args, &log, &limits).await;
+    let served = answer(Arc::clone(&store), args, &log, &limits, &shutdown).await;
     let closed = store.close().await;
     served.and(closed)
 }
 
-async fn answer<S: Store>(store: Arc<S>, args: &Args, log: &Log, limits: &Http) -> anyhow::Result<()> {
+async fn answer<S: Store>(
+    store: Arc<S>,
+    args: &Args,
+    log: &Log,
+    limits: &Http,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let metrics = telemetry::init("peer", "local", log)?;
-    let shutdown = Shutdown::on_signals()?;
     let auth = auth(&args.token_key);
     let offer = Offer { show: args.show, ticket_class: args.ticket_class };
     let routes = edge::routes(store, auth.clone(), Keys::new(&Secret32::new(random::bytes())), offer);

@@ -43,7 +43,10 @@ impl RedisServer {
             Durability::D1 => "always",
             Durability::D2 => "everysec",
         };
-        let child = Command::new(program)
+        // However the peer ends, its server does not outlive it.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no", "--loglevel", "warning"])
             .args(["--appendonly", "yes", "--appendfsync", fsync])
             // Neither snapshots nor rewriting of the file: a fork in the middle of a measurement would be Redis's loss.
@@ -54,7 +57,7 @@ impl RedisServer {
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("starting {}: ops/peers/prepare installs it", program.display()))?;
+            .context("starting redis-server through setpriv (util-linux)")?;
         let mut server = Self { child, folder };
         match server.connect(port).await {
             Ok(connection) => Ok((server, connection)),
@@ -76,7 +79,7 @@ impl RedisServer {
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("redis-server ended at once: {status}");
+                bail!("redis-server ended at once, {status}; ops/peers/prepare installs it where it is missing");
             }
         }
     }

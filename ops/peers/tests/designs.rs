@@ -5,6 +5,7 @@
 mod support;
 
 use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 use uuid::Uuid;
@@ -130,13 +131,23 @@ fn the_edge_is_the_services_own() {
 #[test]
 fn nothing_is_left_behind() {
     let peer = Peer::start("redis", "d2", 5);
-    let folder = |peer: &Peer| {
+    let server = |peer: &Peer| {
         let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", peer.process())).unwrap();
-        let server = children.split_whitespace().next().unwrap().to_owned();
-        std::fs::read_link(format!("/proc/{server}/cwd")).unwrap()
+        children.split_whitespace().next().unwrap().to_owned()
     };
+    let folder = |peer: &Peer| std::fs::read_link(format!("/proc/{}/cwd", server(peer))).unwrap();
     let files = folder(&peer);
     assert!(files.is_dir());
     assert!(peer.stop());
     assert!(!files.exists(), "{} is left", files.display());
+
+    let peer = Peer::start("redis", "d2", 5);
+    let (server, files) = (server(&peer), folder(&peer));
+    drop(peer);
+    let gone = (0..100).any(|_| {
+        thread::sleep(Duration::from_millis(50));
+        std::fs::read_link(format!("/proc/{server}/exe")).is_err()
+    });
+    assert!(gone, "the server of a peer that was killed is left");
+    std::fs::remove_dir_all(files).unwrap();
 }
