@@ -9,7 +9,7 @@ use ops::dev::{DevArgs, UpArgs};
 use ops::failover::FailoverArgs;
 use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
-use ops::load::LoadArgs;
+use ops::load::{CompareArgs, LoadArgs};
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
@@ -51,6 +51,8 @@ enum Command {
     Failover(FailoverArgs),
     /// Send a box office of its own more and more, and measure; ends with 1 if it oversold, lost something or broke a law.
     Load(LoadArgs),
+    /// Send ours and other designs the same load in turn, and print the ratios.
+    Compare(CompareArgs),
     /// What `load` starts: reads its plan from standard input.
     #[command(hide = true)]
     LoadWorker,
@@ -102,6 +104,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Faults(args) => faults::run(&args)?,
         Command::Failover(args) => failover::run(args).await?,
         Command::Load(args) => return load::run(args).await,
+        Command::Compare(args) => return load::compare::run(args).await,
         Command::LoadWorker => {}
         Command::Simulate(args) => return simulate::run(&args),
         Command::Dev(args) => dev::run(args).await?,

@@ -1,8 +1,9 @@
 //! `boxctl load`: how fast a box office is, and what limits it.
 
-
+pub mod compare;
 mod installation;
 mod measure;
+mod peer;
 mod pictures;
 mod sale;
 mod scenario;
@@ -17,7 +18,7 @@ use clap::{Args, ValueEnum};
 
 use crate::stack;
 use crate::topology::Counts;
-
+pub use compare::CompareArgs;
 use installation::{Installation, Wanted};
 pub use scenario::Scenario;
 use scenario::Size;
@@ -85,7 +86,7 @@ pub struct LoadArgs {
     #[arg(value_enum)]
     scenario: Scenario,
     /// Arrivals a second; where a search for the knee begins.
-    #[arg(long, default_value_t = 1000.0)]
+    #[arg(long, default_value_t = 1000.0, value_parser = rate)]
     rate: f64,
     /// Purchases one after the other on an idle system.
     #[arg(long, default_value_t = 100)]
@@ -149,5 +150,12 @@ impl LoadArgs {
             free: self.common.free,
             pay_within_s: self.pay_within,
         }
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("expected arrivals a second, above 0".to_owned()),
     }
 }
