@@ -148,3 +148,95 @@ async fn progress(world: Arc<World>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::plan::Sale;
+    use crate::schedule::Phase;
+
+    /// Answers every request with this, but nothing between these moments after the start.
+    async fn server(answer: &'static str, stall_ms: (u64, u64)) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, began) = (listener.local_addr().unwrap(), clock::monotonic());
+        let (from, to) = (Duration::from_millis(stall_ms.0), Duration::from_millis(stall_ms.1));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let mut asked = vec![0; 4096];
+                    while stream.read(&mut asked).await.is_ok_and(|count| count > 0) {
+                        if began.elapsed() > from && began.elapsed() < to {
+                            sleep(to - began.elapsed()).await;
+                        }
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    fn plan(command: SocketAddr, connections: usize) -> Plan {
+        let sale = Sale { show: Uuid::from_u128(1), ticket_class: Uuid::from_u128(2), price: 0 };
+        Plan {
+            number: 0,
+            seed: 1,
+            start_us: clock::now().0,
+            warm_up_s: 0,
+            phases: vec![Phase { rate: 500.0, seconds: 1.0 }],
+            farewell_s: 5,
+            command: vec![command],
+            query: Vec::new(),
+            sandbox: None,
+            connections,
+            journey: Journey::Order { probe: false },
+            shows: vec![sale],
+            zipf: 0.0,
+            bearers: vec!["Bearer x".to_owned()],
+            acknowledged: None,
+        }
+    }
+
+    const CREATED: &str = "HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
+
+    #[tokio::test]
+    async fn a_server_that_stalls_delays_no_arrival_and_its_stall_is_in_the_latencies() {
+        let calm = run(plan(server(CREATED, (0, 0)).await, 4)).await.unwrap();
+        let stalled = run(plan(server(CREATED, (300, 900)).await, 4)).await.unwrap();
+        let offered = |tally: &Tally| tally.between(0, 99).offered;
+        assert_eq!(offered(&calm), offered(&stalled));
+        let of = |tally: &Tally, percent| tally.between(0, 99).latency.percentile_ms(percent);
+        assert!(of(&calm, 50.0) < 50.0, "{}", of(&calm, 50.0));
+        // Six tenths of a second of arrivals wait, on average half of it: four at a time would show only four of them.
+        assert!(of(&stalled, 70.0) > 100.0, "{}", of(&stalled, 70.0));
+        assert!(of(&stalled, 99.0) > 450.0, "{}", of(&stalled, 99.0));
+        assert_eq!(stalled.between(0, 99).acknowledged, offered(&stalled));
+    }
+
+    #[tokio::test]
+    async fn refusals_are_no_successes_and_those_that_do_not_say_when_are_counted() {
+        let busy = "HTTP/1.1 503 x\r\ncontent-length: 35\r\n\r\n{\"type\": \"/problems/overloaded\"}    ";
+        let tally = run(plan(server(busy, (0, 0)).await, 4)).await.unwrap();
+        let all = tally.between(0, 99);
+        assert_eq!((all.acknowledged, all.refused, tally.without_retry_after), (0, all.offered, all.offered));
+        assert_eq!(all.errors.keys().collect::<Vec<_>>(), ["503 overloaded"]);
+        assert_eq!(all.refusals.count(), all.offered);
+    }
+
+    #[tokio::test]
+    async fn who_is_never_answered_is_counted() {
+        let mut plan = plan(server(CREATED, (0, 60_000)).await, 8);
+        plan.farewell_s = 0;
+        let all = run(plan).await.unwrap().between(0, 99);
+        assert_eq!((all.acknowledged, all.errors.get("unanswered").copied()), (0, Some(all.offered)));
+    }
+}

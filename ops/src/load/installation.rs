@@ -26,6 +26,8 @@ const SETTINGS: [(&str, &str); 2] = [("BOXOFFICE_TAKEOVER_GRACE_S", "2"), ("BOXO
 /// What an installation is to be like.
 #[derive(Debug, Clone)]
 pub struct Wanted {
+    /// On the servers that the tests share.
+    pub tests: bool,
     /// Whether every append is on disk before it is answered (D1).
     pub synced: bool,
     /// Partitions of every topic.
@@ -46,13 +48,13 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Brings it up on the servers of `boxctl stack`.
+    /// Brings it up on the servers asked for.
     ///
     /// # Errors
     /// Something does not come up.
     pub async fn up(wanted: &Wanted) -> anyhow::Result<Self> {
         let root = local_stack::find_root()?;
-        let config = StackConfig::local(&root);
+        let config = if wanted.tests { StackConfig::for_tests(&root) } else { StackConfig::local(&root) };
         let endpoints = stack::up(config.clone()).await?;
         let id = random::opaque_id().simple().to_string();
         let namespace = format!("load-{}", &id[..8]);
@@ -85,6 +87,11 @@ impl Installation {
     /// The servers below.
     pub fn endpoints(&self) -> &Endpoints {
         self.running.endpoints()
+    }
+
+    /// Which servers those are.
+    pub fn stack(&self) -> &StackConfig {
+        &self.config
     }
 
     /// Where the instances of a program listen.

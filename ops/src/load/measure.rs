@@ -17,6 +17,8 @@ use crate::stack;
 
 /// Sent later than this, a request tells more of the generator than of the box office.
 const LATE_MS: f64 = 5.0;
+/// Who had to be paid for by a moment has ended so long after it.
+const BACKSTOP: Duration = Duration::from_secs(8);
 
 /// Plays it, checks the box office afterwards, and reports; of a search, the last rate that went well.
 ///
@@ -32,6 +34,11 @@ pub async fn run(site: &Installation, args: &LoadArgs) -> anyhow::Result<Report>
         acknowledged.extend(measured.acknowledged);
         report
     };
+    if scenario == Scenario::Purchase {
+        let pay_within = Duration::from_secs(scenario.offer(args.size()).pay_within_s);
+        stack::say("waiting until the orders of those who walked away have ended");
+        tokio::time::sleep(pay_within + BACKSTOP).await;
+    }
     report.void.extend(verdict::of(site, acknowledged).await?);
     Ok(report)
 }

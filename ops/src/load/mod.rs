@@ -74,6 +74,9 @@ pub struct Common {
     /// Draw pictures, as SVG.
     #[arg(long, value_name = "FOLDER")]
     pub plots: Option<PathBuf>,
+    /// On the servers that the tests share, whose Postgres does not sync to disk, instead of those of `boxctl stack`.
+    #[arg(long)]
+    pub tests: bool,
     /// Keep topics, tables and logs.
     #[arg(long)]
     pub keep: bool,
@@ -131,6 +134,7 @@ impl Common {
             Ok((name.to_owned(), value.to_owned()))
         };
         Ok(Wanted {
+            tests: self.tests,
             synced: self.durability == Durability::D1,
             partitions: self.partitions,
             counts: Counts { command_apis: self.command_apis, ..Counts::ONE },

@@ -81,7 +81,7 @@ impl Peers {
             postgres: plan.endpoints.postgres.clone(),
             secrets: plan.secrets.clone(),
             folder: plan.folder.clone(),
-            stack: StackConfig::local(&local_stack::find_root()?),
+            stack: site.stack().clone(),
         })
     }
 

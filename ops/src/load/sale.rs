@@ -70,7 +70,7 @@ impl Organizer {
         if offer.waiting_room {
             // As many as the generator can send: the line itself is measured, not what an organizer would let through.
             configured["waiting_room"] = json!({
-                "enabled": true, "slots": 50_000, "admission_batch": 400, "tick_ms": 50, "enter_s": 30,
+                "enabled": true, "slots": 50_000, "admission_batch": 400, "tick_ms": 100, "enter_s": 30,
                 "token_ttl_s": 120, "away_grace_s": 120
             });
         }

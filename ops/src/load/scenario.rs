@@ -105,7 +105,9 @@ impl Scenario {
                 let calm = phase(size.rate / 2.0, float(CALM_S));
                 (vec![calm, phase(size.rate * 10.0, duration), calm], (CALM_S, CALM_S + size.duration))
             }
-            Self::Hot | Self::Zipf | Self::Purchase | Self::Idle | Self::Queries => {
+            // It ends when all have bought.
+            Self::Idle => (Vec::new(), (0, u64::MAX)),
+            Self::Hot | Self::Zipf | Self::Purchase | Self::Queries => {
                 let measured = (size.warm_up, size.warm_up + size.duration);
                 (vec![phase(size.rate, warm_up + duration)], measured)
             }
