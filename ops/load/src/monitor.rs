@@ -110,7 +110,8 @@ async fn look_on(watched: Arc<Mutex<Watched>>, start: Instant, seen: Arc<Mutex<V
         let moment = clock::monotonic();
         let usage = machine::usage(&roots);
         let passed = moment.saturating_duration_since(last).as_secs_f64().max(1e-3);
-        let used = |name: &str, it: &Usage| it.processor_s - before.get(name).map_or(it.processor_s, |it| it.processor_s);
+        let used =
+            |name: &str, it: &Usage| it.processor_s - before.get(name).map_or(it.processor_s, |it| it.processor_s);
         let processor = usage.iter().map(|(name, it)| (name.clone(), used(name, it).max(0.0) / passed)).collect();
         let all = machine::processors();
         let sum = |name: &str| owners.as_ref().map(|it| it.iter().map(|one| one.sum(name)).sum::<f64>());
@@ -136,8 +137,11 @@ fn signed_s(start: Instant, moment: Instant) -> f64 {
     moment.saturating_duration_since(start).as_secs_f64() - start.saturating_duration_since(moment).as_secs_f64()
 }
 
-/// What each tells; none if one does not answer.
+/// What each tells; none if one does not answer, or there is none.
 async fn ask(clients: &[Client]) -> Option<Vec<Metrics>> {
+    if clients.is_empty() {
+        return None;
+    }
     let asked = request("GET", "/metrics", Says::default(), None);
     let mut all = Vec::new();
     for client in clients {

@@ -113,14 +113,23 @@ fn drawn(words: &Words<'_>, lines: &[Line], x: Axis, named: &[(f64, String)], sc
     let mut svg = frame(words, y);
     for (tick, name) in named {
         let at = across(x.place(*tick));
-        let _ = writeln!(svg, r#"<text x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, HEIGHT - BOTTOM + 18.0, escaped(name));
+        let _ = writeln!(
+            svg,
+            r#"<text x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+            HEIGHT - BOTTOM + 18.0,
+            escaped(name)
+        );
     }
     for (number, line) in lines.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];
         let points = line.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
         let places: Vec<String> =
             points.map(|(at, value)| format!("{:.1},{:.1}", across(x.place(*at)), up(y.place(*value)))).collect();
-        let _ = writeln!(svg, r#"<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{}"/>"#, places.join(" "));
+        let _ = writeln!(
+            svg,
+            r#"<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{}"/>"#,
+            places.join(" ")
+        );
         legend(&mut svg, number, colour, &line.name);
     }
     svg + "</svg>\n"
@@ -139,12 +148,26 @@ pub fn bars(words: &Words<'_>, names: &[String], groups: &[(String, Vec<f64>)]) 
             let (x, top) = (from + wide * float(number), up(y.place(*value)));
             let colour = COLOURS[number % COLOURS.len()];
             let high = HEIGHT - BOTTOM - top;
-            let _ = writeln!(svg, r#"<rect x="{x:.1}" y="{top:.1}" width="{:.1}" height="{high:.1}" fill="{colour}"/>"#, wide * 0.92);
+            let _ = writeln!(
+                svg,
+                r#"<rect x="{x:.1}" y="{top:.1}" width="{:.1}" height="{high:.1}" fill="{colour}"/>"#,
+                wide * 0.92
+            );
             let middle = x + wide * 0.46;
-            let _ = writeln!(svg, r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, top - 4.0, number_of(*value));
+            let _ = writeln!(
+                svg,
+                r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+                top - 4.0,
+                number_of(*value)
+            );
         }
         let middle = from + room * 0.4;
-        let _ = writeln!(svg, r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, HEIGHT - BOTTOM + 18.0, escaped(group));
+        let _ = writeln!(
+            svg,
+            r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+            HEIGHT - BOTTOM + 18.0,
+            escaped(group)
+        );
     }
     for (number, name) in names.iter().enumerate() {
         legend(&mut svg, number, COLOURS[number % COLOURS.len()], name);
@@ -159,13 +182,30 @@ fn frame(words: &Words<'_>, y: Axis) -> String {
     );
     let _ = writeln!(svg, r#"<text x="{LEFT}" y="26" font-size="16">{}</text>"#, escaped(words.title));
     let middle = (LEFT + WIDTH - RIGHT) / 2.0;
-    let _ = writeln!(svg, r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, HEIGHT - 14.0, escaped(words.x));
+    let _ = writeln!(
+        svg,
+        r#"<text x="{middle:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+        HEIGHT - 14.0,
+        escaped(words.x)
+    );
     let half = (TOP + HEIGHT - BOTTOM) / 2.0;
-    let _ = writeln!(svg, r#"<text transform="rotate(-90)" x="{:.1}" y="18" text-anchor="middle">{}</text>"#, -half, escaped(words.y));
+    let _ = writeln!(
+        svg,
+        r#"<text transform="rotate(-90)" x="{:.1}" y="18" text-anchor="middle">{}</text>"#,
+        -half,
+        escaped(words.y)
+    );
     for tick in y.ticks() {
         let at = up(y.place(tick));
-        let _ = writeln!(svg, r##"<line x1="{LEFT}" y1="{at:.1}" x2="{:.1}" y2="{at:.1}" stroke="#ddd"/>"##, WIDTH - RIGHT);
-        let _ = writeln!(svg, r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#, LEFT - 6.0, at + 4.0, number(tick));
+        let _ =
+            writeln!(svg, r##"<line x1="{LEFT}" y1="{at:.1}" x2="{:.1}" y2="{at:.1}" stroke="#ddd"/>"##, WIDTH - RIGHT);
+        let _ = writeln!(
+            svg,
+            r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
+            LEFT - 6.0,
+            at + 4.0,
+            number(tick)
+        );
     }
     svg
 }

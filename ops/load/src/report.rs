@@ -150,7 +150,8 @@ pub fn totals(tally: &Tally, samples: &[Sample], (from, to): (usize, usize), dra
     let window = tally.between(from, to);
     let all = tally.between(0, tally.windows.len());
     let seconds = float(u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX)).max(1.0);
-    let measured: Vec<&Sample> = samples.iter().filter(|it| it.at_s > float(from as u64) && it.at_s <= float(to as u64) + 0.5).collect();
+    let measured: Vec<&Sample> =
+        samples.iter().filter(|it| it.at_s > float(from as u64) && it.at_s <= float(to as u64) + 0.5).collect();
     let used = processor_s(&measured);
     let generator: f64 = used.iter().filter(|(name, _)| is_generator(name)).map(|(_, used)| used).sum();
     let everybody: f64 = used.values().sum();
@@ -252,14 +253,22 @@ impl Report {
         writeln!(out, "  offered        {:>12} for {} s", rate(totals.offered_per_s), totals.seconds)?;
         writeln!(out, "  acknowledged   {:>12}", rate(totals.acknowledged_per_s))?;
         match (totals.drained_per_s, totals.drained_s) {
-            (Some(per_s), Some(s)) => writeln!(out, "  drained        {:>12}  everything at rest after {s:.1} s", rate(per_s))?,
+            (Some(per_s), Some(s)) => {
+                writeln!(out, "  drained        {:>12}  everything at rest after {s:.1} s", rate(per_s))?
+            }
             _ => writeln!(out, "  drained             unknown  it did not come to rest, or nobody told")?,
         }
         writeln!(out, "  latency        {}", shown(latency))?;
         if totals.refusals.count > 0 {
             writeln!(out, "  refused        {}", shown(&totals.refusals))?;
         }
-        writeln!(out, "  sold out {}, walked away {}, failed {:.3} %", totals.sold_out, totals.walked_away, totals.error_share * 100.0)?;
+        writeln!(
+            out,
+            "  sold out {}, walked away {}, failed {:.3} %",
+            totals.sold_out,
+            totals.walked_away,
+            totals.error_share * 100.0
+        )?;
         for (kind, count) in &totals.errors {
             writeln!(out, "    {kind}: {count}")?;
         }
@@ -268,7 +277,12 @@ impl Report {
         }
         writeln!(out, "  read after 201 {}", shown(&totals.read_lag))?;
         let number = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.0}"));
-        writeln!(out, "  projector lag p99 {} ms, outbox at most {}", number(totals.lag_p99_ms), number(totals.outbox_max))?;
+        writeln!(
+            out,
+            "  projector lag p99 {} ms, outbox at most {}",
+            number(totals.lag_p99_ms),
+            number(totals.outbox_max)
+        )?;
         self.costs(out)?;
         for note in &self.notes {
             writeln!(out, "  {note}")?;

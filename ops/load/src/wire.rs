@@ -214,7 +214,9 @@ mod tests {
     fn who_says_close_or_tells_no_length_is_not_asked_again() {
         assert!(!whole("HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 0\r\n\r\n").2);
         assert!(!whole("HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n").2);
-        assert!(matches!(parse(b"HTTP/1.1 200 OK\r\n\r\nabc"), Ok(Parsed::UntilClosed(answer)) if answer.body == b"abc"));
+        assert!(
+            matches!(parse(b"HTTP/1.1 200 OK\r\n\r\nabc"), Ok(Parsed::UntilClosed(answer)) if answer.body == b"abc")
+        );
         assert_eq!(whole("HTTP/1.1 204 No Content\r\n\r\n").0.status, 204);
     }
 

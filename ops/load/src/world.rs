@@ -1,5 +1,6 @@
 //! What all journeys of one worker share.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use crate::chance::Chance;
 use crate::client::{Client, ClientError, Limits};
 use crate::plan::{Plan, Sale};
+use crate::request::order_body;
 use crate::tally::{Outcome, Tally};
 use crate::wire::Answer;
 
@@ -42,6 +44,8 @@ pub struct World {
     chance: Mutex<Chance>,
     /// How wanted the shows up to each one are together, of 1.
     wanted: Vec<f64>,
+    /// Every account's order, where there is one show: writing it anew would cost as much as sending it.
+    bodies: Vec<Vec<u8>>,
     began: OnceLock<Instant>,
     under_way: AtomicU64,
     acknowledged: Mutex<Vec<[u8; 32]>>,
@@ -62,6 +66,10 @@ impl World {
         let clients = [of(&plan.command), of(&plan.query), of(plan.sandbox.as_slice())];
         let chance = Mutex::new(Chance::of(plan.seed, plan.number * 2 + 1));
         let wanted = wanted(plan.shows.len(), plan.zipf);
+        let bodies = match plan.shows[..] {
+            [only] => (0..plan.bearers.len()).map(|buyer| order_body(only, buyer)).collect(),
+            _ => Vec::new(),
+        };
         Ok(Self {
             plan,
             clients,
@@ -69,6 +77,7 @@ impl World {
             tally: Mutex::default(),
             chance,
             wanted,
+            bodies,
             began: OnceLock::new(),
             under_way: AtomicU64::new(0),
             acknowledged: Mutex::default(),
@@ -171,6 +180,14 @@ impl World {
         let drawn = self.chance().unit();
         let at = self.wanted.partition_point(|up_to| *up_to < drawn);
         self.plan.shows[at.min(self.plan.shows.len() - 1)]
+    }
+
+    /// The body of an account's order.
+    pub fn body(&self, sale: Sale, buyer: usize) -> Cow<'_, [u8]> {
+        match self.bodies.get(buyer) {
+            Some(body) => Cow::Borrowed(body),
+            None => Cow::Owned(order_body(sale, buyer)),
+        }
     }
 
     /// Sends a written request to the next server of a side.

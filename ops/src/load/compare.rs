@@ -163,7 +163,11 @@ async fn turn(
     while let Some(rate) = knee.next() {
         let report = once(site, peers, contestant, args, rate).await?;
         let well = Scenario::Hot.good(&report);
-        stack::say(&format!("{} {rate:.0}/s: {}", if well { "good" } else { "too much" }, shown(&report.totals.latency)));
+        stack::say(&format!(
+            "{} {rate:.0}/s: {}",
+            if well { "good" } else { "too much" },
+            shown(&report.totals.latency)
+        ));
         knee.tell(rate, well);
         void.extend(report.void.iter().cloned());
         if well {

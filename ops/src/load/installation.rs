@@ -147,7 +147,8 @@ impl Installation {
 /// The stack cannot be looked at.
 pub fn servers(config: &StackConfig) -> anyhow::Result<BTreeMap<String, u32>> {
     let all = local_stack::status(config)?;
-    let running: BTreeMap<String, u32> = all.into_iter().filter_map(|it| Some((it.name.to_string(), it.pid?))).collect();
+    let running: BTreeMap<String, u32> =
+        all.into_iter().filter_map(|it| Some((it.name.to_string(), it.pid?))).collect();
     ensure!(!running.is_empty(), "no server of the stack runs");
     Ok(running)
 }

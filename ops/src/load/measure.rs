@@ -154,8 +154,11 @@ pub fn report_of(what: &str, (from, to): (u64, u64), measured: &Measured) -> Rep
 fn what(scenario: Scenario, size: Size, common: &Common) -> String {
     let Common { durability, partitions, command_apis, .. } = common;
     let free = if size.free { ", free" } else { "" };
-    let rate = size.rate;
-    format!("{scenario:?} at {rate:.0}/s{free}, {durability:?}, {partitions} partitions, {command_apis} command-api")
+    let rate = match scenario {
+        Scenario::Idle => format!("one by one, {} times", size.times),
+        _ => format!("at {:.0}/s", size.rate),
+    };
+    format!("{scenario:?} {rate}{free}, {durability:?}, {partitions} partitions, {command_apis} command-api")
 }
 
 fn settings(size: Size, common: &Common, services: BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -21,5 +21,7 @@ pub async fn of(site: &Installation, orders: Vec<Acknowledged>) -> anyhow::Resul
     let promised = Promised { orders, tickets: Vec::new() };
     let (report, _) = checker.sums_only().settle(Some(&promised), AT_REST, |_| true).await?;
     let broken = report.laws.iter().filter(|law| !law.holds());
-    Ok(broken.map(|law| format!("{}: {} faults, {}", law.name, law.faults.count, law.faults.first.join("; "))).collect())
+    Ok(broken
+        .map(|law| format!("{}: {} faults, {}", law.name, law.faults.count, law.faults.first.join("; ")))
+        .collect())
 }

@@ -6,7 +6,7 @@ use service_kit::clock;
 use uuid::Uuid;
 
 use crate::plan::Sale;
-use crate::request::{Says, order_body, request};
+use crate::request::{Says, request};
 use crate::tally::Outcome;
 use crate::wire::Answer;
 use crate::world::{Side, World};
@@ -31,12 +31,11 @@ pub(super) fn ask(world: &World, checkout: Option<&str>, account: Option<(Sale, 
         let drawn = chance.below(world.plan.bearers.len());
         (chance.id(), chance.id(), account.map_or(drawn, |(_, buyer)| buyer))
     };
-    let says =
-        Says { bearer: Some(&world.plan.bearers[buyer]), key: Some(key), checkout, ..Says::default() };
+    let says = Says { bearer: Some(&world.plan.bearers[buyer]), key: Some(key), checkout, ..Says::default() };
     let mut path = String::with_capacity(48);
     path.push_str("/v1/orders/");
     path.push_str(order.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-    let request = request("PUT", &path, says, Some(&order_body(sale, buyer)));
+    let request = request("PUT", &path, says, Some(&world.body(sale, buyer)));
     Asked { order, sale, buyer, request }
 }
 

@@ -209,7 +209,8 @@ impl Buyer<'_> {
     ) -> Result<Value, Failed> {
         let key = Some(self.world.chance().id());
         let bearer = (!self.bearer.is_empty()).then_some(self.bearer.as_str());
-        let asked = request(method, path, Says { key, ticket, bearer, ..Says::default() }, Some(body.to_string().as_bytes()));
+        let asked =
+            request(method, path, Says { key, ticket, bearer, ..Says::default() }, Some(body.to_string().as_bytes()));
         read(step, self.world.ask(Side::Command, &asked).await, &[200, 201]).map(|(value, _)| value)
     }
 
