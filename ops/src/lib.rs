@@ -8,6 +8,7 @@ pub mod failover;
 pub mod faults;
 pub mod front_door;
 pub mod init;
+pub mod load;
 pub mod local;
 pub mod log;
 pub mod partitions;

@@ -9,11 +9,12 @@ use ops::dev::{DevArgs, UpArgs};
 use ops::failover::FailoverArgs;
 use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
+use ops::load::{CompareArgs, LoadArgs};
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
-use ops::{check, config, demo, dev, failover, faults, init, log, partitions, queue, simulate, stack, token};
+use ops::{check, config, demo, dev, failover, faults, init, load, log, partitions, queue, simulate, stack, token};
 
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
@@ -48,6 +49,13 @@ enum Command {
     Faults(FaultsArgs),
     /// Kill the owner of a partition with a long history, again and again, and measure until it is served.
     Failover(FailoverArgs),
+    /// Send a box office of its own more and more, and measure; ends with 1 if it oversold, lost something or broke a law.
+    Load(LoadArgs),
+    /// Send ours and other designs the same load in turn, and print the ratios.
+    Compare(CompareArgs),
+    /// What `load` starts: reads its plan from standard input.
+    #[command(hide = true)]
+    LoadWorker,
     /// Play histories of a whole box office in memory, with everything going wrong; ends with 1 if one law breaks.
     Simulate(SimulateArgs),
     /// Bring everything up on one port, until Ctrl-C.
@@ -67,7 +75,13 @@ struct DemoArgs {
 fn main() -> ExitCode {
     // The first thing: every TLS client needs it. It fails only if it was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match run(Cli::parse().command) {
+    let command = Cli::parse().command;
+    let ran = match command {
+        // It has a runtime of its own, which costs less.
+        Command::LoadWorker => ::load::worker::main().map(|()| ExitCode::SUCCESS),
+        command => run(command),
+    };
+    match ran {
         Ok(code) => code,
         Err(error) => {
             eprintln!("boxctl: {error:#}");
@@ -89,6 +103,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => return Ok(check::run(args).await),
         Command::Faults(args) => faults::run(&args)?,
         Command::Failover(args) => failover::run(args).await?,
+        Command::Load(args) => return load::run(args).await,
+        Command::Compare(args) => return load::compare::run(args).await,
+        Command::LoadWorker => {}
         Command::Simulate(args) => return simulate::run(&args),
         Command::Dev(args) => dev::run(args).await?,
         Command::Demo(DemoArgs { up, demo }) => {

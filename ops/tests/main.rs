@@ -5,6 +5,7 @@ mod configuration;
 mod demo;
 mod front_door;
 mod leftovers;
+mod load;
 mod local;
 mod supervisor;
 mod support;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -74,6 +74,22 @@ impl Cluster {
                 Err((topic, code)) => {
                     return Err(TopicsError::Refused { asked: "delete", topic, detail: code.to_string() });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets these settings, and no others, for each of these topics.
+    pub(super) async fn configure(&self, topics: &[String], values: &[(&str, &str)]) -> Result<(), TopicsError> {
+        let one = |topic| {
+            let all = AlterConfig::new(ResourceSpecifier::Topic(topic));
+            values.iter().fold(all, |all, (name, value)| all.set(name, value))
+        };
+        let all: Vec<AlterConfig<'_>> = topics.iter().map(|topic| one(topic)).collect();
+        let done = self.admin.alter_configs(&all, &AdminOptions::new().request_timeout(Some(ASKING))).await;
+        for result in done.map_err(|error| unanswered("configure topics", &error))? {
+            if let Err((OwnedResourceSpecifier::Topic(topic), code)) = result {
+                return Err(TopicsError::Refused { asked: "configure", topic, detail: code.to_string() });
             }
         }
         Ok(())

@@ -5,9 +5,11 @@
 mod check;
 mod cluster;
 mod copy;
+mod durability;
 mod init;
 
 pub use check::check;
+pub use durability::sync_every_append;
 pub use init::{Report, init};
 
 use domain::root::Context;

@@ -43,6 +43,8 @@ pub struct DevOptions {
     pub counts: Counts,
     /// Where secrets, logs and process ids are kept; one installation at a time.
     pub folder: PathBuf,
+    /// Where the services' programs are; beside ours, or where BOXOFFICE_BIN_DIR says, if left out.
+    pub programs: Option<PathBuf>,
     /// The front door's port on loopback; a free one if left out.
     pub port: Option<u16>,
     /// Environment variables of the processes, `BOXOFFICE_…` or `SANDBOX_…`; they win over ours.
@@ -62,6 +64,7 @@ impl DevOptions {
             partitions: LOCAL_PARTITIONS,
             counts: Counts::ONE,
             folder: folder.into(),
+            programs: None,
             port: None,
             overrides: BTreeMap::new(),
             policy: Policy::default(),
@@ -84,7 +87,10 @@ pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
     // An Err only says that the process has installed one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lock = lock(&options.folder)?;
-    let programs = programs()?;
+    let programs = match &options.programs {
+        Some(folder) => topology::all_in(folder)?,
+        None => programs()?,
+    };
     let (folder, say) = (options.folder.join("run"), Arc::clone(&options.say));
     tokio::task::spawn_blocking(move || supervisor::end_all(&folder, &*say)).await.context("clean up")??;
     let listener = listen(options.port)?;

@@ -186,6 +186,18 @@ pub fn programs(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// This folder, as a whole path, if it holds every program.
+///
+/// # Errors
+/// One is missing.
+pub fn all_in(folder: &Path) -> anyhow::Result<PathBuf> {
+    let folder = folder.canonicalize().with_context(|| format!("find {}", folder.display()))?;
+    match Process::ALL.into_iter().map(Process::binary).find(|name| !folder.join(name).is_file()) {
+        Some(name) => bail!("{} has no {name}", folder.display()),
+        None => Ok(folder),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

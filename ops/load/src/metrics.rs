@@ -1,0 +1,62 @@
+//! What services tell about themselves, in Prometheus's text.
+
+use std::collections::BTreeMap;
+
+/// Every sample of one answer, by its name with labels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metrics(Vec<(String, f64)>);
+
+impl Metrics {
+    /// Reads the text; lines that are no samples are left out.
+    pub fn read(text: &str) -> Self {
+        let sample = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse::<f64>().ok()?))
+        };
+        Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
+    }
+
+    /// The sum of all samples of this name, whatever their labels; 0 if there is none.
+    pub fn sum(&self, name: &str) -> f64 {
+        self.of(name).map(|(_, value)| value).filter(|value| value.is_finite()).sum()
+    }
+
+    /// Whether there is a sample of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.of(name).next().is_some()
+    }
+
+    /// The sums of all samples of this name by the value of one label.
+    pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+        let mut sums = BTreeMap::new();
+        let mark = format!("{label}=\"");
+        for (labels, value) in self.of(name) {
+            let Some((_, rest)) = labels.split_once(&mark) else { continue };
+            let key = rest.split('"').next().unwrap_or_default();
+            *sums.entry(key.to_owned()).or_insert(0.0) += value;
+        }
+        sums
+    }
+
+    fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+        self.0.iter().filter_map(move |(full, value)| {
+            let rest = full.strip_prefix(name)?;
+            (rest.is_empty() || rest.starts_with('{')).then_some((rest, *value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_summed_by_name_and_by_label() {
+        let text = "# TYPE outbox gauge\noutbox{topic=\"a\",partition=\"0\"} 3\noutbox{topic=\"b\",partition=\"0\"} 4\n\
+                    outbox{topic=\"a\",partition=\"1\"} 5\noutbox_other 100\nplain 7\nage NaN\n";
+        let metrics = Metrics::read(text);
+        assert_eq!([metrics.sum("outbox"), metrics.sum("plain"), metrics.sum("age")], [12.0, 7.0, 0.0]);
+        assert_eq!(metrics.by("outbox", "topic"), BTreeMap::from([("a".to_owned(), 8.0), ("b".to_owned(), 4.0)]));
+        assert!(metrics.has("age") && !metrics.has("nothing"));
+    }
+}
