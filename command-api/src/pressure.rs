@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use service_kit::clock;
 
 /// Answers that take so long on average mean that there is more to do than can be done.
-const HIGH: Duration = Duration::from_millis(15);
+const HIGH: Duration = Duration::from_millis(8);
 /// What was measured longer ago than this tells nothing.
 const STALE: Duration = Duration::from_millis(200);
 /// How many answers the average goes by, about.

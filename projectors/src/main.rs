@@ -16,7 +16,7 @@ use service_kit::operations::Operations;
 use service_kit::shutdown::Shutdown;
 use service_kit::{http, telemetry};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::{Info, OpenApi, Paths};
 
@@ -85,7 +85,8 @@ async fn project(config: &Config, health: &Health, shutdown: CancellationToken) 
 fn pool(config: &Config) -> anyhow::Result<PgPool> {
     let options = PgPoolOptions::new().max_connections(config.connections).acquire_timeout(ACQUIRE_LIMIT);
     // The error would show the URL with its password.
-    options
-        .connect_lazy(&config.postgres)
-        .map_err(|_| anyhow::anyhow!("BOXOFFICE_POSTGRES is no usable postgres:// URL"))
+    let unusable = |_| anyhow::anyhow!("BOXOFFICE_POSTGRES is no usable postgres:// URL");
+    let server: PgConnectOptions = config.postgres.parse().map_err(unusable)?;
+    // Rows and checkpoints are one transaction: what a crash of Postgres takes is read from the log again.
+    Ok(options.connect_lazy_with(server.options([("synchronous_commit", "off")])))
 }

@@ -47,6 +47,10 @@ pub struct Refused {
     pub source: Broken,
 }
 
+/// After so many events in one transaction the next one waits for more: each costs its own round trips, however small.
+const MANY: u64 = 8;
+const GATHER: Duration = Duration::from_millis(25);
+
 /// How a worker does its work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
@@ -71,6 +75,8 @@ pub(crate) struct Worker<M: ReadModel> {
     places: Vec<Partition>,
     /// Whether tables and views were made, as far as known.
     prepared: bool,
+    /// Events in the last transaction.
+    wrote: u64,
 }
 
 impl<M: ReadModel> Worker<M> {
@@ -82,7 +88,7 @@ impl<M: ReadModel> Worker<M> {
         (pace, share): (Pace, Share),
     ) -> Self {
         let (projection, places) = (Projection::new(codec), Vec::new());
-        Self { log, ends, projection, store, light, pace, share, places, prepared: false }
+        Self { log, ends, projection, store, light, pace, share, places, prepared: false, wrote: 0 }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
@@ -240,7 +246,8 @@ impl<M: ReadModel> Worker<M> {
     /// Until when a batch takes in more.
     fn until(&self, written_at: Option<Instant>) -> Instant {
         let lingered = Instant::now() + self.pace.linger;
-        written_at.map_or(lingered, |at| lingered.max(at + self.pace.every))
+        let every = if self.wrote >= MANY { self.pace.every.max(GATHER) } else { self.pace.every };
+        written_at.map_or(lingered, |at| lingered.max(at + every))
     }
 
     /// Writes what was folded, however long the database is away. False if that is void, because somebody else moved the
@@ -251,6 +258,7 @@ impl<M: ReadModel> Worker<M> {
             let written = timeout(WRITE_LIMIT, self.projection.write(&self.store)).await;
             match written.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
                 Ok(Written::Rows { rows, events }) => {
+                    self.wrote = events;
                     self.light.database_answers();
                     let name = M::LAYOUT.name;
                     metrics::counter!("projector_batches_total", "projection" => name).increment(1);

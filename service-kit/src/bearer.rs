@@ -204,19 +204,19 @@ impl Verifier {
         self.keys.contains_key(kid)
     }
 
+    /// Whose token this is, if exactly this one was verified a short while ago.
+    pub(crate) fn verified_lately(&self, token: &str, now: Timestamp) -> Option<Account> {
+        self.cache.lock().unwrap_or_else(|it| it.into_inner()).get(&digest_of(token), now)
+    }
+
     pub(crate) fn verify(&self, kid: &str, token: &str, now: Timestamp) -> Result<Account, Refused> {
-        let digest = digest::digest(&digest::SHA256, token.as_bytes());
-        let digest: [u8; 32] = digest.as_ref().try_into().expect("a SHA-256 digest has 32 bytes");
-        if let Some(account) = self.cache.lock().unwrap_or_else(|it| it.into_inner()).get(&digest, now) {
-            return Ok(account);
-        }
         let key = self.keys.get(kid).ok_or(Refused::Invalid)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::Invalid)?.claims;
         let expires = micros(claims.exp);
         self.check(&claims, expires, now)?;
         let account = account(&claims);
         let entry = Entry { account: account.clone(), until: expires.min(now.plus_s(CACHE_S)) };
-        self.cache.lock().unwrap_or_else(|it| it.into_inner()).put(digest, entry);
+        self.cache.lock().unwrap_or_else(|it| it.into_inner()).put(digest_of(token), entry);
         Ok(account)
     }
 
@@ -235,6 +235,11 @@ impl Verifier {
             true => Ok(()),
         }
     }
+}
+
+fn digest_of(token: &str) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    digest.as_ref().try_into().expect("a SHA-256 digest has 32 bytes")
 }
 
 /// A signature by exactly this algorithm; the claims are checked by us, on our clock.

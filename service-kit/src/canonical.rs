@@ -3,136 +3,211 @@
 //! One deviation: integers are written with all their digits, where RFC 8785 would round those beyond 2^53,
 //! so that two amounts never look the same.
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
-/// A JSON value none of whose objects names a member twice.
+/// A JSON value none of whose objects names a member twice. It borrows from the text what it can.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Strict(pub Value);
+pub enum Strict<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A finite number.
+    Number(Number),
+    /// A text, unescaped.
+    Text(Cow<'a, str>),
+    /// A list.
+    List(Vec<Strict<'a>>),
+    /// Members in the order of RFC 8785, 3.2.3: by the UTF-16 code units of their names.
+    Object(Vec<(Cow<'a, str>, Strict<'a>)>),
+}
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for Strict<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
+        deserializer.deserialize_any(StrictVisitor)
     }
 }
 
 struct StrictVisitor;
 
 impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
+    type Value = Strict<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Strict<'de>, E> {
+        Ok(Strict::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Strict<'de>, E> {
+        Ok(Strict::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Strict<'de>, E> {
+        Ok(Strict::Number(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_u64<E>(self, value: u64) -> Result<Strict<'de>, E> {
+        Ok(Strict::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is finite"))
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Strict<'de>, E> {
+        Number::from_f64(value).map(Strict::Number).ok_or_else(|| E::custom("a number is finite"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Strict<'de>, E> {
+        Ok(Strict::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_str<E>(self, value: &str) -> Result<Strict<'de>, E> {
+        Ok(Strict::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Strict<'de>, A::Error> {
         let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(Value::Array(list))
+        Ok(Strict::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let Strict(value) = members.next_value()?;
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the member {name:?} is there twice")));
-            }
-            object.insert(name, value);
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Strict<'de>, A::Error> {
+        let mut object = Vec::new();
+        while let Some(Name(name)) = members.next_key()? {
+            object.push((name, members.next_value()?));
         }
-        Ok(Value::Object(object))
+        object.sort_by(|(a, _): &(Cow<'_, str>, _), (b, _)| in_order(a, b));
+        match object.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(A::Error::custom(format_args!("the member {:?} is there twice", pair[0].0))),
+            None => Ok(Strict::Object(object)),
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for Strict<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::Number(number.clone()),
+            Value::String(text) => Self::Text(Cow::Borrowed(text)),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(object) => {
+                let mut members: Vec<_> =
+                    object.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), value.into())).collect();
+                members.sort_by(|(a, _), (b, _)| in_order(a, b));
+                Self::Object(members)
+            }
+        }
+    }
+}
+
+impl From<Strict<'_>> for Value {
+    fn from(strict: Strict<'_>) -> Self {
+        match strict {
+            Strict::Null => Self::Null,
+            Strict::Bool(value) => Self::Bool(value),
+            Strict::Number(number) => Self::Number(number),
+            Strict::Text(text) => Self::String(text.into_owned()),
+            Strict::List(items) => Self::Array(items.into_iter().map(Self::from).collect()),
+            Strict::Object(members) => {
+                Self::Object(members.into_iter().map(|(name, value)| (name.into_owned(), value.into())).collect())
+            }
+        }
+    }
+}
+
+/// By UTF-16 code units, which for ASCII are the bytes.
+fn in_order(a: &str, b: &str) -> std::cmp::Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
+
+/// The name of a member.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor).map(Self)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
 /// The canonical text of a value: no spaces, members sorted by the UTF-16 code units of their names.
-pub fn to_string(value: &Value) -> String {
-    let mut out = String::new();
+pub fn to_string(value: &Strict<'_>) -> String {
+    let mut out = Vec::with_capacity(512);
     write(value, &mut out);
-    out
+    String::from_utf8(out).expect("only texts are written")
 }
 
 /// The depth is bounded by the parser's own limit of 128.
-fn write(value: &Value, out: &mut String) {
+fn write(value: &Strict<'_>, out: &mut Vec<u8>) {
     match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(true) => out.push_str("true"),
-        Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => write_number(number, out),
-        Value::String(text) => write_text(text, out),
-        Value::Array(items) => write_list(items, out),
-        Value::Object(object) => write_object(object, out),
-    }
-}
-
-fn write_list(items: &[Value], out: &mut String) {
-    out.push('[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
+        Strict::Null => out.extend_from_slice(b"null"),
+        Strict::Bool(true) => out.extend_from_slice(b"true"),
+        Strict::Bool(false) => out.extend_from_slice(b"false"),
+        Strict::Number(number) => write_number(number, out),
+        Strict::Text(text) => write_text(text, out),
+        Strict::List(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                separate(index, out);
+                write(item, out);
+            }
+            out.push(b']');
         }
-        write(item, out);
-    }
-    out.push(']');
-}
-
-fn write_object(object: &Map<String, Value>, out: &mut String) {
-    let mut members: Vec<_> = object.iter().collect();
-    members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-    out.push('{');
-    for (index, (name, value)) in members.into_iter().enumerate() {
-        if index > 0 {
-            out.push(',');
+        Strict::Object(members) => {
+            out.push(b'{');
+            for (index, (name, value)) in members.iter().enumerate() {
+                separate(index, out);
+                write_text(name, out);
+                out.push(b':');
+                write(value, out);
+            }
+            out.push(b'}');
         }
-        write_text(name, out);
-        out.push(':');
-        write(value, out);
     }
-    out.push('}');
 }
 
-fn write_text(text: &str, out: &mut String) {
+fn separate(index: usize, out: &mut Vec<u8>) {
+    if index > 0 {
+        out.push(b',');
+    }
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
     // serde_json escapes exactly what RFC 8785, 3.2.2.2 does: the short forms, and \u00xx in lower case.
-    out.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+    serde_json::to_writer(out, text).expect("a text is JSON, and memory takes it");
 }
 
-fn write_number(number: &Number, out: &mut String) {
-    if number.is_i64() || number.is_u64() {
-        let _ = write!(out, "{number}");
-    } else {
-        out.push_str(&ecmascript(number.as_f64().expect("a JSON number is an integer or a double")));
-    }
+fn write_number(number: &Number, out: &mut Vec<u8>) {
+    let text = match number.is_i64() || number.is_u64() {
+        true => number.to_string(),
+        false => ecmascript(number.as_f64().expect("a JSON number is an integer or a double")),
+    };
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// ECMAScript's `Number::toString` (ECMA-262, 6.1.6.1.20): shortest digits, exponent only outside 1e-7 to 1e21.
@@ -182,8 +257,7 @@ mod tests {
     use super::*;
 
     fn canonical(text: &str) -> String {
-        let Strict(value) = serde_json::from_str(text).unwrap();
-        to_string(&value)
+        to_string(&serde_json::from_str(text).unwrap())
     }
 
     #[test]
@@ -197,9 +271,11 @@ mod tests {
             r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"#,
             r#""string":"€$\u000f\nA'B\"\\\\\"/"}"#
         );
-        let Strict(mut value) = serde_json::from_str(text).unwrap();
+        let mut value = serde_json::from_str(text).unwrap();
         // serde_json reads a double quickly, and then not always as the nearest one; money is whole numbers.
-        value["numbers"][0] = serde_json::json!("333333333.33333329".parse::<f64>().unwrap());
+        let Strict::Object(members) = &mut value else { panic!() };
+        let Strict::List(numbers) = &mut members[1].1 else { panic!() };
+        numbers[0] = Strict::Number(Number::from_f64("333333333.33333329".parse().unwrap()).unwrap());
         assert_eq!(to_string(&value), expected);
     }
 
@@ -207,7 +283,8 @@ mod tests {
     fn rfc_8785_3_2_3_members_sort_by_utf_16() {
         let text = r#"{"\u20ac":"Euro Sign","\r":"Carriage Return","\ufb33":"Hebrew Letter Dalet With Dagesh",
             "1":"One","\ud83d\ude00":"Emoji: Grinning Face","\u0080":"Control","\u00f6":"Latin Small Letter O With Diaeresis"}"#;
-        let Value::Object(object) = serde_json::from_str::<Value>(&canonical(text)).unwrap() else { panic!() };
+        let again = canonical(text);
+        let Strict::Object(object) = serde_json::from_str(&again).unwrap() else { panic!() };
         assert_eq!(object.len(), 7);
         let order: Vec<_> = ["Carriage", "One", "Control", "Latin", "Euro", "Emoji", "Hebrew"]
             .iter()
@@ -261,7 +338,7 @@ mod tests {
     #[test]
     fn a_member_named_twice_is_refused_at_any_depth() {
         for bad in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
-            let error = serde_json::from_str::<Strict>(bad).unwrap_err();
+            let error = serde_json::from_str::<Strict<'_>>(bad).unwrap_err();
             assert!(error.to_string().contains("the member \"a\" is there twice"), "{error}");
         }
     }

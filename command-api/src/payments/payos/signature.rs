@@ -67,7 +67,7 @@ fn plain(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) if text == "null" || text == "undefined" => String::new(),
         Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => canonical::to_string(value),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => canonical::to_string(&value.into()),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn read(key: &ChecksumKey, raw: &Notification<'_>) -> Result<Notified
 }
 
 fn verified(key: &ChecksumKey, body: &[u8]) -> Result<Map<String, Value>, Rejected> {
-    let Ok(Strict(Value::Object(mut envelope))) = serde_json::from_slice(body) else {
+    let Ok(Value::Object(mut envelope)) = serde_json::from_slice::<Strict<'_>>(body).map(Value::from) else {
         return Err(Rejected::Malformed("it is no JSON object that names every member once"));
     };
     match (envelope.remove("data"), envelope.remove("signature")) {

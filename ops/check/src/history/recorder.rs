@@ -50,7 +50,7 @@ impl Recorder {
             op: Op::of(method, path),
             path: path.to_owned(),
             key: key.map(digest),
-            body_hash: body.map(|body| digest(&canonical::to_string(body))).unwrap_or_default(),
+            body_hash: body.map(|body| digest(&canonical::to_string(&body.into()))).unwrap_or_default(),
             called_us: self.now_us(),
             called_at: clock::now(),
             asked: Asked::of(path, body.unwrap_or(&Value::Null)),
