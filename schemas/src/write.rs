@@ -342,3 +342,6 @@ impl SerializeStruct for InOrder<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
