@@ -11,7 +11,7 @@ use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use crate::shape::Shape;
+use crate::shape::{Field, Shape};
 
 /// The bytes do not follow their schema, or the schema not the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -216,7 +216,7 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
 
 /// The fields of a record for a type that has the same.
 struct InOrder<'a, 'de> {
-    fields: std::slice::Iter<'de, (String, Shape)>,
+    fields: std::slice::Iter<'de, Field>,
     bytes: &'a mut &'de [u8],
 }
 
@@ -224,14 +224,14 @@ impl<'de> SeqAccess<'de> for InOrder<'_, 'de> {
     type Error = BadDatum;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, BadDatum> {
-        let Some((_, shape)) = self.fields.next() else { return Ok(None) };
-        seed.deserialize(Datum { shape, bytes: self.bytes }).map(Some)
+        let Some(field) = self.fields.next() else { return Ok(None) };
+        seed.deserialize(Datum { shape: &field.shape, bytes: self.bytes }).map(Some)
     }
 }
 
 /// The fields of a record by their names.
 struct Named<'a, 'de> {
-    fields: std::slice::Iter<'de, (String, Shape)>,
+    fields: std::slice::Iter<'de, Field>,
     next: Option<&'de Shape>,
     bytes: &'a mut &'de [u8],
 }
@@ -240,9 +240,9 @@ impl<'de> MapAccess<'de> for Named<'_, 'de> {
     type Error = BadDatum;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, BadDatum> {
-        let Some((name, shape)) = self.fields.next() else { return Ok(None) };
-        self.next = Some(shape);
-        seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
+        let Some(field) = self.fields.next() else { return Ok(None) };
+        self.next = Some(&field.shape);
+        seed.deserialize(BorrowedStrDeserializer::new(&field.name)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, BadDatum> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use apache_avro::Schema;
-use apache_avro::schema::UuidSchema;
+use apache_avro::schema::{RecordField, UuidSchema};
 
 /// Deeper ones are not ours.
 const DEPTH: usize = 16;
@@ -27,8 +27,17 @@ pub(crate) enum Shape {
 /// The fields of a record, in the order they are written in.
 #[derive(Debug)]
 pub(crate) struct Fields {
-    pub fields: Vec<(String, Shape)>,
+    pub fields: Vec<Field>,
     /// Where the field names of a type lie that were found to be exactly these: comparing addresses is enough next time.
+    same: AtomicUsize,
+}
+
+/// One field of a record.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub name: String,
+    pub shape: Shape,
+    /// Where a type's name of it lies that was found to be the same.
     same: AtomicUsize,
 }
 
@@ -61,8 +70,9 @@ impl Shape {
                 _ => return None,
             },
             Schema::Record(it) => {
-                let field = |field: &'s apache_avro::schema::RecordField, named: &mut Vec<&'s Schema>| {
-                    Some((field.name.clone(), Self::below(&field.schema, named, depth + 1)?))
+                let field = |field: &'s RecordField, named: &mut Vec<&'s Schema>| {
+                    let shape = Self::below(&field.schema, named, depth + 1)?;
+                    Some(Field { name: field.name.clone(), shape, same: AtomicUsize::new(0) })
                 };
                 let fields = it.fields.iter().map(|it| field(it, named)).collect::<Option<Vec<_>>>()?;
                 Self::Record(Fields { fields, same: AtomicUsize::new(0) })
@@ -83,10 +93,32 @@ impl Fields {
         if self.same.load(Ordering::Relaxed) == address {
             return true;
         }
-        let same = names.len() == self.fields.len() && names.iter().zip(&self.fields).all(|(name, it)| *name == it.0);
+        let same =
+            names.len() == self.fields.len() && names.iter().zip(&self.fields).all(|(name, it)| *name == it.name);
         if same && !names.is_empty() {
             self.same.store(address, Ordering::Relaxed);
         }
         same
+    }
+}
+
+impl Field {
+    /// Whether a type calls it so too; compared once, by their addresses from then on. A second address, as other units
+    /// of code may have, is compared each time: if both were kept in turn, processors would fight for the place.
+    pub fn is(&self, name: &'static str) -> bool {
+        let address = name.as_ptr().addr();
+        if name.len() != self.name.len() {
+            return false;
+        }
+        let known = self.same.load(Ordering::Relaxed);
+        known == address || (self.name == name && self.keep(known, address))
+    }
+
+    #[cold]
+    fn keep(&self, known: usize, address: usize) -> bool {
+        if known == 0 {
+            self.same.store(address, Ordering::Relaxed);
+        }
+        true
     }
 }

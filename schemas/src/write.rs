@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::ser::{self, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 
-use crate::shape::Shape;
+use crate::shape::{Field, Shape};
 
 /// A value does not fit its schema. Says where and what kind, never the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -318,7 +318,7 @@ impl SerializeSeq for Items<'_> {
 
 /// The fields of a record that are still to be written.
 struct InOrder<'a> {
-    fields: std::slice::Iter<'a, (String, Shape)>,
+    fields: std::slice::Iter<'a, Field>,
     out: &'a mut Vec<u8>,
 }
 
@@ -328,8 +328,9 @@ impl SerializeStruct for InOrder<'_> {
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unfit> {
         match self.fields.next() {
-            Some((expected, shape)) if expected == name => {
-                value.serialize(Datum { shape, out: self.out }).map_err(|error| error.within(name))
+            Some(field) if field.is(name) => {
+                let written = value.serialize(Datum { shape: &field.shape, out: self.out });
+                written.map_err(|error| error.within(name))
             }
             _ => Err(Unfit::new("it is not the record's next field").within(name)),
         }
@@ -338,7 +339,7 @@ impl SerializeStruct for InOrder<'_> {
     fn end(self) -> Result<(), Unfit> {
         match self.fields.as_slice() {
             [] => Ok(()),
-            [(name, _), ..] => Err(Unfit::new("it is missing").within(name)),
+            [field, ..] => Err(Unfit::new("it is missing").within(&field.name)),
         }
     }
 }
