@@ -118,10 +118,6 @@ const SCHEMAS: [&str; 14] = [
 const POINT: &str = r#"{"type": "record", "name": "Point", "fields": [
     {"name": "x", "type": "long"}, {"name": "label", "type": ["null", "string"], "default": null}]}"#;
 
-fn schemas() -> impl Strategy<Value = &'static str> {
-    proptest::sample::select(SCHEMAS.to_vec())
-}
-
 fn values() -> impl Strategy<Value = Any> {
     let symbols = (0..4_u32, proptest::sample::select(vec!["red", "green", "blue", "unknown"]));
     let label = proptest::option::of(".{0,80}");
@@ -177,9 +173,11 @@ fn write(text: &str, value: &impl Serialize) -> Result<Vec<u8>, String> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_what_avro_writes(text in schemas(), value in values()) {
-        if let Ok(written) = write(text, &value) {
-            prop_assert_eq!(Some(written), by_avro(&Schema::parse_str(text).unwrap(), &value));
+    fn what_is_written_is_what_avro_writes(value in values()) {
+        for text in SCHEMAS {
+            if let Ok(written) = write(text, &value) {
+                prop_assert_eq!(Some(written), by_avro(&Schema::parse_str(text).unwrap(), &value), "{}", text);
+            }
         }
     }
 }
