@@ -2,13 +2,14 @@
 //!
 //! Invariant: a domain event without a schema file does not compile.
 
-use apache_avro::writer::datum::GenericDatumWriter;
 use domain::event::Event;
 use domain::root::Context;
 use domain::{inventory, order, payment, queue, show, ticket};
 
-use crate::datum::{BadDatum, Shape};
+use crate::datum::BadDatum;
 use crate::person_key::PERSON_KEY_TOPIC;
+use crate::shape::Shape;
+use crate::write::Unfit;
 
 macro_rules! events {
     ($($group:ident($module:ident, $context:ident, $folder:literal) { $($name:ident,)* })*) => {
@@ -57,24 +58,20 @@ macro_rules! events {
         }
 
         /// Writes the event's own fields, without `meta`.
-        pub(crate) fn write_body(
-            writer: &GenericDatumWriter<'static>,
-            event: &Event,
-            out: &mut Vec<u8>,
-        ) -> Result<usize, apache_avro::Error> {
+        pub(crate) fn write_body(shape: &Shape, event: &Event, out: &mut Vec<u8>) -> Result<(), Unfit> {
             match event {
-                $($(Event::$group($module::Event::$name(body)) => writer.write_ser(out, body),)*)*
+                $($(Event::$group($module::Event::$name(body)) => shape.write(body, out),)*)*
             }
         }
 
         /// Reads the event's own fields, without `meta`.
         pub(crate) fn read_body<'de>(
-            reader: &'de Shape,
+            shape: &'de Shape,
             event_type: EventType,
             datum: &mut &'de [u8],
         ) -> Result<Event, BadDatum> {
             match event_type {
-                $($(EventType::$name => reader
+                $($(EventType::$name => shape
                     .read(datum)
                     .map(|body| Event::$group($module::Event::$name(body))),)*)*
             }

@@ -11,10 +11,11 @@ use crate::catalog::{EventType, RecordType, read_body, write_body};
 use crate::control::Control;
 use crate::error::{DecodeError, EncodeError, LearnError};
 use crate::ids::Ids;
-use crate::kept::{kept, kept_meta, limit_allocations};
+use crate::kept::{kept, limit_allocations, meta_shape};
 use crate::learned::{Learned, rewrite};
 use crate::person_key::PersonKey;
 use crate::source::{NoSource, SchemaSource};
+use crate::write::Unfit;
 
 const HEADER_BYTES: usize = 5;
 
@@ -65,8 +66,8 @@ impl Codec {
     pub fn encode(&self, meta: &Meta, event: &Event) -> Result<Vec<u8>, EncodeError> {
         let record = RecordType::Event(EventType::of(event));
         let mut out = self.begin(record, 512);
-        let written = kept_meta().writer.write_ser(&mut out, meta);
-        let written = written.and_then(|_| write_body(&kept(record).writer, event, &mut out));
+        let written = meta_shape().write(meta, &mut out);
+        let written = written.and_then(|()| write_body(&kept(record).shape, event, &mut out));
         finish(record, written, out)
     }
 
@@ -80,8 +81,8 @@ impl Codec {
             return Err(unexpected(record));
         };
         let rest = &mut &*datum;
-        let meta = kept_meta().reader.read(rest).map_err(|error| malformed(record, error))?;
-        let event = read_body(&kept(record).reader, event_type, rest).map_err(|error| malformed(record, error))?;
+        let meta = meta_shape().read(rest).map_err(|error| malformed(record, error))?;
+        let event = read_body(&kept(record).shape, event_type, rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok((meta, event))
     }
@@ -93,7 +94,7 @@ impl Codec {
     pub fn encode_control(&self, control: &Control) -> Result<Vec<u8>, EncodeError> {
         let record = control.record();
         let mut out = self.begin(record, 160);
-        let written = control.write(&kept(record).writer, &mut out);
+        let written = control.write(&kept(record).shape, &mut out);
         finish(record, written, out)
     }
 
@@ -107,7 +108,7 @@ impl Codec {
         if matches!(record, RecordType::Event(_) | RecordType::PersonKey) {
             return Err(unexpected(record));
         }
-        let control = Control::read(&kept(record).reader, record, rest).map_err(|error| malformed(record, error))?;
+        let control = Control::read(&kept(record).shape, record, rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         control.ok_or(DecodeError::Malformed { name: record.full_name(), source: None })
     }
@@ -119,7 +120,7 @@ impl Codec {
     pub fn encode_person_key(&self, key: &PersonKey) -> Result<Vec<u8>, EncodeError> {
         let record = RecordType::PersonKey;
         let mut out = self.begin(record, 192);
-        let written = kept(record).writer.write_ser(&mut out, key);
+        let written = kept(record).shape.write(key, &mut out);
         finish(record, written, out)
     }
 
@@ -133,7 +134,7 @@ impl Codec {
             return Err(unexpected(record));
         }
         let rest = &mut &*datum;
-        let key = kept(record).reader.read(rest).map_err(|error| malformed(record, error))?;
+        let key = kept(record).shape.read(rest).map_err(|error| malformed(record, error))?;
         whole(record, rest)?;
         Ok(key)
     }
@@ -223,14 +224,10 @@ fn split(value: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
     }
 }
 
-fn finish(
-    record: RecordType,
-    written: Result<usize, apache_avro::Error>,
-    out: Vec<u8>,
-) -> Result<Vec<u8>, EncodeError> {
+fn finish(record: RecordType, written: Result<(), Unfit>, out: Vec<u8>) -> Result<Vec<u8>, EncodeError> {
     match written {
-        Ok(_) => Ok(out),
-        Err(source) => Err(EncodeError { name: record.full_name(), source: Box::new(source) }),
+        Ok(()) => Ok(out),
+        Err(source) => Err(EncodeError { name: record.full_name(), source }),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The records by which owners of a partition speak to each other.
 
-use apache_avro::writer::datum::GenericDatumWriter;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::catalog::RecordType;
-use crate::datum::{BadDatum, Shape};
+use crate::datum::BadDatum;
+use crate::shape::Shape;
+use crate::write::Unfit;
 
 /// A control record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,6 @@ pub enum Control {
     },
 }
 
-// The serializer compares the names of these with the records' names.
 #[derive(Serialize, Deserialize)]
 struct PartitionClaimed {
     claim: Uuid,
@@ -56,34 +56,30 @@ impl Control {
         }
     }
 
-    pub(crate) fn write(
-        &self,
-        writer: &GenericDatumWriter<'static>,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, apache_avro::Error> {
+    pub(crate) fn write(&self, shape: &Shape, out: &mut Vec<u8>) -> Result<(), Unfit> {
         match self {
             Self::Claimed { claim, term, instance, url } => {
                 let (instance, url) = (instance.clone(), url.clone());
-                writer.write_ser(out, &PartitionClaimed { claim: *claim, term: i64::from(*term), instance, url })
+                shape.write(&PartitionClaimed { claim: *claim, term: i64::from(*term), instance, url }, out)
             }
-            Self::Barrier => writer.write_ser(out, &Barrier {}),
-            Self::Settled { below } => writer.write_ser(out, &Settled { below: *below }),
+            Self::Barrier => shape.write(&Barrier {}, out),
+            Self::Settled { below } => shape.write(&Settled { below: *below }, out),
         }
     }
 
     /// `None` if the type is no control record's, or the term no `u32`.
     pub(crate) fn read<'de>(
-        reader: &'de Shape,
+        shape: &'de Shape,
         record: RecordType,
         datum: &mut &'de [u8],
     ) -> Result<Option<Self>, BadDatum> {
         match record {
             RecordType::PartitionClaimed => {
-                let PartitionClaimed { claim, term, instance, url } = reader.read(datum)?;
+                let PartitionClaimed { claim, term, instance, url } = shape.read(datum)?;
                 Ok(u32::try_from(term).ok().map(|term| Self::Claimed { claim, term, instance, url }))
             }
-            RecordType::Barrier => reader.read(datum).map(|Barrier {}| Some(Self::Barrier)),
-            RecordType::Settled => reader.read(datum).map(|Settled { below }| Some(Self::Settled { below })),
+            RecordType::Barrier => shape.read(datum).map(|Barrier {}| Some(Self::Barrier)),
+            RecordType::Settled => shape.read(datum).map(|Settled { below }| Some(Self::Settled { below })),
             RecordType::Event(_) | RecordType::PersonKey => Ok(None),
         }
     }

@@ -6,40 +6,12 @@
 //! (`tests/garbage.rs`).
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use apache_avro::Schema;
-use apache_avro::schema::UuidSchema;
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Deeper ones are not ours.
-const DEPTH: usize = 16;
-
-/// A schema, taken apart.
-#[derive(Debug)]
-pub(crate) enum Shape {
-    Null,
-    Boolean,
-    Int,
-    Long,
-    Text,
-    Bytes,
-    Enum(Vec<String>),
-    /// Null or something else; whether null comes first.
-    Optional(Box<Shape>, bool),
-    List(Box<Shape>),
-    Record(Fields),
-}
-
-/// The fields of a record, in the order they are written in.
-#[derive(Debug)]
-pub(crate) struct Fields {
-    fields: Vec<(String, Shape)>,
-    /// Where the field names of a type lie that were found to be exactly these: comparing addresses is enough next time.
-    same: AtomicUsize,
-}
+use crate::shape::{Field, Shape};
 
 /// The bytes do not follow their schema, or the schema not the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,66 +29,9 @@ fn bad<T>(what: &str) -> Result<T, BadDatum> {
 }
 
 impl Shape {
-    /// Takes a schema apart; none if it has something that ours have not.
-    pub(crate) fn of(schema: &Schema) -> Option<Self> {
-        let mut named = Vec::new();
-        Self::below(schema, &mut named, 0)
-    }
-
-    fn below<'s>(schema: &'s Schema, named: &mut Vec<&'s Schema>, depth: usize) -> Option<Self> {
-        if depth > DEPTH {
-            return None;
-        }
-        if schema.name().is_some() && !matches!(schema, Schema::Ref { .. }) {
-            named.push(schema);
-        }
-        Some(match schema {
-            Schema::Null => Self::Null,
-            Schema::Boolean => Self::Boolean,
-            Schema::Int => Self::Int,
-            Schema::Long | Schema::TimestampMicros => Self::Long,
-            Schema::String | Schema::Uuid(UuidSchema::String) => Self::Text,
-            Schema::Bytes => Self::Bytes,
-            Schema::Enum(it) => Self::Enum(it.symbols.clone()),
-            Schema::Array(it) => Self::List(Box::new(Self::below(&it.items, named, depth + 1)?)),
-            Schema::Union(it) => match it.variants() {
-                [Schema::Null, other] => Self::Optional(Box::new(Self::below(other, named, depth + 1)?), true),
-                [other, Schema::Null] => Self::Optional(Box::new(Self::below(other, named, depth + 1)?), false),
-                _ => return None,
-            },
-            Schema::Record(it) => {
-                let field = |field: &'s apache_avro::schema::RecordField, named: &mut Vec<&'s Schema>| {
-                    Some((field.name.clone(), Self::below(&field.schema, named, depth + 1)?))
-                };
-                let fields = it.fields.iter().map(|it| field(it, named)).collect::<Option<Vec<_>>>()?;
-                Self::Record(Fields { fields, same: AtomicUsize::new(0) })
-            }
-            Schema::Ref { name } => {
-                let found = named.iter().find(|known| known.name() == Some(name)).copied()?;
-                Self::below(found, &mut named.clone(), depth + 1)?
-            }
-            _ => return None,
-        })
-    }
-
     /// Reads one value from the beginning of the bytes, and leaves those behind it.
     pub(crate) fn read<'de, T: de::Deserialize<'de>>(&'de self, bytes: &mut &'de [u8]) -> Result<T, BadDatum> {
         T::deserialize(Datum { shape: self, bytes })
-    }
-}
-
-impl Fields {
-    /// Whether a type has exactly these fields in this order: then they need no names.
-    fn are(&self, names: &'static [&'static str]) -> bool {
-        let address = names.as_ptr().addr();
-        if self.same.load(Ordering::Relaxed) == address {
-            return true;
-        }
-        let same = names.len() == self.fields.len() && names.iter().zip(&self.fields).all(|(name, it)| *name == it.0);
-        if same && !names.is_empty() {
-            self.same.store(address, Ordering::Relaxed);
-        }
-        same
     }
 }
 
@@ -301,7 +216,7 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
 
 /// The fields of a record for a type that has the same.
 struct InOrder<'a, 'de> {
-    fields: std::slice::Iter<'de, (String, Shape)>,
+    fields: std::slice::Iter<'de, Field>,
     bytes: &'a mut &'de [u8],
 }
 
@@ -309,14 +224,14 @@ impl<'de> SeqAccess<'de> for InOrder<'_, 'de> {
     type Error = BadDatum;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, BadDatum> {
-        let Some((_, shape)) = self.fields.next() else { return Ok(None) };
-        seed.deserialize(Datum { shape, bytes: self.bytes }).map(Some)
+        let Some(field) = self.fields.next() else { return Ok(None) };
+        seed.deserialize(Datum { shape: &field.shape, bytes: self.bytes }).map(Some)
     }
 }
 
 /// The fields of a record by their names.
 struct Named<'a, 'de> {
-    fields: std::slice::Iter<'de, (String, Shape)>,
+    fields: std::slice::Iter<'de, Field>,
     next: Option<&'de Shape>,
     bytes: &'a mut &'de [u8],
 }
@@ -325,9 +240,9 @@ impl<'de> MapAccess<'de> for Named<'_, 'de> {
     type Error = BadDatum;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, BadDatum> {
-        let Some((name, shape)) = self.fields.next() else { return Ok(None) };
-        self.next = Some(shape);
-        seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
+        let Some(field) = self.fields.next() else { return Ok(None) };
+        self.next = Some(&field.shape);
+        seed.deserialize(BorrowedStrDeserializer::new(&field.name)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, BadDatum> {

@@ -1,6 +1,7 @@
 //! What can go wrong between records and bytes.
 
 use crate::registry::RegistryError;
+use crate::write::Unfit;
 
 /// A value does not fit its schema; only a bug can cause that.
 #[derive(Debug, thiserror::Error)]
@@ -8,7 +9,7 @@ use crate::registry::RegistryError;
 pub struct EncodeError {
     pub(crate) name: &'static str,
     #[source]
-    pub(crate) source: Box<apache_avro::Error>,
+    pub(crate) source: Unfit,
 }
 
 /// Why bytes are no record. None of them may be skipped by a reader of events.

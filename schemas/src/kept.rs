@@ -1,4 +1,4 @@
-//! Our own schemas, parsed once per process, with the writers and readers that are kept for them.
+//! Our own schemas, parsed once per process, with what is kept to write and to read by them.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use apache_avro::schema::RecordSchema;
 use apache_avro::writer::datum::GenericDatumWriter;
 
 use crate::catalog::RecordType;
-use crate::datum::Shape;
+use crate::shape::Shape;
 
 /// No length in a datum may make a reader allocate more than this; a frame is far below it.
 const MAX_ALLOCATION_BYTES: usize = 8 << 20;
@@ -18,26 +18,15 @@ pub(crate) struct Kept {
     pub whole: &'static Schema,
     /// What decides about the bytes: two writers with the same canonical form write the same.
     pub canonical: String,
-    /// Writes the whole record from a value.
+    /// Writes the whole record from a value of the Avro crate.
     pub whole_writer: GenericDatumWriter<'static>,
-    /// Writes the record, for an event without `meta`.
-    pub writer: GenericDatumWriter<'static>,
-    /// Reads the record, for an event without `meta`.
-    pub reader: Shape,
-}
-
-/// What is kept for `boxoffice.Meta`, which is the same in every event.
-pub(crate) struct KeptMeta {
-    pub writer: GenericDatumWriter<'static>,
-    pub reader: Shape,
+    /// Writes and reads the record, for an event without `meta`.
+    pub shape: Shape,
 }
 
 static KEPT: LazyLock<Vec<Kept>> = LazyLock::new(|| RecordType::all().map(keep).collect());
 
-static META: LazyLock<KeptMeta> = LazyLock::new(|| {
-    let schema = forever(parse(include_str!("../avro/Meta.avsc")));
-    KeptMeta { writer: writer(schema), reader: reader(schema) }
-});
+static META: LazyLock<Shape> = LazyLock::new(|| shape(&parse(include_str!("../avro/Meta.avsc"))));
 
 /// Sets the limit of allocations. Avro takes it once for the whole process, before anything is read.
 pub(crate) fn limit_allocations() {
@@ -49,8 +38,8 @@ pub(crate) fn kept(record: RecordType) -> &'static Kept {
     &KEPT[record.index()]
 }
 
-/// What is kept for `meta`.
-pub(crate) fn kept_meta() -> &'static KeptMeta {
+/// Writes and reads `boxoffice.Meta`, which is the same in every event.
+pub(crate) fn meta_shape() -> &'static Shape {
     &META
 }
 
@@ -62,17 +51,11 @@ pub(crate) fn forever(schema: Schema) -> &'static Schema {
 
 fn keep(record: RecordType) -> Kept {
     let whole = forever(parse(record.text()));
-    let own = match record {
-        RecordType::Event(_) => forever(without_meta(whole)),
-        _ => whole,
+    let shape = match record {
+        RecordType::Event(_) => shape(&without_meta(whole)),
+        _ => shape(whole),
     };
-    Kept {
-        whole,
-        canonical: whole.canonical_form(),
-        whole_writer: writer(whole),
-        writer: writer(own),
-        reader: reader(own),
-    }
+    Kept { whole, canonical: whole.canonical_form(), whole_writer: writer(whole), shape }
 }
 
 fn parse(text: &str) -> Schema {
@@ -93,6 +76,6 @@ fn writer(schema: &'static Schema) -> GenericDatumWriter<'static> {
     writer.expect("our schemas are self-contained")
 }
 
-fn reader(schema: &'static Schema) -> Shape {
-    Shape::of(schema).expect("our schemas use what can be read")
+fn shape(schema: &Schema) -> Shape {
+    Shape::of(schema).expect("our schemas use what can be read and written")
 }

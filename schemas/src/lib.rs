@@ -14,7 +14,9 @@ mod learned;
 mod person_key;
 mod registry;
 pub mod sealed;
+mod shape;
 mod source;
+mod write;
 
 pub use catalog::{EventType, RecordType};
 pub use codec::{Codec, schema_id};

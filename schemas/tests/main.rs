@@ -10,3 +10,4 @@ mod person;
 mod registry;
 mod samples;
 mod shape;
+mod writing;
