@@ -92,7 +92,7 @@ impl Config {
         let payments = PaymentSettings::read(env);
         let pool = env.with_default(
             "BOXOFFICE_KEY_POOL",
-            "256",
+            "1024",
             env::whole(1..=100_000),
             "Keys for personal data kept ready, so that no order waits for one.",
         );
