@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use domain::inventory::{Inventory, Refusal};
+use domain::root::Root;
 use event_log::log::Log;
 use event_log::memory::{Fault, MemoryLog};
 use event_log::owner::{Outcome, Submission};
@@ -248,7 +249,9 @@ impl Heard {
             Outcome::Done(answer) => {
                 let within: Vec<&Counted> = counted.iter().take_while(|it| it.offset <= answer.offset).collect();
                 let events: usize = within.iter().map(|it| it.events.len()).sum();
-                assert_eq!(answer.state, oracle::stock(counted, answer.offset), "command {n} was told another state");
+                let Submission { ask, by, .. } = command(n);
+                let stock = oracle::stock(counted, answer.offset).relevant(&Inventory::about(&ask, &by));
+                assert_eq!(answer.state, stock, "command {n} was told another state");
                 assert_eq!(answer.version, events as u64);
                 assert!(answer.offset >= self.known, "command {n} was told a state older than what was known");
                 assert!(answer.offset < self.end, "command {n} was told what is not in the log");

@@ -445,10 +445,14 @@ impl<A: Root> Driver<A> {
             (None, false) => Standing::NotServing,
         };
         self.unpublished = serving && standing == self.beside.standing() && now.mono < self.published + PUBLISH;
-        if self.unpublished {
-            return;
+        if !self.unpublished {
+            self.publish_now(now);
         }
+    }
+
+    fn publish_now(&mut self, now: Now) {
         self.published = now.mono;
+        let serving = self.owner.phase() == Phase::Serving;
         let state = self.owner.state();
         let status = Status {
             serving,
@@ -495,7 +499,7 @@ impl<A: Root> Driver<A> {
                 (submission.reply)(Outcome::NotServed);
             }
         }
-        self.publish(now);
+        self.publish_now(now);
         self.beside.publish(Status { serving: false, ..self.beside.status() });
         if !owned {
             return;

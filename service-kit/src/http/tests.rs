@@ -456,7 +456,7 @@ async fn every_problem_is_explained_to_programs_and_people() {
 }
 
 #[tokio::test]
-async fn the_log_has_one_line_a_request_and_no_query_token_or_key() {
+async fn the_log_in_full_has_one_line_a_request_and_no_query_token_or_key() {
     let captured = Captured::default();
     let access = auth().mint_access(OrderId(Uuid::from_u128(1)), ShowId(Uuid::from_u128(2)), None);
     let path = format!("/v1/stream?access_token={access}");
@@ -471,7 +471,7 @@ async fn the_log_has_one_line_a_request_and_no_query_token_or_key() {
         send(request("GET", "/v1/nothing?access_token=abc"), "").await;
         send(request("GET", "/livez"), "").await
     };
-    asked.with_subscriber(captured.subscriber("info")).await;
+    asked.with_subscriber(captured.subscriber("debug")).await;
     let text = captured.text();
     for secret in [access.as_str(), &bearer, ID, "access_token", "example.org", "abc"] {
         assert!(!text.contains(secret), "{secret} in {text}");
@@ -479,10 +479,24 @@ async fn the_log_has_one_line_a_request_and_no_query_token_or_key() {
     let lines = captured.lines();
     let routes: Vec<_> =
         lines.iter().map(|line| (line["span"]["route"].as_str().unwrap(), line["status"].as_u64())).collect();
-    assert_eq!(routes, [("/v1/stream", Some(200)), ("/v1/join", Some(200)), ("unmatched", Some(404))]);
+    let expected = [("/v1/stream", 200), ("/v1/join", 200), ("unmatched", 404), ("/livez", 200)];
+    assert_eq!(routes, expected.map(|(route, status)| (route, Some(status))));
     assert_eq!(lines[0]["span"]["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!((&lines[1]["span"]["request.id"], &lines[1]["span"]["method"]), (&"r-1".into(), &"POST".into()));
     assert!(lines[1]["latency_ms"].is_u64());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_usual_log_tells_of_what_failed_here_or_took_long() {
+    let captured = Captured::default();
+    let asked = async {
+        send(request("GET", "/v1/me"), "").await;
+        send(request("GET", "/v1/slow"), "").await;
+        send(request("GET", "/v1/plain"), "").await
+    };
+    asked.with_subscriber(captured.subscriber("info")).await;
+    let told: Vec<_> = captured.lines().iter().map(|line| line["status"].as_u64()).collect();
+    assert_eq!(told, [Some(504), Some(503)]);
 }
 
 /// Counts what is recorded on this thread while it lives.

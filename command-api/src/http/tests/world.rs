@@ -16,6 +16,7 @@ use http::{HeaderMap, Method, StatusCode};
 use schemas::sealed::MasterKey;
 use schemas::{Codec, PersonKey};
 use serde_json::{Value, json};
+use service_kit::idempotency::{IdempotencyKey, command_id};
 use service_kit::auth::{Auth, NewToken, mint_bearer};
 use service_kit::config::{Env, Secrets};
 use service_kit::health::Health;
@@ -281,10 +282,14 @@ impl World {
     /// Waits until the place's slot belongs to an order, which no visitor is told.
     pub async fn tied(&self, visitor: &Visitor) {
         let place = self.auth.queue_tickets().read(&visitor.ticket).unwrap();
+        let key = IdempotencyKey::parse(&visitor.key).unwrap();
+        let guest = command_id(&self.secrets.keys(), "guest", &Method::PUT, "/", &key).0;
         let begun = clock::monotonic();
         loop {
             let id = CommandId(random::id());
-            let (ask, by, hash) = (queue::Command::Look, Actor::System, Fingerprint::default());
+            // An answer tells whoever asks of their own place.
+            let by = Actor::Guest { principal: format!("guest:{guest}") };
+            let (ask, hash) = (queue::Command::Look, Fingerprint::default());
             let request = Request { ask, by, id, hash, correlation_id: id.0, causation_id: id.0, within: None };
             let outcome = self.owners.ask::<WaitingRoom>(Target::Id(place.show.0), request).await;
             let Outcome::Done(answer) = outcome else { panic!("{outcome:?}") };
