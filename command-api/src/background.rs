@@ -84,11 +84,6 @@ impl Background {
         let topic = topics::person_keys(log.settings(), config.common.partitions);
         let pool = background.fill_keys(config, KafkaKeys { log: Arc::clone(log), topic }, codec, health);
         background.dispatch(owners, &effects, wanted, health);
-        let pressed = Arc::clone(owners);
-        background.keep_running("pressure", move || {
-            let owners = Arc::clone(&pressed);
-            async move { owners.pressure().watch().await }
-        });
         let (watched, every, ended) = (Arc::clone(owners), config.payments.status_every, background.ended.clone());
         let watching = move || watch::run(Arc::clone(&watched), Arc::clone(&effects), every, ended.clone());
         background.keep_running("payment-status", watching);

@@ -40,7 +40,7 @@ pub struct Owners {
     setup: Setup,
     held: RwLock<BTreeMap<u32, Arc<Holding>>>,
     standbys: Standbys,
-    pressure: Pressure,
+    pressure: Arc<Pressure>,
     /// Whether everything it had was served once.
     begun: AtomicBool,
 }
@@ -49,7 +49,7 @@ impl Owners {
     /// Without a partition; the group hands them out.
     pub fn new(setup: Setup) -> Arc<Self> {
         let (held, begun) = (RwLock::default(), AtomicBool::new(false));
-        Arc::new(Self { setup, held, standbys: Standbys::default(), pressure: Pressure::default(), begun })
+        Arc::new(Self { setup, held, standbys: Standbys::default(), pressure: Arc::default(), begun })
     }
 
     /// With every partition, where there is no group.

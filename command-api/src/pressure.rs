@@ -13,11 +13,6 @@ const HIGH: Duration = Duration::from_millis(8);
 const STALE: Duration = Duration::from_millis(200);
 /// How many answers the average goes by, about.
 const ANSWERS: u64 = 32;
-/// What wakes so late on average finds the processors taken: then requests wait before anybody looks at them.
-const LATE: Duration = Duration::from_millis(4);
-/// How often it is looked how late that is, and how many looks the average goes by, about.
-const LOOK: Duration = Duration::from_millis(10);
-const LOOKS: u64 = 8;
 
 /// How long people's commands take, lately.
 #[derive(Debug)]
@@ -25,12 +20,11 @@ pub struct Pressure {
     since: Instant,
     mean_us: AtomicU64,
     noted_us: AtomicU64,
-    late_us: AtomicU64,
 }
 
 impl Default for Pressure {
     fn default() -> Self {
-        Self { since: clock::monotonic(), mean_us: AtomicU64::new(0), noted_us: AtomicU64::new(0), late_us: AtomicU64::new(0) }
+        Self { since: clock::monotonic(), mean_us: AtomicU64::new(0), noted_us: AtomicU64::new(0) }
     }
 }
 
@@ -43,25 +37,8 @@ impl Pressure {
         self.noted_us.store(micros(self.since.elapsed()), Ordering::Relaxed);
     }
 
-    /// Looks, for ever, how late this runtime wakes what is due: for the threads that answer people.
-    pub async fn watch(&self) {
-        loop {
-            let due = clock::monotonic() + LOOK;
-            tokio::time::sleep(LOOK).await;
-            self.woke(due.elapsed());
-        }
-    }
-
-    fn woke(&self, late: Duration) {
-        let mean = self.late_us.load(Ordering::Relaxed);
-        self.late_us.store((mean * (LOOKS - 1) + micros(late)) / LOOKS, Ordering::Relaxed);
-    }
-
     /// Whether whoever can wait should.
     pub fn is_high(&self) -> bool {
-        if self.late_us.load(Ordering::Relaxed) > micros(LATE) {
-            return true;
-        }
         let age = micros(self.since.elapsed()).saturating_sub(self.noted_us.load(Ordering::Relaxed));
         age < micros(STALE) && self.mean_us.load(Ordering::Relaxed) > micros(HIGH)
     }
@@ -85,14 +62,5 @@ mod tests {
         assert!(pressure.is_high());
         std::thread::sleep(STALE);
         assert!(!pressure.is_high(), "nobody waits any more");
-    }
-
-    #[test]
-    fn it_is_high_while_the_processors_are_taken() {
-        let pressure = Pressure::default();
-        (0..20).for_each(|_| pressure.woke(LATE * 2));
-        assert!(pressure.is_high());
-        (0..20).for_each(|_| pressure.woke(Duration::from_millis(1)));
-        assert!(!pressure.is_high(), "a timer is a millisecond late by nature");
     }
 }
