@@ -153,7 +153,8 @@ impl Record {
         let matched = request.extensions().get::<MatchedPath>();
         let route = matched.map_or("unmatched", MatchedPath::as_str).to_owned();
         let method = method_name(request.method());
-        let span = tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, method, route);
+        let span =
+            tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, method, route);
         if let Trace(Some(context)) = known.trace {
             span.record("trace.id", format!("{:032x}", context.trace));
         }

@@ -16,7 +16,7 @@ pub async fn sync_every_append(settings: &KafkaSettings) -> Result<(), TopicsErr
     for topic in all(settings, 1).into_iter().filter(|topic| !others.contains(&topic.name)) {
         let common = topic.settings.iter().map(|it| (it.name, it.value.as_str()));
         let values: Vec<(&str, &str)> = common.chain([("flush.messages", "1")]).collect();
-        cluster.configure(&[topic.name.clone()], &values).await?;
+        cluster.configure(std::slice::from_ref(&topic.name), &values).await?;
     }
     Ok(())
 }
