@@ -1,6 +1,6 @@
 //! What lies beside an owner's mailbox, because it needs no place in it, or may not wait for one.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Status;
@@ -9,7 +9,8 @@ use super::Status;
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     promoted: AtomicBool,
-    standing: AtomicU8,
+    serving: AtomicBool,
+    broken: AtomicBool,
     status: Mutex<Status>,
     settled: Mutex<Vec<(i64, usize)>>,
 }
@@ -23,6 +24,17 @@ pub enum Standing {
     Serving,
     /// They are answered: nobody will ever decide them here.
     Broken,
+}
+
+impl Standing {
+    /// Of an owner that serves or not, and is broken or not.
+    pub(super) fn of(serving: bool, broken: bool) -> Self {
+        match (broken, serving) {
+            (true, _) => Self::Broken,
+            (false, true) => Self::Serving,
+            (false, false) => Self::NotServing,
+        }
+    }
 }
 
 impl Beside {
@@ -51,11 +63,7 @@ impl Beside {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        match self.standing.load(Ordering::Acquire) {
-            0 => Standing::NotServing,
-            1 => Standing::Serving,
-            _ => Standing::Broken,
-        }
+        Standing::of(self.serving.load(Ordering::Acquire), self.broken.load(Ordering::Acquire))
     }
 
     pub(super) fn status(&self) -> Status {
@@ -63,12 +71,8 @@ impl Beside {
     }
 
     pub(super) fn publish(&self, status: Status) {
-        let standing = match (&status.broken, status.serving) {
-            (Some(_), _) => 2,
-            (None, true) => 1,
-            (None, false) => 0,
-        };
-        self.standing.store(standing, Ordering::Release);
+        self.broken.store(status.broken.is_some(), Ordering::Release);
+        self.serving.store(status.serving, Ordering::Release);
         *lock(&self.status) = status;
     }
 }

@@ -439,11 +439,7 @@ impl<A: Root> Driver<A> {
     /// Shows how it stands: at once if that is news, else not more often than worth while.
     fn publish(&mut self, now: Now) {
         let serving = self.owner.phase() == Phase::Serving;
-        let standing = match (&self.broken, serving) {
-            (Some(_), _) => Standing::Broken,
-            (None, true) => Standing::Serving,
-            (None, false) => Standing::NotServing,
-        };
+        let standing = Standing::of(serving, self.broken.is_some());
         self.unpublished = serving && standing == self.beside.standing() && now.mono < self.published + PUBLISH;
         if !self.unpublished {
             self.publish_now(now);
