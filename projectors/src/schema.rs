@@ -104,6 +104,11 @@ impl Names {
         format!("\"{}_{}_v{}\"", self.base, layout.name, layout.version)
     }
 
+    /// Every schema there is of a namespace, quoted: whoever drops them all begins from an empty database.
+    pub fn all(&self) -> impl Iterator<Item = String> + '_ {
+        std::iter::once(self.views()).chain(crate::LAYOUTS.iter().map(|layout| self.tables(layout)))
+    }
+
     /// The channel that tells the ids of changed orders: 32 hex digits each, comma between, at most 239 a message.
     pub fn orders_channel(&self) -> String {
         format!("{}_orders", self.base)

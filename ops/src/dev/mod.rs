@@ -3,10 +3,12 @@
 //! The services are processes of their own, kept running; only the front door is in this process.
 
 mod cli;
+mod forget;
 mod readiness;
 mod running;
 
 pub use cli::{DevArgs, UpArgs, demo, run, stop_asked};
+pub use forget::forget;
 pub use running::Running;
 
 use std::collections::BTreeMap;

@@ -12,9 +12,8 @@ use event_log::topics::{self, Layout};
 use load::monitor::Watched;
 use local_stack::{Endpoints, StackConfig};
 use service_kit::random;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::dev::{DevOptions, Running, start};
+use crate::dev::{DevOptions, Running, forget, start};
 use crate::stack;
 use crate::topology::{Counts, Process};
 
@@ -131,11 +130,9 @@ impl Installation {
             stack::say(&format!("namespace {} and {} are kept", plan.namespace, plan.folder.display()));
             return;
         }
-        let kafka = KafkaSettings::new(&plan.endpoints.kafka, &plan.namespace, "boxctl");
         let folder = std::fs::remove_dir_all(&plan.folder).with_context(|| format!("remove {}", plan.folder.display()));
-        let topics = topics::forget(&kafka).await.context("delete the topics");
-        let tables = forget_tables(&plan.endpoints, &plan.namespace).await.context("delete the read models");
-        for error in [folder, topics, tables].into_iter().filter_map(Result::err) {
+        let left = forget(&plan.endpoints, &plan.namespace).await;
+        for error in folder.err().into_iter().chain(left) {
             stack::say(&format!("something is left behind: {error:#}"));
         }
     }
@@ -151,14 +148,4 @@ pub fn servers(config: &StackConfig) -> anyhow::Result<BTreeMap<String, u32>> {
         all.into_iter().filter_map(|it| Some((it.name.to_string(), it.pid?))).collect();
     ensure!(!running.is_empty(), "no server of the stack runs");
     Ok(running)
-}
-
-async fn forget_tables(endpoints: &Endpoints, namespace: &str) -> anyhow::Result<()> {
-    let names = projectors::Names::of(namespace)?;
-    let mut connection = PgConnection::connect(&endpoints.postgres).await?;
-    let tables = projectors::LAYOUTS.iter().map(|layout| names.tables(layout));
-    for schema in std::iter::once(names.views()).chain(tables) {
-        sqlx::query(AssertSqlSafe(format!("drop schema if exists {schema} cascade"))).execute(&mut connection).await?;
-    }
-    Ok(())
 }

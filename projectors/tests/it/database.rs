@@ -146,9 +146,8 @@ impl Database {
 
     /// Drops what the test made.
     pub async fn drop(self) {
-        self.execute(format!("drop schema if exists {} cascade", self.names.views())).await;
-        for layout in LAYOUTS {
-            self.execute(format!("drop schema if exists {} cascade", self.names.tables(&layout))).await;
+        for schema in self.names.all() {
+            self.execute(format!("drop schema if exists {schema} cascade")).await;
         }
     }
 }

@@ -136,11 +136,8 @@ impl World {
     /// Stops, and drops what the test made.
     pub async fn end(self) {
         tokio::time::timeout(Duration::from_secs(10), self.service.stop()).await.expect("the service stops");
-        let mut drops = format!("drop schema if exists {} cascade;", self.names.views());
-        for layout in &LAYOUTS {
-            drops.push_str(&format!("drop schema if exists {} cascade;", self.names.tables(layout)));
-        }
-        sqlx::raw_sql(AssertSqlSafe(drops)).execute(&self.pool).await.unwrap();
+        let drops = self.names.all().map(|schema| format!("drop schema if exists {schema} cascade;"));
+        sqlx::raw_sql(AssertSqlSafe(drops.collect::<String>())).execute(&self.pool).await.unwrap();
     }
 }
 
