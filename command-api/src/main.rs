@@ -14,7 +14,7 @@ use service_kit::{http, telemetry};
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::{Info, OpenApi, Paths};
 
-/// Half of what the system's own takes for the many small things of a request (docs/PERFORMANCE.md).
+/// Many small things come and go with every request and every row; docs/PERFORMANCE.md says what was seen.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -26,19 +26,16 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use service_kit::backoff::Backoff;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::effects::Effects;
 use crate::owners::{Held, Owners, Request};
+use crate::pressure::Throttle;
 
 /// So many outgoing commands to one destination are under way at once.
 const UNDER_WAY: usize = 256;
-/// While people wait too long, so many are begun in so long.
-const LEAST_IN_STEP: u32 = 2;
-const STEP: Duration = Duration::from_millis(25);
 /// A refusal that causes a command that is refused, and so on: never deeper than this.
 const REFUSALS: u64 = 4;
 /// Between two attempts, at first and at most.
@@ -150,15 +147,18 @@ fn destination(owners: &Owners, action: &Action) -> Destination {
 /// While people wait too long, only so much is begun in every step: what was promised goes on, slowly.
 async fn send_all(owners: Arc<Owners>, effects: Arc<Effects>, mut received: UnboundedReceiver<Wanted>) {
     let mut under_way = FuturesUnordered::new();
-    let (mut step, mut begun) = (interval(STEP), 0);
+    let mut throttle = Throttle::new();
     loop {
-        let free = under_way.len() < UNDER_WAY && (begun < LEAST_IN_STEP || !owners.pressure().is_high());
+        let free = under_way.len() < UNDER_WAY;
+        let next = async {
+            throttle.ready(owners.pressure()).await;
+            received.recv().await
+        };
         tokio::select! {
             Some(()) = under_way.next(), if !under_way.is_empty() => {}
-            _ = step.tick(), if begun >= LEAST_IN_STEP => begun = 0,
-            next = received.recv(), if free => match next {
+            next = next, if free => match next {
                 Some(wanted) => {
-                    begun += 1;
+                    throttle.begin();
                     under_way.push(carry_out(&owners, &effects, wanted));
                 }
                 None => return,

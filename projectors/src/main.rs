@@ -23,7 +23,7 @@ use utoipa::openapi::{Info, OpenApi, Paths};
 /// A connection that cannot be had by then is an error, and tried again.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Half of what the system's own takes for the many small things of a request (docs/PERFORMANCE.md).
+/// Many small things come and go with every request and every row; docs/PERFORMANCE.md says what was seen.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

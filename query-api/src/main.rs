@@ -11,7 +11,7 @@ use service_kit::operations::Operations;
 use service_kit::shutdown::Shutdown;
 use service_kit::{http, telemetry};
 
-/// Half of what the system's own takes for the many small things of a request (docs/PERFORMANCE.md).
+/// Many small things come and go with every request and every row; docs/PERFORMANCE.md says what was seen.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -3,11 +3,12 @@
 //! On one machine everything runs at once: what people wait for, and what merely has to be done. Without an order among them
 //! a rush of buyers would be slowed down by the work that it leaves behind.
 
-/// As nice as this: a tenth of what another thread gets beside it, and everything while nobody else wants it.
+/// As nice as this: about a tenth of what a thread of the usual priority gets beside it, and everything while nobody else
+/// wants the processor.
 const BEHIND: i32 = 10;
 
-/// From now on the calling thread, and the threads that it starts, work where others leave room: a tenth of a processor
-/// at least.
+/// From now on the calling thread, and the threads that it starts, work where others leave room. They never stand still:
+/// their share beside others is small, not nothing.
 pub fn behind_others() {
     // None is the calling thread itself: Linux keeps priorities by thread, whatever POSIX says of processes.
     if let Err(error) = rustix::process::setpriority_process(None, BEHIND) {

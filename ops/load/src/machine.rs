@@ -1,7 +1,7 @@
 //! What processes and the machine do, as the kernel tells.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,19 @@ pub struct Usage {
     pub processor_s: f64,
     /// Resident, MiB; what children share with their parent is counted once.
     pub resident_mib: f64,
+}
+
+impl Usage {
+    /// Of one process that runs, with its descendants; nothing, if there is none of this id.
+    pub fn of(pid: u32) -> Option<Self> {
+        usage(&BTreeMap::from([(String::new(), pid)])).into_values().next()
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} s of a processor, {:.0} MiB resident", self.processor_s, self.resident_mib)
+    }
 }
 
 /// Every process that runs, with its parent.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use domain::value::{Role, Timestamp};
+use load::machine::Usage;
+use load::metrics::Metrics;
 use local_stack::Endpoints;
 use reqwest::Method;
 use serde_json::Value;
@@ -15,7 +17,6 @@ use service_kit::{clock, random};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::cost::Cost;
 use super::timeline::Timeline;
 use super::{FailoverArgs, PARTITIONS};
 use crate::dev::{DevOptions, describe};
@@ -83,8 +84,8 @@ impl Instances {
     }
 
     /// What one has taken of the machine since it began.
-    pub fn cost(&self, which: usize) -> anyhow::Result<Cost> {
-        Cost::of(self.children[which].as_ref().and_then(Child::id).context("it does not run")?)
+    pub fn cost(&self, which: usize) -> anyhow::Result<Usage> {
+        self.children[which].as_ref().and_then(Child::id).and_then(Usage::of).context("it does not run")
     }
 
     /// Waits until one of the two owns the partition steadily, has a snapshot, and the other one is ready; which.
@@ -113,10 +114,8 @@ impl Instances {
     async fn serves(&self, which: usize) -> Option<bool> {
         let url = format!("{}/metrics", self.plan.url(instance(which)));
         let text = self.http.get(url).send().await.ok()?.text().await.ok()?;
-        let of = |name: &str| {
-            let mine = |line: &&str| line.starts_with(name) && line.contains("topic=\"inventory-events\"");
-            text.lines().find(mine).and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        };
+        let metrics = Metrics::read(&text);
+        let of = |name: &str| metrics.by(name, "topic").get("inventory-events").copied();
         match of("boxoffice_partition_serving") {
             Some(serving) if serving > 0.5 => {
                 of("boxoffice_partition_snapshot_age_seconds").filter(|age| !age.is_nan()).map(|_| true)

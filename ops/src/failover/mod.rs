@@ -3,7 +3,6 @@
 //! The partition has a long history; two instances share the group; the one that owns it is killed as nothing else is, and
 //! orders go to the other one until it acknowledges the next.
 
-mod cost;
 mod fill;
 mod instances;
 mod timeline;
