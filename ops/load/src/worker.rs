@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use service_kit::clock;
+use service_kit::{clock, priority};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::chance::Chance;
@@ -50,6 +50,8 @@ pub fn main() -> anyhow::Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("read the plan")?;
     let plan: Plan = serde_json::from_str(&text).context("the plan is none")?;
+    // Buyers do not wait for a processor of the box office.
+    priority::ahead_of_others();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build()?;
     let tally = runtime.block_on(run(plan))?;
     say(&Line::Result(Box::new(tally)))
