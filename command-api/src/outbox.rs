@@ -147,7 +147,7 @@ fn destination(owners: &Owners, action: &Action) -> Destination {
 /// While people wait too long, only so much is begun in every step: what was promised goes on, slowly.
 async fn send_all(owners: Arc<Owners>, effects: Arc<Effects>, mut received: UnboundedReceiver<Wanted>) {
     let mut under_way = FuturesUnordered::new();
-    let mut throttle = Throttle::new();
+    let mut throttle = Throttle::default();
     loop {
         let free = under_way.len() < UNDER_WAY;
         let next = async {

@@ -56,15 +56,17 @@ pub struct Throttle {
     begun: u32,
 }
 
-impl Throttle {
-    /// Of one kind of work. Only within a runtime.
-    pub fn new() -> Self {
+impl Default for Throttle {
+    /// Needs a runtime to be within.
+    fn default() -> Self {
         let mut steps = interval(STEP);
         // Steps in which nobody asked are no credit for later.
         steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { steps, begun: 0 }
     }
+}
 
+impl Throttle {
     /// Waits until the next thing may be begun. Can be given up at any moment.
     pub async fn ready(&mut self, pressure: &Pressure) {
         if self.begun >= LEAST_IN_STEP && pressure.is_high() {
@@ -117,7 +119,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn under_pressure_a_little_is_begun_in_every_step_also_after_a_long_rest() {
-        let (pressure, mut throttle) = (Pressure::default(), Throttle::new());
+        let (pressure, mut throttle) = (Pressure::default(), Throttle::default());
         for _ in 0..2 {
             let begun = begun_within(&mut throttle, &pressure, STEP * 40).await;
             assert!((80..=LEAST_IN_STEP * 42).contains(&begun), "{begun} in 40 steps");
@@ -127,7 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_pressure_nobody_waits() {
-        let (pressure, mut throttle) = (Pressure::default(), Throttle::new());
+        let (pressure, mut throttle) = (Pressure::default(), Throttle::default());
         for _ in 0..1_000 {
             tokio::time::timeout(Duration::ZERO, throttle.ready(&pressure)).await.expect("at once");
             throttle.begin();
