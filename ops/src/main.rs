@@ -16,6 +16,10 @@ use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
 use ops::{check, config, demo, dev, failover, faults, init, load, log, partitions, queue, simulate, stack, token};
 
+/// The generator of `boxctl load` takes no more of the machine than it must.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Operates a box office: its local servers, its topics, its tokens, and a whole local installation.
 #[derive(Parser)]
 #[command(name = "boxctl", version)]

@@ -37,6 +37,10 @@ use crate::redis_lua::RedisLua;
 use crate::row_lock::RowLock;
 use crate::store::Store;
 
+/// The services' own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Serves PUT /v1/orders/{order} of one show with one ticket class (150,000 VND), by another design than Boxoffice's.
 ///
 /// Limits and logs are set as those of the services are, by BOXOFFICE_… variables.

@@ -27,6 +27,8 @@ pub enum Design {
     RowLock,
     /// Postgres, one function call a reservation, one pipelined connection.
     Pipelined,
+    /// The same for all who wait at once.
+    Batched,
     /// A script in Redis.
     Redis,
     /// cqrs-es with postgres-es as shipped.
@@ -39,6 +41,7 @@ impl Design {
         match self {
             Self::RowLock => "row-lock",
             Self::Pipelined => "pipelined",
+            Self::Batched => "batched",
             Self::Redis => "redis",
             Self::CqrsEs => "cqrs-es",
         }
@@ -52,7 +55,7 @@ pub struct CompareArgs {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
     /// Against whom.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "row-lock,pipelined,redis,cqrs-es")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "row-lock,pipelined,batched,redis,cqrs-es")]
     against: Vec<Design>,
     /// Arrivals a second, or `knee`: the highest rate that each serves well, looked for in each turn.
     #[arg(long, default_value = "knee")]

@@ -101,7 +101,9 @@ impl Peers {
         command.arg("--show").arg(sale.show.to_string()).arg("--ticket-class").arg(sale.ticket_class.to_string());
         match design {
             Design::Redis => command.arg("--redis-server").arg(&self.redis_server).arg("--folder").arg(&folder),
-            Design::RowLock | Design::Pipelined | Design::CqrsEs => command.arg("--postgres").arg(&self.postgres),
+            Design::RowLock | Design::Pipelined | Design::Batched | Design::CqrsEs => {
+                command.arg("--postgres").arg(&self.postgres)
+            }
         };
         let errors = std::fs::File::create(folder.join("log")).context("make a peer's log")?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).kill_on_drop(true);
