@@ -164,6 +164,13 @@ macro_rules! parts {
                 }
             }
 
+            /// The part of it that an answer tells.
+            pub fn told(&self, asked: &Asked) -> Self {
+                match self {
+                    $(Self::$variant(state) => Self::$variant(told(state, asked)),)*
+                }
+            }
+
             /// How many events a command would lead to, or why it would be refused.
             ///
             /// # Errors
@@ -184,6 +191,11 @@ parts! {
     Payment(Payment) = Payment;
     Ticket(TicketBatch) = Ticket;
     Queue(WaitingRoom) = Queue;
+}
+
+fn told<A: Part>(state: &A, asked: &Asked) -> A {
+    let ask = A::ask(asked.command.clone()).expect("who asks knows of what");
+    state.relevant(&A::about(&ask, &asked.by))
 }
 
 fn decide<A: Part>(state: &A, asked: &Asked, at: Timestamp) -> Result<usize, Refusal> {

@@ -91,7 +91,7 @@ impl World {
             _ => {}
         }
         let (state, version) = match lane.at(told.id, told.offset) {
-            Some(was) => (was.state.clone(), was.version),
+            Some(was) => (was.state.told(&ask.asked), was.version),
             None => (Kept::fresh(domain::root::Context::ALL[ask.context]), 0),
         };
         if (told.version, &told.state) != (version, &state) {
