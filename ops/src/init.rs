@@ -23,6 +23,10 @@ pub struct InitArgs {
     /// How many brokers keep each record.
     #[arg(long, value_enum, default_value_t = Replication::Local)]
     replication: Replication,
+    /// Durability class D1: Kafka syncs every append to disk before it answers. Without it (D2) what is acknowledged survives
+    /// the end of any process, and of machines where several brokers keep it, but not that of the only one.
+    #[arg(long)]
+    synced: bool,
 }
 
 /// How many brokers keep each record.
@@ -83,6 +87,9 @@ pub async fn run(args: InitArgs) -> anyhow::Result<()> {
     let report = topics::init(&settings, &registry, layout)
         .await
         .with_context(|| format!("prepare Kafka at {kafka} and the registry at {registry}"))?;
+    if args.synced {
+        topics::sync_every_append(&settings).await.context("have every append synced to disk")?;
+    }
     stack::print(&summary(&report, layout))
 }
 
