@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     // The first thing: every TLS client needs it. It fails only if it was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Read models follow; who writes goes first.
-    service_kit::priority::last();
+    service_kit::priority::behind_others();
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
