@@ -5,8 +5,6 @@
 
 /// About a tenth of what a thread of the usual priority gets beside it, and everything while nobody else wants the processor.
 const BEHIND: i32 = 10;
-/// A seventieth of it.
-const LAST: i32 = 19;
 /// Ten times as much.
 const AHEAD: i32 = -10;
 
@@ -14,11 +12,6 @@ const AHEAD: i32 = -10;
 /// their share beside others is small, not nothing.
 pub fn behind_others() {
     become_as_nice_as(BEHIND);
-}
-
-/// The same, behind those, too: for what nobody waits for while there is a rush.
-pub fn last() {
-    become_as_nice_as(LAST);
 }
 
 /// From now on the calling thread, and the threads that it starts, hardly wait for others, if the user may ask for that: it
@@ -48,7 +41,6 @@ mod tests {
             thread.join().unwrap()
         };
         assert_eq!(beside(super::behind_others), (super::BEHIND, super::BEHIND));
-        assert_eq!(beside(super::last), (super::LAST, super::LAST));
         assert_eq!(of(), before);
     }
 }
