@@ -34,9 +34,9 @@ impl Config {
         let postgres = config::postgres(env);
         let connections = env.with_default(
             "BOXOFFICE_PROJECTOR_CONNECTIONS",
-            "8",
+            "4",
             env::whole(2..=1000),
-            "Connections to Postgres at the same time.",
+            "Connections of each read model to Postgres, at most.",
         );
         let batch_records = env.with_default(
             "BOXOFFICE_PROJECTOR_BATCH",
@@ -109,6 +109,6 @@ mod tests {
         let config = Env::from_map(set).read(Config::read).unwrap_or_else(|error| panic!("{error}"));
         let settings = config.settings(Health::default());
         assert_eq!((settings.partitions, settings.batch_records), (4, 2000));
-        assert_eq!(config.connections, 8);
+        assert_eq!(config.connections, 4);
     }
 }

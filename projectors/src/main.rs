@@ -87,6 +87,5 @@ fn pool(config: &Config) -> anyhow::Result<PgPool> {
     // The error would show the URL with its password.
     let unusable = |_| anyhow::anyhow!("BOXOFFICE_POSTGRES is no usable postgres:// URL");
     let server: PgConnectOptions = config.postgres.parse().map_err(unusable)?;
-    // Rows and checkpoints are one transaction: what a crash of Postgres takes is read from the log again.
-    Ok(options.connect_lazy_with(server.options([("synchronous_commit", "off")])))
+    Ok(options.connect_lazy_with(server))
 }

@@ -79,35 +79,37 @@ pub trait Transaction: Send {
 /// Postgres.
 #[derive(Clone)]
 pub(crate) struct Store {
+    server: PgPool,
     pool: PgPool,
     names: Names,
     layout: Layout,
-    schema: String,
 }
 
 impl Store {
-    pub(crate) fn new(pool: PgPool, names: Names, layout: Layout) -> Self {
-        // A name is looked up as it is written in the search path: quoted.
-        let schema = names.tables(&layout);
-        Self { pool, names, layout, schema }
+    /// Of the server that this pool is of, with connections of its own: a name means the same table in all their
+    /// statements, so that Postgres plans each of them once.
+    pub(crate) fn new(server: PgPool, names: Names, layout: Layout) -> Self {
+        let settings = [
+            // A name is looked up as it is written in the search path: quoted.
+            ("search_path", names.tables(&layout)),
+            // What a crash of the database loses with its last commits is read from the log again: no commit waits for it.
+            ("synchronous_commit", "off".to_owned()),
+            ("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()),
+        ];
+        let options = server.connect_options().as_ref().clone().options(settings);
+        // A transaction that fails is tried again: none asks before whether its connection is still there.
+        let pool = server.options().clone().test_before_acquire(false).connect_lazy_with(options);
+        Self { server, pool, names, layout }
     }
 
     /// Creates what is missing.
     pub(crate) async fn ensure(&self) -> Result<(), sqlx::Error> {
-        schema::ensure(&self.pool, &self.names).await
+        schema::ensure(&self.server, &self.names).await
     }
 
     /// A transaction in which this read model's tables are found by their bare names.
     pub(crate) async fn begin_raw(&self) -> Result<sqlx::Transaction<'static, Postgres>, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
-        // What a crash of the database loses with its last commits is read from the log again: no commit waits for it.
-        let settings = sqlx::query(
-            "select set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true),
-                set_config('statement_timeout', $2, true)",
-        );
-        let limit_ms = STATEMENT_LIMIT.as_millis().to_string();
-        settings.bind(&self.schema).bind(limit_ms).execute(&mut *tx).await?;
-        Ok(tx)
+        self.pool.begin().await
     }
 
     /// Listeners hear of it when the transaction commits, and so read what is there.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use projectors::{LAYOUTS, Names};
 use service_kit::health::Check;
 use service_kit::problem::{Kind, Problem};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,9 @@ const ACQUIRE_LIMIT: Duration = Duration::from_secs(2);
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 /// We do after so long: a database that does not answer at all keeps no limit of its own.
 const ANSWER_LIMIT: Duration = Duration::from_secs(6);
+/// A connection that nobody used for so long is asked whether it is still there; one that was used just now is taken at its
+/// word, because the question costs as much as a small read.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How often readiness looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,10 +51,21 @@ impl Database {
             ("search_path", names.views()),
             ("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()),
             ("default_transaction_read_only", "on".to_owned()),
+            // Small reads are done before they would be compiled.
+            ("jit", "off".to_owned()),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_LIMIT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                Box::pin(async move {
+                    if known.idle_for >= TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options.clone());
         Ok(Self { pool, options, names })
     }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::App;
 use super::since::Since;
 use super::sse::LastEventId;
+use crate::changes::Subscription;
 use row::Whole;
 
 mod entry;
@@ -106,11 +107,32 @@ impl App {
                 }
                 found => found?,
             };
-            let reached = until.is_none_or(|until| until.is_reached_by(&row.row.status));
-            if reached || Instant::now() >= deadline || self.shutdown.is_cancelled() {
+            let Some(until) = until.filter(|until| !until.is_reached_by(&row.row.status)) else { return Ok(row) };
+            if Instant::now() >= deadline || self.shutdown.is_cancelled() {
                 return Ok(row);
             }
+            self.come_so_far(wish.order, until, deadline, &mut changes).await?;
+        }
+    }
+
+    /// Waits until an order of this id may have come so far, or the deadline. An order changes several times on its way, and
+    /// all of it costs many times what its status does.
+    async fn come_so_far(
+        &self,
+        order: OrderId,
+        until: Until,
+        deadline: Instant,
+        changes: &mut Subscription,
+    ) -> Result<(), Problem> {
+        loop {
             self.shutdown.run_until_cancelled(changes.changed(deadline)).await;
+            if Instant::now() >= deadline || self.shutdown.is_cancelled() {
+                return Ok(());
+            }
+            let statuses = row::statuses(&self.database, order).await?;
+            if statuses.iter().any(|status| until.is_reached_by(status)) {
+                return Ok(());
+            }
         }
     }
 }

@@ -99,6 +99,15 @@ pub async fn load(database: &Database, order: OrderId) -> Result<Vec<Whole>, Fai
     Ok(rows)
 }
 
+/// How far the orders of this id have come, as their own read model says.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn statuses(database: &Database, order: OrderId) -> Result<Vec<String>, Failed> {
+    let query = sqlx::query_scalar("select status from orders where order_id = $1");
+    database.ask(query.bind(order.0).fetch_all(database.pool())).await
+}
+
 impl Whole {
     /// Tickets are another read model than orders, which may be ahead of it: an order is shown as completed only
     /// together with all its tickets.
