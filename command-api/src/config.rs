@@ -134,7 +134,7 @@ impl ClusterSettings {
             "BOXOFFICE_SNAPSHOT_BYTES",
             "67108864",
             env::whole(65_536..=1_099_511_627_776),
-            "A partition's snapshot is taken after so many bytes of log.",
+            "A partition's snapshot is taken after so many bytes of log, or as many as the last one took, if that was more.",
         );
         let standbys = env.with_default(
             "BOXOFFICE_STANDBYS",

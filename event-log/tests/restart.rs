@@ -92,6 +92,33 @@ fn a_snapshot_is_written_by_bytes_and_a_crash_loses_nothing_behind_it() {
 }
 
 #[test]
+fn a_large_state_is_written_down_as_seldom_as_its_size_tells() {
+    let log: Arc<dyn Log> = Arc::new(MemoryLog::auto(Arc::new(wall)).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let one = Running::keeping(&log, &open_shelf(folder.path(), 1)).until_serving(1);
+    one.ask(open(0, 1000));
+    (1..=300).for_each(|n| assert_eq!(one.ask(reserve(n, n)), "done"));
+    let mut numbers = 301..2_000;
+    let after = loop {
+        let status = one.until(|status| status.snapshot.is_some());
+        let last = status.snapshot.unwrap();
+        if status.next - last.offset < 10 {
+            break last;
+        }
+        let n = numbers.next().expect("a snapshot is due some time");
+        assert_eq!(one.ask(reserve(n, n)), "done");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    // Ten orders are far less than it.
+    assert!(after.bytes > 40_000, "{after:?}");
+    numbers.take(10).for_each(|n| assert_eq!(one.ask(reserve(n, n)), "done"));
+    std::thread::sleep(Duration::from_millis(200));
+    one.ask(reserve(1, 1));
+    assert_eq!(one.mailbox.status().snapshot.map(|it| it.offset), Some(after.offset));
+    one.leave();
+}
+
+#[test]
 fn what_is_not_acknowledged_is_never_written_down() {
     let log = MemoryLog::manual(Arc::new(wall));
     let folder = tempfile::tempdir().unwrap();

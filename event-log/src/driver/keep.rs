@@ -110,7 +110,7 @@ impl Keeper {
     /// Whoever owned the partition has written the snapshots that were due.
     pub(super) fn forgo(&mut self) {
         if let Some(snapshots) = &self.snapshots {
-            self.bytes %= snapshots.every_bytes().max(1);
+            self.bytes %= snapshots.due_after(self.taken).max(1);
         }
     }
 
@@ -123,7 +123,7 @@ impl Keeper {
     pub(super) fn look<A: Root>(&mut self, acknowledged: &State<A>, now: Now) {
         self.collect(now);
         let Some(snapshots) = &self.snapshots else { return };
-        if self.writing.is_none() && self.bytes >= snapshots.every_bytes() && now.mono >= self.not_before {
+        if self.writing.is_none() && self.bytes >= snapshots.due_after(self.taken) && now.mono >= self.not_before {
             self.write(acknowledged, now, Turn::IfIdle);
         }
     }

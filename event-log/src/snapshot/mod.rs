@@ -56,7 +56,8 @@ pub(crate) fn refuses(log: &dyn Log, at: Partition, position: &Position) -> Resu
 pub struct SnapshotSettings {
     /// A folder. Instances that are to begin with each other's snapshots share it.
     pub folder: PathBuf,
-    /// A partition is written down when so many bytes of its log were folded or appended since the last time.
+    /// A partition is written down when so many bytes of its log were folded or appended since the last time; or as many as
+    /// that took, if it was more.
     pub every_bytes: u64,
 }
 
@@ -67,6 +68,8 @@ pub struct SnapshotTaken {
     pub offset: i64,
     /// When it was taken, by the wall clock of its writer.
     pub at: Timestamp,
+    /// Its length.
+    pub bytes: u64,
 }
 
 /// A state to go on from.
@@ -144,9 +147,11 @@ impl Snapshots {
         Ok(Arc::new(Self { settings, new_id, jobs, pending: Arc::default() }))
     }
 
-    /// A partition is written down when so many bytes of its log were folded or appended since the last time.
-    pub fn every_bytes(&self) -> u64 {
-        self.settings.every_bytes
+    /// After so many bytes of log the next snapshot is due. The larger the last one was the longer that takes: reading the log
+    /// behind it then costs a restart about as much as reading the snapshot itself, and writing snapshots costs no more for
+    /// each event than a small state's.
+    pub fn due_after(&self, last: Option<SnapshotTaken>) -> u64 {
+        self.settings.every_bytes.max(last.map_or(0, |last| last.bytes))
     }
 
     /// The newest usable snapshot of a partition. Blocks: reads files, and asks the log. Tells in the log of the process

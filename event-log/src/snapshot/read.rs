@@ -50,7 +50,7 @@ pub(super) fn judged_bytes<A: Root>(
     if let Some(why) = history.proves(&position)? {
         return Ok(Err(why));
     }
-    let taken = SnapshotTaken { offset: header.offset, at: header.taken_at };
+    let taken = SnapshotTaken { offset: header.offset, at: header.taken_at, bytes: bytes.len() as u64 };
     Ok(Ok(Loaded { state, taken }))
 }
 

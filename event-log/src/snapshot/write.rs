@@ -42,7 +42,7 @@ pub(super) fn whole<A: Root>(
     metrics::counter!("boxoffice_snapshots_written_total").increment(1);
     metrics::histogram!("boxoffice_snapshot_seconds").record(began.elapsed().as_secs_f64());
     tracing::info!(partition = %at, offset, bytes, took_ms = u64::try_from(took_ms).unwrap_or(u64::MAX), "wrote a snapshot");
-    Ok(SnapshotTaken { offset, at: now })
+    Ok(SnapshotTaken { offset, at: now, bytes })
 }
 
 /// The format's own error does not tell why the disk failed.
