@@ -1,5 +1,7 @@
 //! What stands between a connection and a handler: ids, logs, metrics, limits, and problems for everything that fails.
 
+mod limits;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,6 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span};
 use utoipa::openapi::OpenApi;
 
@@ -24,7 +25,9 @@ use crate::operations::{self, Operations};
 use crate::prefer::Wait;
 use crate::problem::{Kind, Problem};
 pub use crate::serve::{listen, serve};
-use crate::trace::{self, REQUEST_ID, Trace};
+use crate::trace::{self, REQUEST_ID, RequestId, Trace};
+
+use self::limits::Limits;
 
 /// An answer that takes so long is told of.
 const SLOW: Duration = Duration::from_secs(1);
@@ -33,21 +36,23 @@ const SLOW: Duration = Duration::from_secs(1);
 ///
 /// Routes of several libraries may share it: merge them before, so that operations and documents are mounted once.
 pub fn router(operations: Operations, limits: &Http, api: Router, openapi: OpenApi) -> Router {
-    let limits = Arc::new(Limits { slots: Semaphore::new(limits.max_in_flight), timeout: limits.request_timeout });
+    let limits = Arc::new(Limits::new(limits));
     // One layer, not one for each thing it does: every layer costs each request more than what is done in it.
     let operations = operations::router(operations, openapi).layer(middleware::from_fn_with_state(None, edge));
     operations.merge(api.layer(middleware::from_fn_with_state(Some(limits), edge)))
 }
 
-/// How much is answered at once, and for how long; operations are answered always.
-struct Limits {
-    slots: Semaphore,
-    timeout: Duration,
-}
-
 /// Names, logs and measures every request, keeps it within its limits, and makes every failure a problem. Query strings are
-/// never looked at: they may hold tokens.
+/// never looked at: they may hold tokens. Without limits (operations) a request is answered always.
 async fn edge(State(limits): State<Option<Arc<Limits>>>, mut request: Request, next: Next) -> Response {
+    let _slot = match limits.as_deref().map(|limits| limits.enter().ok_or(limits)) {
+        None => None,
+        Some(Ok(slot)) => Some(slot),
+        Some(Err(full)) => {
+            let id = RequestId::of(request.headers()).to_header();
+            return finish(full.refuse(request.uri().path()), id);
+        }
+    };
     let known = trace::Known::of(request.headers());
     let uri = request.uri().clone();
     let mut record = Record::begin(&request, &known);
@@ -55,9 +60,15 @@ async fn edge(State(limits): State<Option<Arc<Limits>>>, mut request: Request, n
     request.extensions_mut().insert(known.id.clone());
     request.extensions_mut().insert(known.trace);
     let id = known.id.to_header();
-    let answered = trace::carrying(known, answer(limits.as_deref(), request, next)).instrument(record.span.clone());
-    let mut response = as_problem(answered.await, uri.path());
+    let limit = limits.as_deref().map(|limits| limits.timeout);
+    let answered = trace::carrying(known, answer(limit, request, next)).instrument(record.span.clone());
+    let response = as_problem(answered.await, uri.path());
     record.status = response.status().as_u16();
+    finish(response, id)
+}
+
+/// What every answer carries.
+fn finish(mut response: Response, id: HeaderValue) -> Response {
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -81,18 +92,13 @@ fn hide_secrets(headers: &mut HeaderMap) {
     }
 }
 
-/// The answer within the limits; a panic is one, too.
-async fn answer(limits: Option<&Limits>, request: Request, next: Next) -> Response {
-    if says_too_much(request.headers()) {
+/// The answer within its time; a panic is one, too.
+async fn answer(limit: Option<Duration>, request: Request, next: Next) -> Response {
+    if limits::says_more_than(MAX_BODY, request.headers()) {
         return Problem::new(Kind::TooLarge).into_response();
     }
-    let Some(limits) = limits else { return panic_safe(request, next).await };
-    let Ok(_slot) = limits.slots.try_acquire() else {
-        // Refused, instead of letting everybody wait.
-        metrics::counter!("http_overloaded_total").increment(1);
-        return Problem::new(Kind::Overloaded).into_response();
-    };
-    let limit = limits.timeout + Wait::of(request.headers()).0;
+    let Some(limit) = limit else { return panic_safe(request, next).await };
+    let limit = limit + Wait::of(request.headers()).0;
     // A write that is given up may still take effect.
     let kind = if request.method().is_safe() { Kind::TimedOut } else { Kind::InDoubt };
     // A stream counts as answered once it begins.
@@ -100,12 +106,6 @@ async fn answer(limits: Option<&Limits>, request: Request, next: Next) -> Respon
         Ok(response) => response,
         Err(_) => Problem::new(kind).into_response(),
     }
-}
-
-/// Whether a body says itself that it is too large, before any of it is read.
-fn says_too_much(headers: &HeaderMap) -> bool {
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    length.is_some_and(|length| length > MAX_BODY)
 }
 
 /// The panic itself is logged by the hook of `telemetry`.

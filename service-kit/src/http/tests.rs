@@ -354,6 +354,11 @@ async fn too_much_at_once_is_refused_but_health_is_not() {
     let (status, headers, body) = answer(service.clone(), request("GET", "/v1/list"), "").await;
     assert_eq!((status.as_u16(), headers.contains_key(RETRY_AFTER)), (503, true));
     assert!(body.contains("overloaded"), "{body}");
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["instance"], "/v1/list");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    let again = answer(service.clone(), request("GET", "/v1/list").header("X-Request-Id", "mine-2"), "").await.1;
+    assert_eq!(again["x-request-id"], "mine-2");
+    assert_ne!(again[RETRY_AFTER], headers[RETRY_AFTER], "a crowd that is sent away together returns together");
     assert_eq!(answer(service.clone(), request("GET", "/readyz"), "").await.0, 200);
     slow.await.unwrap();
     assert_eq!(answer(service, request("GET", "/v1/list"), "").await.0, 200);

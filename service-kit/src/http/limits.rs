@@ -1,0 +1,74 @@
+//! How much is answered at once, and what those are told who come on top of it.
+//!
+//! A refusal has to stay far cheaper than an answer: when ten times as many come as can be served, nine of ten requests are
+//! refusals, and whatever they cost is taken from the others. So a request is refused before anything is made for it, and
+//! refusals are counted one by one but told of once a second.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
+use metrics::Counter;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::clock;
+use crate::config::Http;
+use crate::problem::{Kind, Problem};
+
+/// Those who were refused are asked to come back after one second, two, and so on up to this, in turn: a crowd that is sent
+/// away together must not return together.
+const SPREAD_S: u64 = 4;
+
+/// How often refusals are told of in the log.
+const TELL_EVERY_S: u64 = 1;
+
+/// How much a service answers at once, and for how long.
+pub(super) struct Limits {
+    slots: Semaphore,
+    /// The time that an answer has, without what the request asks to wait for.
+    pub timeout: Duration,
+    refused: AtomicU64,
+    counter: Counter,
+    told: AtomicU64,
+    since: Instant,
+}
+
+impl Limits {
+    pub(super) fn new(limits: &Http) -> Self {
+        Self {
+            slots: Semaphore::new(limits.max_in_flight),
+            timeout: limits.request_timeout,
+            refused: AtomicU64::new(0),
+            counter: metrics::counter!("http_overloaded_total"),
+            told: AtomicU64::new(0),
+            since: clock::monotonic(),
+        }
+    }
+
+    /// Room for one more; `None` if there is none.
+    pub(super) fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        self.slots.try_acquire().ok()
+    }
+
+    /// The answer to a request for which there was no room.
+    pub(super) fn refuse(&self, path: &str) -> Response {
+        let nth = self.refused.fetch_add(1, Ordering::Relaxed);
+        self.counter.increment(1);
+        let second = self.since.elapsed().as_secs() / TELL_EVERY_S + 1;
+        if self.told.fetch_max(second, Ordering::Relaxed) < second {
+            tracing::warn!(
+                refused = nth + 1,
+                "more requests are waiting than can be answered in time; refusing the rest"
+            );
+        }
+        let wait = u32::try_from(1 + nth % SPREAD_S).expect("a few seconds");
+        Problem::new(Kind::Overloaded).retry_after_s(wait).at(path).into_response()
+    }
+}
+
+/// Whether a body says itself that it is larger than so many bytes, before any of it is read.
+pub(super) fn says_more_than(bytes: usize, headers: &HeaderMap) -> bool {
+    let length = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    length.is_some_and(|length| length > bytes)
+}
