@@ -30,7 +30,7 @@ fn become_as_nice_as(nice: i32) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn only_the_thread_that_asks_stands_back() {
+    fn only_the_thread_that_asks_changes() {
         let of = || rustix::process::getpriority_process(None).unwrap();
         let before = of();
         let beside = |ask: fn()| {
@@ -41,6 +41,10 @@ mod tests {
             thread.join().unwrap()
         };
         assert_eq!(beside(super::behind_others), (super::BEHIND, super::BEHIND));
+        // Going ahead has to be allowed; whoever may not stays where he was.
+        let (ahead, its_child) = beside(super::ahead_of_others);
+        assert!(ahead == super::AHEAD || ahead == before, "{ahead}");
+        assert_eq!(its_child, ahead);
         assert_eq!(of(), before);
     }
 }
