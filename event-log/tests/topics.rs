@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use domain::root::Context;
 use event_log::kafka::KafkaSettings;
-use event_log::topics::{Layout, TopicsError, check, event_schemas, init};
+use event_log::topics::{Layout, TopicsError, check, event_schemas, init, sync_every_append};
+use rdkafka::admin::{AdminOptions, ResourceSpecifier};
 use schemas::SchemaRecord;
 
-use crate::support::kafka::{connect, create, settings, stack};
+use crate::support::kafka::{admin, connect, create, settings, stack};
 
 /// One of every context, and three compacted ones.
 const TOPICS: usize = Context::ALL.len() + 3;
@@ -37,6 +38,34 @@ async fn init_makes_everything_once_and_check_agrees() {
     assert!(matches!(refused, TopicsError::Partitions { found: 2, expected: 3, .. }), "{refused}");
     let refused = init(&settings, registry(), Layout::local(3)).await.unwrap_err();
     assert!(matches!(refused, TopicsError::Partitions { found: 2, expected: 3, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn in_d1_every_append_of_what_cannot_be_made_anew_is_synced_and_nothing_else_changes() {
+    let settings = settings();
+    // An operator chose something that we do not insist on.
+    let right = [("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1"), ("segment.bytes", "20000000")];
+    create(&settings.name("order-events"), 2, &right);
+    let made = init(&settings, registry(), LAYOUT).await.unwrap();
+    let set = async |topic: &str, setting: &str| {
+        let name = settings.name(topic);
+        let asked = [ResourceSpecifier::Topic(&name)];
+        let mut answers = admin().describe_configs(&asked, &AdminOptions::new()).await.unwrap();
+        let answer = answers.remove(0).unwrap();
+        answer.get(setting).and_then(|entry| entry.value.clone()).unwrap()
+    };
+    assert_ne!(set("order-events", "flush.messages").await, "1", "D2 is the default");
+
+    sync_every_append(&settings).await.unwrap();
+    for topic in Context::ALL.iter().map(|context| context.topic()) {
+        assert_eq!(set(topic, "flush.messages").await, "1", "{topic}");
+    }
+    assert_eq!(set("person-keys", "flush.messages").await, "1");
+    for topic in ["event-schemas", "partition-owners"] {
+        assert_ne!(set(topic, "flush.messages").await, "1", "{topic} can be made anew");
+    }
+    assert_eq!(set("order-events", "segment.bytes").await, "20000000");
+    assert_eq!(check(&settings, registry(), 2).await.unwrap(), made.ids);
 }
 
 #[tokio::test]

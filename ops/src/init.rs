@@ -24,7 +24,8 @@ pub struct InitArgs {
     #[arg(long, value_enum, default_value_t = Replication::Local)]
     replication: Replication,
     /// Durability class D1: Kafka syncs every append to disk before it answers. Without it (D2) what is acknowledged survives
-    /// the end of any process, and of machines where several brokers keep it, but not that of the only one.
+    /// the end of any process, and of machines where several brokers keep it, but not that of the only one. Topics that have
+    /// it keep it.
     #[arg(long)]
     synced: bool,
 }
@@ -90,7 +91,7 @@ pub async fn run(args: InitArgs) -> anyhow::Result<()> {
     if args.synced {
         topics::sync_every_append(&settings).await.context("have every append synced to disk")?;
     }
-    stack::print(&summary(&report, layout))
+    stack::print(&summary(&report, layout, args.synced))
 }
 
 fn layout(replication: Replication, partitions: Option<u32>) -> Layout {
@@ -101,7 +102,7 @@ fn layout(replication: Replication, partitions: Option<u32>) -> Layout {
 }
 
 /// What was done, a line each.
-fn summary(report: &Report, layout: Layout) -> String {
+fn summary(report: &Report, layout: Layout, synced: bool) -> String {
     let Layout { partitions, replication, .. } = layout;
     let mut lines = vec![];
     lines.extend(report.created.iter().map(|topic| format!("topic  {topic}: created")));
@@ -112,6 +113,9 @@ fn summary(report: &Report, layout: Layout) -> String {
     lines.push(format!(
         "Event topics have {partitions} partitions, {replication} copies: every process needs BOXOFFICE_PARTITIONS={partitions}"
     ));
+    if synced {
+        lines.push("Every append is synced to disk before it is answered (D1).".to_owned());
+    }
     lines.join("\n") + "\n"
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic, OwnedResourceSpecifier,
+    ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -18,6 +19,8 @@ use crate::log::LogError;
 const APPEARS_WITHIN: Duration = Duration::from_secs(20);
 /// More than the brokers of most clusters that may be behind.
 const RIGHT_ANSWERS: u32 = 4;
+
+const ASK_SETTINGS: &str = "ask Kafka for the settings of topics";
 
 /// A cluster to look at and to make topics in.
 pub(super) struct Cluster {
@@ -79,13 +82,23 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sets these settings, and no others, for each of these topics.
-    pub(super) async fn configure(&self, topics: &[String], values: &[(&str, &str)]) -> Result<(), TopicsError> {
-        let one = |topic| {
-            let all = AlterConfig::new(ResourceSpecifier::Topic(topic));
-            values.iter().fold(all, |all, (name, value)| all.set(name, value))
+    /// Sets one more setting of each of these topics. Kafka replaces all settings of a topic at once, so what was set before is
+    /// set again with it; nobody else may change them meanwhile.
+    pub(super) async fn set_also(&self, topics: &[String], name: &str, value: &str) -> Result<(), TopicsError> {
+        let known = self.settings_of(topics.iter().map(String::as_str)).await?;
+        let one = |topic: &'_ String| {
+            let mut all = HashMap::from([(name.to_owned(), value.to_owned())]);
+            for entry in known.get(topic).into_iter().flatten().filter(|it| it.source == ConfigSource::DynamicTopic) {
+                all.entry(entry.name.clone()).or_insert_with(|| entry.value.clone().unwrap_or_default());
+            }
+            (topic.clone(), all)
         };
-        let all: Vec<AlterConfig<'_>> = topics.iter().map(|topic| one(topic)).collect();
+        let wanted: Vec<(String, HashMap<String, String>)> = topics.iter().map(one).collect();
+        let all = wanted.iter().map(|(topic, all)| AlterConfig {
+            specifier: ResourceSpecifier::Topic(topic),
+            entries: all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        });
+        let all: Vec<AlterConfig<'_>> = all.collect();
         let done = self.admin.alter_configs(&all, &AdminOptions::new().request_timeout(Some(ASKING))).await;
         for result in done.map_err(|error| unanswered("configure topics", &error))? {
             if let Err((OwnedResourceSpecifier::Topic(topic), code)) = result {
@@ -141,29 +154,36 @@ impl Cluster {
         if topics.is_empty() {
             return Ok(());
         }
-        let attempted = "ask Kafka for the settings of topics";
-        let asked: Vec<ResourceSpecifier<'_>> = topics.iter().map(|it| ResourceSpecifier::Topic(&it.name)).collect();
-        let options = AdminOptions::new().request_timeout(Some(ASKING));
-        let answers = self.admin.describe_configs(&asked, &options).await;
-        let mut found = HashMap::new();
-        for answer in answers.map_err(|error| unanswered(attempted, &error))? {
-            let answer = answer.map_err(|code| LogError { attempted, detail: code.to_string() })?;
-            let OwnedResourceSpecifier::Topic(name) = answer.specifier else {
-                continue;
-            };
-            let entries = answer.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
-            found.insert(name, entries.collect::<HashMap<String, String>>());
-        }
+        let found = self.settings_of(topics.iter().map(|it| it.name.as_str())).await?;
         topics.iter().try_for_each(|topic| match found.get(&topic.name) {
-            None => Err(LogError { attempted, detail: format!("no answer about {}", topic.name) }.into()),
+            None => Err(LogError { attempted: ASK_SETTINGS, detail: format!("no answer about {}", topic.name) }.into()),
             Some(found) => compare_topic(topic, found),
         })
     }
+
+    /// Every setting of these topics, wherever it comes from.
+    async fn settings_of(
+        &self,
+        topics: impl Iterator<Item = &str>,
+    ) -> Result<HashMap<String, Vec<ConfigEntry>>, TopicsError> {
+        let asked: Vec<ResourceSpecifier<'_>> = topics.map(ResourceSpecifier::Topic).collect();
+        let options = AdminOptions::new().request_timeout(Some(ASKING));
+        let answers = self.admin.describe_configs(&asked, &options).await;
+        let mut found = HashMap::new();
+        for answer in answers.map_err(|error| unanswered(ASK_SETTINGS, &error))? {
+            let answer = answer.map_err(|code| LogError { attempted: ASK_SETTINGS, detail: code.to_string() })?;
+            if let OwnedResourceSpecifier::Topic(name) = answer.specifier {
+                found.insert(name, answer.entries);
+            }
+        }
+        Ok(found)
+    }
 }
 
-fn compare_topic(topic: &Topic, found: &HashMap<String, String>) -> Result<(), TopicsError> {
+fn compare_topic(topic: &Topic, found: &[ConfigEntry]) -> Result<(), TopicsError> {
     for setting in &topic.settings {
-        let found = found.get(setting.name).map_or("nothing", String::as_str);
+        let entry = found.iter().find(|entry| entry.name == setting.name);
+        let found = entry.and_then(|entry| entry.value.as_deref()).unwrap_or("nothing");
         if !setting.allows(found) {
             return Err(TopicsError::Setting {
                 topic: topic.name.clone(),
