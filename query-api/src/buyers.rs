@@ -3,20 +3,23 @@
 //! Invariant: a key is kept for at most [`KEPT`], so that a person who was forgotten is gone for readers soon after.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::ids::OrderId;
 use domain::value::Sealed;
+use futures::future::try_join_all;
 use schemas::PersonKey;
 use schemas::sealed::{self, DataKey, MasterKey, MasterKeys, OpenError};
 use service_kit::keys::Secret32;
+use service_kit::problem::Problem;
 use service_kit::views::Buyer;
 use sqlx::FromRow;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::database::{Database, Failed};
+use crate::database::Database;
+use crate::together::Together;
 
 /// How long a key is kept.
 const KEPT: Duration = Duration::from_secs(5);
@@ -27,10 +30,11 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub struct Buyers {
     masters: MasterKeys,
+    wrapped: Together<Uuid, Option<Arc<Row>>>,
     kept: Mutex<HashMap<Uuid, (Instant, DataKey)>>,
 }
 
-#[derive(FromRow)]
+#[derive(Debug, FromRow)]
 struct Row {
     key_id: Uuid,
     master_key_id: Uuid,
@@ -38,23 +42,24 @@ struct Row {
 }
 
 impl Buyers {
-    /// With the key that wraps persons' keys.
-    pub fn new(master: &Secret32) -> Self {
-        Self { masters: MasterKeys::new(MasterKey::new(*master.expose()), []), kept: Mutex::default() }
+    /// With the key that wraps persons' keys, inside a tokio runtime.
+    pub fn new(master: &Secret32, database: Database) -> Self {
+        let masters = MasterKeys::new(MasterKey::new(*master.expose()), []);
+        Self { masters, wrapped: wrapped(database), kept: Mutex::default() }
     }
 
     /// The buyers of these orders, in their order; none where the person was forgotten.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn open(&self, database: &Database, orders: &[(OrderId, &[u8])]) -> Result<Vec<Option<Buyer>>, Failed> {
+    pub async fn open(&self, orders: &[(OrderId, &[u8])]) -> Result<Vec<Option<Buyer>>, Problem> {
         let sealed: Vec<(OrderId, Sealed)> = orders.iter().map(|(id, bytes)| (*id, Sealed(bytes.to_vec()))).collect();
         let wanted: BTreeSet<Uuid> = sealed.iter().filter_map(|(_, it)| sealed::key_id(it).ok()).collect();
-        let keys = self.keys(database, &wanted).await?;
+        let keys = self.keys(&wanted).await?;
         Ok(sealed.iter().map(|(order, sealed)| opened(&keys, *order, sealed)).collect())
     }
 
-    async fn keys(&self, database: &Database, wanted: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, DataKey>, Failed> {
+    async fn keys(&self, wanted: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, DataKey>, Problem> {
         let now = Instant::now();
         let mut keys = BTreeMap::new();
         {
@@ -63,20 +68,16 @@ impl Buyers {
                 |id: &&Uuid| kept.get(*id).filter(|(until, _)| *until > now).map(|(_, key)| (**id, key.clone()));
             keys.extend(wanted.iter().filter_map(|id| fresh(&id)));
         }
-        let missing: Vec<Uuid> = wanted.iter().filter(|id| !keys.contains_key(id)).copied().collect();
-        if missing.is_empty() {
-            return Ok(keys);
-        }
-        let query = sqlx::query_as("select key_id, master_key_id, wrapped from person_keys where key_id = any($1)");
-        let rows: Vec<Row> = database.ask(query.bind(missing).fetch_all(database.pool())).await?;
-        let found: Vec<DataKey> = rows.into_iter().filter_map(|row| self.unwrap(row)).collect();
+        let missing = wanted.iter().filter(|id| !keys.contains_key(id)).map(|id| self.wrapped.ask(*id));
+        let rows = try_join_all(missing).await?;
+        let found: Vec<DataKey> = rows.iter().flatten().filter_map(|row| self.unwrap(row)).collect();
         self.keep(now + KEPT, &found);
         keys.extend(found.into_iter().map(|key| (key.id, key)));
         Ok(keys)
     }
 
-    fn unwrap(&self, row: Row) -> Option<DataKey> {
-        let record = PersonKey { key_id: row.key_id, master_key_id: row.master_key_id, wrapped: row.wrapped };
+    fn unwrap(&self, row: &Row) -> Option<DataKey> {
+        let record = PersonKey { key_id: row.key_id, master_key_id: row.master_key_id, wrapped: row.wrapped.clone() };
         match self.masters.unwrap(&record) {
             Ok(key) => Some(key),
             Err(error) => {
@@ -97,6 +98,18 @@ impl Buyers {
     fn kept(&self) -> MutexGuard<'_, HashMap<Uuid, (Instant, DataKey)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Keys of persons, as they are kept.
+fn wrapped(database: Database) -> Together<Uuid, Option<Arc<Row>>> {
+    Together::new(move |ids: Vec<Uuid>| {
+        let database = database.clone();
+        async move {
+            let query = sqlx::query_as("select key_id, master_key_id, wrapped from person_keys where key_id = any($1)");
+            let rows: Vec<Row> = database.ask(query.bind(ids).fetch_all(database.pool())).await?;
+            Ok(rows.into_iter().map(|row| (row.key_id, Some(Arc::new(row)))).collect())
+        }
+    })
 }
 
 fn opened(keys: &BTreeMap<Uuid, DataKey>, order: OrderId, sealed: &Sealed) -> Option<Buyer> {

@@ -53,6 +53,8 @@ impl Database {
             ("default_transaction_read_only", "on".to_owned()),
             // Small reads are done before they would be compiled.
             ("jit", "off".to_owned()),
+            // A plan made while a table was small is kept: it must not walk through all of it when it is large.
+            ("enable_seqscan", "off".to_owned()),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)

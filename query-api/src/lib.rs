@@ -13,3 +13,4 @@ mod http;
 mod progress;
 pub mod service;
 pub mod ticket_code;
+mod together;

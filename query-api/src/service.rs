@@ -41,7 +41,7 @@ impl Service {
         let app = App::new(Parts {
             auth: config.secrets.auth(),
             keys: config.secrets.keys(),
-            buyers: Buyers::new(&config.master_key),
+            buyers: Buyers::new(&config.master_key, database.clone()),
             signer: Signer::new(&config.tickets.seed, config.tickets.key_id),
             payment_methods: config.payment_methods.clone(),
             streams: config.streams,

@@ -1,5 +1,8 @@
 //! What is left of a show.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use axum::extract::State;
 use domain::ids::ShowId;
 use serde::Serialize;
@@ -17,6 +20,8 @@ use uuid::Uuid;
 use super::App;
 use super::shows::{at, money};
 use super::since::Since;
+use crate::database::Database;
+use crate::together::Together;
 
 const VIEWS: [&str; 3] = ["shows", "ticket_classes", "availability"];
 
@@ -56,8 +61,10 @@ struct ClassLeft {
     status: &'static str,
 }
 
+/// A ticket class with its stock.
 #[derive(Debug, FromRow)]
-struct Row {
+pub(super) struct Row {
+    show_id: Uuid,
     ticket_class_id: Uuid,
     name: String,
     price: i64,
@@ -72,6 +79,30 @@ struct Row {
     as_of_us: Option<i64>,
 }
 
+const SELECT: &str = "
+select c.show_id, c.ticket_class_id, c.name, c.price, c.capacity, coalesce(a.reserved, 0) as reserved,
+    coalesce(a.sold, 0) as sold, coalesce(a.available, c.capacity) as available,
+    c.sale_starts_at_us, c.sale_ends_at_us,
+    a.ticket_class_id is not null as opened, a.closed_reason is not null as closed, a.as_of_us
+from ticket_classes c
+left join availability a on a.show_id = c.show_id and a.ticket_class_id = c.ticket_class_id
+where c.show_id = any($1)
+order by c.show_id, c.ordinal";
+
+/// The classes of a show, in their order.
+pub(super) fn stocks(database: Database) -> Together<ShowId, Arc<Vec<Row>>> {
+    Together::new(move |shows: Vec<ShowId>| {
+        let database = database.clone();
+        async move {
+            let shows: Vec<Uuid> = shows.into_iter().map(|show| show.0).collect();
+            let rows: Vec<Row> = database.ask(sqlx::query_as(SELECT).bind(shows).fetch_all(database.pool())).await?;
+            let mut found: HashMap<ShowId, Vec<Row>> = HashMap::new();
+            rows.into_iter().for_each(|row| found.entry(ShowId(row.show_id)).or_default().push(row));
+            Ok(found.into_iter().map(|(show, rows)| (show, Arc::new(rows))).collect())
+        }
+    })
+}
+
 #[utoipa::path(get, path = "/v1/shows/{show}/availability", tag = "shows", params(("show" = Uuid, Path)), security((), ("bearer" = [])),
     responses((status = 200, body = Availability)))]
 async fn availability(
@@ -82,31 +113,21 @@ async fn availability(
 ) -> Result<axum::Json<Availability>, Problem> {
     since.seen(&app, &VIEWS).await?;
     let known = app.show(show, &caller).await?;
-    let query = sqlx::query_as(
-        "select c.ticket_class_id, c.name, c.price, c.capacity, coalesce(a.reserved, 0) as reserved,
-            coalesce(a.sold, 0) as sold, coalesce(a.available, c.capacity) as available,
-            c.sale_starts_at_us, c.sale_ends_at_us,
-            a.ticket_class_id is not null as opened, a.closed_reason is not null as closed, a.as_of_us
-         from ticket_classes c
-         left join availability a on a.show_id = c.show_id and a.ticket_class_id = c.ticket_class_id
-         where c.show_id = $1
-         order by c.ordinal",
-    );
-    let rows: Vec<Row> = app.database.ask(query.bind(show.0).fetch_all(app.database.pool())).await?;
+    let rows = app.0.asked.stocks.ask(show).await?;
     let cancelled = known.status == "cancelled";
     let as_of_us = rows.iter().filter_map(|row| row.as_of_us).max().unwrap_or(known.updated_at_us);
     let now_us = clock::now().0;
-    let left = |row: Row| ClassLeft {
-        status: status(&row, cancelled, now_us),
+    let left = |row: &Row| ClassLeft {
+        status: status(row, cancelled, now_us),
         id: row.ticket_class_id,
         price: money(row.price, &known.currency),
-        name: row.name,
+        name: row.name.clone(),
         capacity: row.capacity,
         reserved: row.reserved,
         sold: row.sold,
         available: row.available,
     };
-    let classes = rows.into_iter().map(left).collect();
+    let classes = rows.iter().map(left).collect();
     Ok(axum::Json(Availability { show: show.0, as_of: at(as_of_us), classes }))
 }
 
@@ -130,6 +151,7 @@ mod tests {
     #[test]
     fn a_class_is_on_sale_while_open_in_its_window_and_not_sold_out() {
         let row = |opened, closed, available, window: (Option<i64>, Option<i64>)| Row {
+            show_id: Uuid::nil(),
             ticket_class_id: Uuid::nil(),
             name: String::new(),
             price: 1,

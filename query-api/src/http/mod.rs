@@ -12,6 +12,7 @@ mod tickets;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use domain::ids::{OrderId, ShowId};
 use service_kit::auth::Auth;
 use service_kit::consistency;
 use service_kit::keys::Keys;
@@ -30,6 +31,7 @@ use crate::config::StreamSettings;
 use crate::database::Database;
 use crate::progress::Progress;
 use crate::ticket_code::Signer;
+use crate::together::Together;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,8 +40,29 @@ pub struct App(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     parts: Parts,
+    asked: Asked,
     /// Event streams that may still begin.
     streams: Arc<Semaphore>,
+}
+
+/// What many ask for at the same time.
+#[derive(Debug)]
+struct Asked {
+    orders: Together<OrderId, Vec<Arc<orders::row::Whole>>>,
+    statuses: Together<OrderId, Vec<String>>,
+    shows: Together<ShowId, Option<Arc<shows::Row>>>,
+    stocks: Together<ShowId, Arc<Vec<inventory::Row>>>,
+}
+
+impl Asked {
+    fn of(database: &Database) -> Self {
+        Self {
+            orders: orders::row::wholes(database.clone()),
+            statuses: orders::row::statuses(database.clone()),
+            shows: shows::by_id(database.clone()),
+            stocks: inventory::stocks(database.clone()),
+        }
+    }
 }
 
 /// What an [`App`] is made of.
@@ -70,10 +93,11 @@ pub struct Parts {
 }
 
 impl App {
-    /// Puts it together.
+    /// Puts it together, inside a tokio runtime.
     pub fn new(parts: Parts) -> Self {
         let streams = Arc::new(Semaphore::new(parts.streams.max));
-        Self(Arc::new(Inner { parts, streams }))
+        let asked = Asked::of(&parts.database);
+        Self(Arc::new(Inner { parts, asked, streams }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Orders: one of them, now or once it has come further; its changes; lists.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -77,7 +78,7 @@ impl App {
     ///
     /// # Errors
     /// 404 `not-found`, 503 `not-ready`.
-    pub async fn order(&self, wish: &Wish) -> Result<Whole, Problem> {
+    pub async fn order(&self, wish: &Wish) -> Result<Arc<Whole>, Problem> {
         let found = self.orders(wish).await?.into_iter().next();
         found.ok_or_else(|| Problem::new(Kind::NotFound))
     }
@@ -86,8 +87,8 @@ impl App {
     ///
     /// # Errors
     /// 503 `not-ready`.
-    pub async fn orders(&self, wish: &Wish) -> Result<Vec<Whole>, Problem> {
-        let mut rows = row::load(&self.database, wish.order).await?;
+    pub async fn orders(&self, wish: &Wish) -> Result<Vec<Arc<Whole>>, Problem> {
+        let mut rows = self.0.asked.orders.ask(wish.order).await?;
         rows.retain(|row| row.row.is_seen_by(&wish.actor) && wish.show.is_none_or(|show| show.0 == row.row.show_id));
         rows.sort_by_key(|it| (!wish.actor.is(&it.row.principal), it.row.is_taken(), it.row.created_at_us));
         Ok(rows)
@@ -95,7 +96,7 @@ impl App {
 
     /// The order once it has come so far, or as it is at the deadline. Who waits for a status may be ahead of the read
     /// models: then a 404 is waited out, for everyone alike.
-    async fn order_at(&self, wish: &Wish, until: Option<Until>, deadline: Instant) -> Result<Whole, Problem> {
+    async fn order_at(&self, wish: &Wish, until: Option<Until>, deadline: Instant) -> Result<Arc<Whole>, Problem> {
         // Before the first look, so that no change is missed after it.
         let mut changes = self.changes.of_order(wish.order.0);
         let about_to_be = deadline.min(Instant::now() + ABOUT_TO_BE);
@@ -129,7 +130,7 @@ impl App {
             if Instant::now() >= deadline || self.shutdown.is_cancelled() {
                 return Ok(());
             }
-            let statuses = row::statuses(&self.database, order).await?;
+            let statuses = self.0.asked.statuses.ask(order).await?;
             if statuses.iter().any(|status| until.is_reached_by(status)) {
                 return Ok(());
             }
@@ -177,7 +178,7 @@ async fn one(
     let until = wanted.until.as_deref().map(Until::of).transpose()?;
     since.seen(&app, &VIEWS).await?;
     let row = app.order_at(&wish, until, since.deadline).await?;
-    Ok(axum::Json(app.order_view(row).await?))
+    Ok(axum::Json(app.order_view(&row).await?))
 }
 
 #[utoipa::path(get, path = "/v1/orders/{order}/events", tag = "orders",

@@ -25,8 +25,8 @@ async fn methods(
     since: Since,
 ) -> Result<axum::Json<Page<PaymentMethod>>, Problem> {
     since.seen(&app, &["shows", "ticket_classes", "availability"]).await?;
-    let currency = app.show(show, &caller).await?.currency;
-    let collects = |method: &&PaymentMethod| method.currencies.contains(&currency);
+    let show = app.show(show, &caller).await?;
+    let collects = |method: &&PaymentMethod| method.currencies.contains(&show.currency);
     let items = app.payment_methods.iter().filter(collects).cloned().collect();
     Ok(axum::Json(Page { items, next_cursor: None }))
 }

@@ -1,5 +1,7 @@
 //! Shows: what is on, and what organizers prepare.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use domain::ids::ShowId;
 use domain::queue;
@@ -20,6 +22,8 @@ use uuid::Uuid;
 use super::App;
 use super::since::Since;
 use crate::cursor::{self, Place};
+use crate::database::Database;
+use crate::together::Together;
 
 /// The views that these routes read.
 const VIEWS: [&str; 3] = ["shows", "ticket_classes", "availability"];
@@ -67,6 +71,8 @@ pub struct Row {
     waiting_room: Option<Json<queue::Terms>>,
     draw_hash: Option<String>,
     pub updated_at_us: i64,
+    /// Whether it is or was on sale.
+    is_public: bool,
     classes: Json<Vec<Class>>,
 }
 
@@ -82,7 +88,9 @@ struct Class {
 }
 
 const SELECT: &str = "
-select s.show_id, s.organizer, s.name, s.description, s.starts_at_us, s.ends_at_us, s.time_zone, s.venue_name,
+select s.status = 'published' or (s.status = 'cancelled'
+        and exists (select 1 from availability a where a.show_id = s.show_id)) as is_public,
+     s.show_id, s.organizer, s.name, s.description, s.starts_at_us, s.ends_at_us, s.time_zone, s.venue_name,
     s.venue_city, s.currency, s.categories, s.status, s.pay_within_s, s.checkout_url, s.waiting_room,
     s.draw_hash, s.updated_at_us,
     (select coalesce(jsonb_agg(jsonb_build_object('id', c.ticket_class_id, 'name', c.name, 'price', c.price,
@@ -107,7 +115,12 @@ impl Eyes {
         Self { all: has(Role::Admin) || has(Role::Support), organizer }
     }
 
-    /// Adds the condition on `s`, the view `shows`.
+    /// Whether they see it.
+    fn see(&self, row: &Row) -> bool {
+        self.all || row.is_public || self.organizer.as_ref() == Some(&row.organizer)
+    }
+
+    /// The same as a condition on `s`, the view `shows`.
     fn push(&self, query: &mut QueryBuilder<Postgres>) {
         if self.all {
             query.push("true");
@@ -129,13 +142,24 @@ impl App {
     ///
     /// # Errors
     /// 404 `show-not-found`, 503 `not-ready`.
-    pub(super) async fn show(&self, show: ShowId, caller: &Caller) -> Result<Row, Problem> {
-        let mut query = QueryBuilder::new(SELECT);
-        query.push("s.show_id = ").push_bind(show.0).push(" and ");
-        Eyes::of(caller).push(&mut query);
-        let found: Option<Row> = self.database.ask(query.build_query_as().fetch_optional(self.database.pool())).await?;
+    pub(super) async fn show(&self, show: ShowId, caller: &Caller) -> Result<Arc<Row>, Problem> {
+        let found = self.0.asked.shows.ask(show).await?.filter(|row| Eyes::of(caller).see(row));
         found.ok_or_else(|| Problem::new(Kind::ShowNotFound))
     }
+}
+
+/// Shows by their ids, whoever may see them.
+pub(super) fn by_id(database: Database) -> Together<ShowId, Option<Arc<Row>>> {
+    Together::new(move |ids: Vec<ShowId>| {
+        let database = database.clone();
+        async move {
+            let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+            let mut query = QueryBuilder::new(SELECT);
+            query.push("s.show_id = any(").push_bind(ids).push(")");
+            let rows: Vec<Row> = database.ask(query.build_query_as().fetch_all(database.pool())).await?;
+            Ok(rows.into_iter().map(|row| (ShowId(row.show_id), Some(Arc::new(row)))).collect())
+        }
+    })
 }
 
 #[utoipa::path(get, path = "/v1/shows", tag = "shows", params(Filter), security((), ("bearer" = [])),
@@ -174,7 +198,7 @@ async fn list(
     let place = |row: &Row| Place { us: row.starts_at_us, id: row.show_id, within: Uuid::nil() };
     let (rows, next) = page(rows, limit, place);
     let next_cursor = next.map(|place| cursor::write(&app.keys, &which, place));
-    Ok(axum::Json(Page { items: rows.into_iter().map(view).collect(), next_cursor }))
+    Ok(axum::Json(Page { items: rows.iter().map(view).collect(), next_cursor }))
 }
 
 #[utoipa::path(get, path = "/v1/shows/{show}", tag = "shows", params(("show" = Uuid, Path)), security((), ("bearer" = [])),
@@ -186,7 +210,7 @@ async fn one(
     since: Since,
 ) -> Result<axum::Json<views::Show>, Problem> {
     since.seen(&app, &VIEWS).await?;
-    Ok(axum::Json(view(app.show(show, &caller).await?)))
+    Ok(axum::Json(view(&*app.show(show, &caller).await?)))
 }
 
 /// A page of one more row than asked for: at most `limit` of them, and where the next one begins if there is one.
@@ -239,10 +263,10 @@ pub(super) fn money(amount: i64, currency: &str) -> Money {
     Money::of(amount, currency.parse::<Currency>().unwrap_or_default())
 }
 
-fn view(row: Row) -> views::Show {
-    let class = |class: Class| views::TicketClass {
+fn view(row: &Row) -> views::Show {
+    let class = |class: &Class| views::TicketClass {
         id: class.id,
-        name: class.name,
+        name: class.name.clone(),
         price: money(class.price, &row.currency),
         capacity: class.capacity,
         sale_starts_at: class.sale_starts_at_us.map(at),
@@ -251,19 +275,19 @@ fn view(row: Row) -> views::Show {
     };
     views::Show {
         id: row.show_id,
-        ticket_classes: row.classes.0.into_iter().map(class).collect(),
-        name: row.name,
-        description: row.description,
+        ticket_classes: row.classes.0.iter().map(class).collect(),
+        name: row.name.clone(),
+        description: row.description.clone(),
         starts_at: at(row.starts_at_us),
         ends_at: row.ends_at_us.map(at),
-        time_zone: row.time_zone,
-        venue: Venue { name: row.venue_name, city: row.venue_city },
-        currency: row.currency,
-        categories: row.categories.0,
-        status: row.status,
+        time_zone: row.time_zone.clone(),
+        venue: Venue { name: row.venue_name.clone(), city: row.venue_city.clone() },
+        currency: row.currency.clone(),
+        categories: row.categories.0.clone(),
+        status: row.status.clone(),
         pay_within_s: row.pay_within_s,
-        checkout_url: row.checkout_url,
-        waiting_room: row.waiting_room.map(|Json(terms)| WaitingRoom::of(&terms, row.draw_hash)),
+        checkout_url: row.checkout_url.clone(),
+        waiting_room: row.waiting_room.as_ref().map(|Json(terms)| WaitingRoom::of(terms, row.draw_hash.clone())),
     }
 }
 

@@ -97,8 +97,8 @@ async fn of_show(
     let which = format!("orders of {show} {status:?} {email:?} {code:?}");
     let after = cursor::read(&app.keys, &which, filter.cursor.as_deref())?;
     since.seen(&app, &["shows", "orders", "payments"]).await?;
-    let organizer = app.show(show, &caller).await?.organizer;
-    if !actor.runs(&organizer) && !actor.has(Role::Support) {
+    let organizer = &app.show(show, &caller).await?.organizer;
+    if !actor.runs(organizer) && !actor.has(Role::Support) {
         return Err(Problem::new(Kind::ShowNotFound));
     }
     let mut query = QueryBuilder::new(row::SELECT);

@@ -1,5 +1,8 @@
 //! Orders as the views have them, and who may see one.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use domain::ids::{OrderId, ShowId};
 use domain::value::{Actor, PricedLine, Role};
 use serde::Deserialize;
@@ -7,7 +10,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::database::{Database, Failed};
+use crate::database::Database;
+use crate::together::Together;
 
 macro_rules! columns {
     () => {
@@ -33,7 +37,7 @@ const WHOLE: &str = concat!(
     s.starts_at_us, s.ends_at_us
 from orders o
 left join shows s on s.show_id = o.show_id
-where o.order_id = $1"
+where o.order_id = any($1)"
 );
 
 /// A row of the view `orders` with its payments.
@@ -89,23 +93,39 @@ pub struct Whole {
     pub ends_at_us: Option<i64>,
 }
 
-/// Every order of this id.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn load(database: &Database, order: OrderId) -> Result<Vec<Whole>, Failed> {
-    let mut rows: Vec<Whole> = database.ask(sqlx::query_as(WHOLE).bind(order.0).fetch_all(database.pool())).await?;
-    rows.iter_mut().for_each(Whole::wait_for_tickets);
-    Ok(rows)
+/// Every order of an id.
+pub fn wholes(database: Database) -> Together<OrderId, Vec<Arc<Whole>>> {
+    Together::new(move |ids: Vec<OrderId>| {
+        let database = database.clone();
+        async move {
+            let query = sqlx::query_as(WHOLE).bind(uuids(&ids));
+            let rows: Vec<Whole> = database.ask(query.fetch_all(database.pool())).await?;
+            let mut found: HashMap<OrderId, Vec<Arc<Whole>>> = HashMap::new();
+            for mut whole in rows {
+                whole.wait_for_tickets();
+                found.entry(whole.row.id()).or_default().push(Arc::new(whole));
+            }
+            Ok(found)
+        }
+    })
 }
 
-/// How far the orders of this id have come, as their own read model says.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn statuses(database: &Database, order: OrderId) -> Result<Vec<String>, Failed> {
-    let query = sqlx::query_scalar("select status from orders where order_id = $1");
-    database.ask(query.bind(order.0).fetch_all(database.pool())).await
+/// How far the orders of an id have come, as their own read model says.
+pub fn statuses(database: Database) -> Together<OrderId, Vec<String>> {
+    Together::new(move |ids: Vec<OrderId>| {
+        let database = database.clone();
+        async move {
+            let query = sqlx::query_as("select order_id, status from orders where order_id = any($1)");
+            let rows: Vec<(Uuid, String)> = database.ask(query.bind(uuids(&ids)).fetch_all(database.pool())).await?;
+            let mut found: HashMap<OrderId, Vec<String>> = HashMap::new();
+            rows.into_iter().for_each(|(id, status)| found.entry(OrderId(id)).or_default().push(status));
+            Ok(found)
+        }
+    })
+}
+
+fn uuids(ids: &[OrderId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.0).collect()
 }
 
 impl Whole {

@@ -61,7 +61,7 @@ pub async fn begin(app: App, wish: Wish, last: LastEventId) -> Result<Response, 
     let slot = app.stream_slot()?;
     // Before the first look, so that no change is missed after it.
     let changes = app.changes.of_order(wish.order.0);
-    let first = Told::of(&app.order_view(app.order(&wish).await?).await?);
+    let first = Told::of(&app.order_view(&*app.order(&wish).await?).await?);
     let LastEventId(last) = last;
     if first.ended && last.as_ref() == Some(&first.id) {
         // Browsers come again after an end, unless they are told not to.
@@ -114,6 +114,6 @@ impl Feed {
     }
 
     async fn read(&self) -> Result<Told, Problem> {
-        Ok(Told::of(&self.app.order_view(self.app.order(&self.wish).await?).await?))
+        Ok(Told::of(&self.app.order_view(&*self.app.order(&self.wish).await?).await?))
     }
 }

@@ -18,25 +18,25 @@ impl App {
     ///
     /// # Errors
     /// 503 `stale` if there are tickets of a show that is not known (yet), 503 `not-ready`.
-    pub async fn order_view(&self, whole: Whole) -> Result<views::Order, Problem> {
-        let tickets = self.tickets_view(&whole).await?;
-        let row = whole.row;
-        let buyers = self.buyers.open(&self.database, &[(row.id(), &row.buyer)]).await?;
+    pub async fn order_view(&self, whole: &Whole) -> Result<views::Order, Problem> {
+        let tickets = self.tickets_view(whole).await?;
+        let row = &whole.row;
+        let buyers = self.buyers.open(&[(row.id(), &row.buyer)]).await?;
         Ok(views::Order {
-            lines: lines(&row),
+            lines: lines(row),
             total: money(row.total, &row.currency),
             buyer: buyers.into_iter().next().flatten(),
             pay_by: at(row.pay_by_us),
-            payments: payments(&row),
+            payments: payments(row),
             tickets,
             created_at: at(row.created_at_us),
-            refund: refund(&row),
+            refund: refund(row),
             access_token: None,
             id: row.order_id,
             show: row.show_id,
-            status: row.status,
-            reason: row.reason,
-            code: row.code,
+            status: row.status.clone(),
+            reason: row.reason.clone(),
+            code: row.code.clone(),
         })
     }
 
