@@ -95,6 +95,8 @@ impl Store {
             // What a crash of the database loses with its last commits is read from the log again: no commit waits for it.
             ("synchronous_commit", "off".to_owned()),
             ("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()),
+            // A plan made while a table was small is kept: it must not walk through all of it when it is large.
+            ("enable_seqscan", "off".to_owned()),
         ];
         let options = server.connect_options().as_ref().clone().options(settings);
         // A transaction that fails is tried again: none asks before whether its connection is still there.
