@@ -272,8 +272,16 @@ impl<'a> Visitor<'a> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             match self.look(&place).await? {
-                // Another query-api may be a moment behind the one that told of the admission.
-                Some(fresh) if matches!(fresh.status, QueueStatus::Admitted | QueueStatus::Queued) => place = fresh,
+                // Another query-api may be a moment behind the one that told of the admission; the first are admitted as soon
+                // as the draw is made.
+                Some(fresh)
+                    if matches!(
+                        fresh.status,
+                        QueueStatus::Admitted | QueueStatus::Queued | QueueStatus::WaitingToOpen
+                    ) =>
+                {
+                    place = fresh;
+                }
                 Some(fresh) if fresh.status != QueueStatus::Expired => {
                     bail!("number {} did not enter, and is {:?}", fresh.number, fresh.status);
                 }
