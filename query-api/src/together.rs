@@ -24,7 +24,7 @@ const MOST: usize = 128;
 /// Asks by key, for many at once.
 pub struct Together<K, V>(mpsc::UnboundedSender<Ask<K, V>>);
 
-/// Who asks for what. There are never more than requests are answered at once.
+/// Who asks for what. Requests that are answered at once are limited, and each asks for a page at most.
 struct Ask<K, V> {
     key: K,
     reply: oneshot::Sender<Result<V, Problem>>,
@@ -59,7 +59,8 @@ where
     /// What there is by this key, as it is now or later.
     ///
     /// # Errors
-    /// 503 `not-ready` if the database does not answer.
+    /// 503 `not-ready` if the database does not answer; 500 `internal` if it answers in a way that we cannot read, to
+    /// everybody of that question.
     pub async fn ask(&self, key: K) -> Result<V, Problem> {
         let (reply, answer) = oneshot::channel();
         let gone = |()| Problem::new(Kind::Internal);
