@@ -64,6 +64,9 @@ async fn edge(State(limits): State<Option<Arc<Limits>>>, mut request: Request, n
     let answered = trace::carrying(known, answer(limit, request, next)).instrument(record.span.clone());
     let response = as_problem(answered.await, uri.path());
     record.status = response.status().as_u16();
+    if let Some(limits) = limits.as_deref() {
+        limits.answered();
+    }
     finish(response, id)
 }
 

@@ -1,6 +1,7 @@
 //! What every process shares: configuration, telemetry, health, shutdown, problems, authentication.
 
 mod access;
+pub mod appointments;
 pub mod auth;
 pub mod backoff;
 mod bearer;

@@ -12,13 +12,10 @@ use http::HeaderMap;
 use metrics::Counter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::appointments::Appointments;
 use crate::clock;
 use crate::config::Http;
 use crate::problem::{Kind, Problem};
-
-/// Those who were refused are asked to come back after one second, two, and so on up to this, in turn: a crowd that is sent
-/// away together must not return together.
-const SPREAD_S: u64 = 4;
 
 /// How often refusals are told of in the log.
 const TELL_EVERY_S: u64 = 1;
@@ -28,6 +25,7 @@ pub(super) struct Limits {
     slots: Semaphore,
     /// The time that an answer has, without what the request asks to wait for.
     pub timeout: Duration,
+    appointments: Appointments,
     refused: AtomicU64,
     counter: Counter,
     told: AtomicU64,
@@ -39,6 +37,7 @@ impl Limits {
         Self {
             slots: Semaphore::new(limits.max_in_flight),
             timeout: limits.request_timeout,
+            appointments: Appointments::default(),
             refused: AtomicU64::new(0),
             counter: metrics::counter!("http_overloaded_total"),
             told: AtomicU64::new(0),
@@ -51,7 +50,12 @@ impl Limits {
         self.slots.try_acquire().ok()
     }
 
-    /// The answer to a request for which there was no room.
+    /// One of those who entered was answered.
+    pub(super) fn answered(&self) {
+        self.appointments.served();
+    }
+
+    /// The answer to a request for which there was no room: come back once those before are likely to be served.
     pub(super) fn refuse(&self, path: &str) -> Response {
         let nth = self.refused.fetch_add(1, Ordering::Relaxed);
         self.counter.increment(1);
@@ -62,8 +66,7 @@ impl Limits {
                 "more requests are waiting than can be answered in time; refusing the rest"
             );
         }
-        let wait = u32::try_from(1 + nth % SPREAD_S).expect("a few seconds");
-        Problem::new(Kind::Overloaded).retry_after_s(wait).at(path).into_response()
+        Problem::new(Kind::Overloaded).retry_after_s(self.appointments.give()).at(path).into_response()
     }
 }
 

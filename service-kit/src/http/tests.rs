@@ -356,7 +356,10 @@ async fn too_much_at_once_is_refused_but_health_is_not() {
     assert!(body.contains("overloaded"), "{body}");
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["instance"], "/v1/list");
     assert_eq!(headers["x-content-type-options"], "nosniff");
-    let again = answer(service.clone(), request("GET", "/v1/list").header("X-Request-Id", "mine-2"), "").await.1;
+    let mut again = HeaderMap::new();
+    for _ in 0..200 {
+        again = answer(service.clone(), request("GET", "/v1/list").header("X-Request-Id", "mine-2"), "").await.1;
+    }
     assert_eq!(again["x-request-id"], "mine-2");
     assert_ne!(again[RETRY_AFTER], headers[RETRY_AFTER], "a crowd that is sent away together returns together");
     assert_eq!(answer(service.clone(), request("GET", "/readyz"), "").await.0, 200);
