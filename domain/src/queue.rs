@@ -4,6 +4,7 @@
 
 mod board;
 mod draw;
+mod flow;
 mod marks;
 mod places;
 mod rules;
@@ -15,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::event_name::recorded;
 use crate::ids::{OrderId, SessionId, ShowId, derived};
 use crate::value::Timestamp;
-pub use board::{Board, Mode};
+pub use board::{Board, Stage};
 pub use draw::{Draw, NotASeed, Seed};
+pub use flow::{Inflow, Mode};
 pub use places::{Ending, Places, Slot, Standing};
 pub use state::{Opened, WaitingRoom};
 pub use terms::{Terms, TermsError};
@@ -48,6 +50,15 @@ pub enum CloseReason {
     ShowCancelled,
     #[serde(other)]
     Unknown,
+}
+
+/// How people are let through from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueModeSet {
+    pub show: ShowId,
+    pub mode: Mode,
+    /// People a minute; none for no limit.
+    pub inflow_per_min: Option<i32>,
 }
 
 /// Every place that has not ended ends.
@@ -161,6 +172,7 @@ pub struct CheckoutExpired {
 pub enum Event {
     WaitingRoomOpened(WaitingRoomOpened),
     WaitingRoomClosed(WaitingRoomClosed),
+    QueueModeSet(QueueModeSet),
     QueueJoined(QueueJoined),
     PreQueueClosed(PreQueueClosed),
     QueueDrawn(QueueDrawn),
@@ -174,7 +186,7 @@ pub enum Event {
     CheckoutExpired(CheckoutExpired),
 }
 
-recorded!(Event, show; WaitingRoomOpened, WaitingRoomClosed, QueueJoined, PreQueueClosed, QueueDrawn, QueueReady, CheckoutStarted, CheckoutTied, QueueLeft, QueueExpired, CheckoutCompleted, CheckoutFailed, CheckoutExpired);
+recorded!(Event, show; WaitingRoomOpened, WaitingRoomClosed, QueueModeSet, QueueJoined, PreQueueClosed, QueueDrawn, QueueReady, CheckoutStarted, CheckoutTied, QueueLeft, QueueExpired, CheckoutCompleted, CheckoutFailed, CheckoutExpired);
 
 /// How the order of a checkout ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,6 +205,8 @@ pub enum Command {
     Open(WaitingRoomOpened),
     /// By the saga, once the show is cancelled.
     Close { show: ShowId, reason: CloseReason },
+    /// By the show's organizer: how people are let through from now on; the mode stays if none is given.
+    SetFlow { mode: Option<Mode>, inflow: Inflow },
     /// By an account or a guest: a place, or the place they have.
     Join,
     /// By the worker that knows the seed, after the opening; hex, 32 bytes.
@@ -219,6 +233,12 @@ pub enum Refusal {
     /// This show has no waiting room (yet), or nobody has this number.
     #[error("no such waiting room or place")]
     NotFound,
+    /// The organizer takes nobody in for now.
+    #[error("nobody may join now")]
+    TakesNobody,
+    /// The inflow limit or the mode makes no sense.
+    #[error("{0}")]
+    BadTerms(String),
     /// The waiting room is over.
     #[error("the waiting room is closed")]
     Closed,

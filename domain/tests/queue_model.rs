@@ -1,7 +1,7 @@
 //! A waiting room the slow way: everybody is written down, and every question goes over all of them.
 
 use domain::ids::{OrderId, ShowId};
-use domain::queue::{Draw, Ending, Event, QueueJoined, QueueReady, Standing, session};
+use domain::queue::{Draw, Ending, Event, Mode, QueueJoined, QueueReady, Standing, Terms, session};
 use domain::value::Timestamp;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,11 @@ pub struct Model {
     pub people: Vec<Person>,
     pub slots: usize,
     pub last_ready: Option<QueueReady>,
+    pub mode: Mode,
+    pub inflow_per_min: Option<i32>,
+    /// Those who were admitted since that was set, without those of them who never entered; and when the first one was.
+    let_in: (i64, Option<Timestamp>),
+    terms: Option<Terms>,
     show: ShowId,
 }
 
@@ -102,8 +107,13 @@ impl Model {
             Event::WaitingRoomOpened(event) => {
                 self.stage = if event.terms.opens_at.is_some() { Stage::Before } else { Stage::Open };
                 self.slots = event.terms.slots as usize;
+                (self.inflow_per_min, self.terms) = (event.terms.inflow_per_min, Some(event.terms));
             }
             Event::WaitingRoomClosed(_) => self.close(),
+            Event::QueueModeSet(event) => {
+                assert!((self.mode, self.inflow_per_min) != (event.mode, event.inflow_per_min), "nothing changed");
+                (self.mode, self.inflow_per_min, self.let_in) = (event.mode, event.inflow_per_min, (0, None));
+            }
             Event::QueueJoined(event) => self.join(event),
             Event::PreQueueClosed(event) => assert_eq!(event.count as usize, self.people.len()),
             Event::QueueDrawn(event) => self.draw(Draw::new(event.seed.parse().unwrap(), event.count as u32)),
@@ -125,6 +135,7 @@ impl Model {
             Event::QueueExpired(event) => {
                 let before = self.put(event.number, Whereabouts::Ended(Ending::Expired));
                 assert!(matches!(before, Whereabouts::Admitted(_)), "{before:?} expired");
+                self.let_in.0 -= 1;
             }
             Event::CheckoutExpired(event) => {
                 let before = self.put(event.number, Whereabouts::Ended(Ending::Expired));
@@ -133,12 +144,12 @@ impl Model {
             Event::CheckoutCompleted(event) => self.checkout_ends(event.number, event.order, Ending::Completed),
             Event::CheckoutFailed(event) => self.checkout_ends(event.number, event.order, Ending::Expired),
         }
-        assert!(self.live().count() <= self.slots, "more live slots than there are");
     }
 
     /// One place for everybody: whoever joins has none that is alive.
     fn join(&mut self, event: &QueueJoined) {
         assert_eq!(event.number as usize, self.people.len() + 1, "numbers are 1, 2, 3");
+        assert_ne!(self.mode, Mode::Reject, "nobody may join");
         assert_eq!(event.session, session(self.show, event.number as u32));
         let before = self.people.iter().filter(|person| person.principal == event.principal);
         assert!(before.clone().all(|person| matches!(person.whereabouts, Whereabouts::Ended(_))), "{event:?}");
@@ -163,6 +174,23 @@ impl Model {
         let before = self.put(event.number, Whereabouts::Admitted(event.enter_by));
         assert_eq!(before, Whereabouts::Waiting);
         self.last_ready = Some(event.clone());
+        assert_ne!(self.mode, Mode::Pause, "nobody is admitted");
+        if self.mode != Mode::PassThrough {
+            assert!(self.live().count() <= self.slots, "more live slots than there are");
+            self.flows(event.enter_by);
+        }
+    }
+
+    /// What the time makes, what one round keeps, and one more.
+    fn flows(&mut self, enter_by: Timestamp) {
+        let terms = self.terms.unwrap();
+        let at = enter_by.plus_s(-terms.enter_s);
+        let since_us = at.0 - self.let_in.1.get_or_insert(at).0 + terms.tick_ms * 1_000;
+        self.let_in.0 += 1;
+        if let Some(limit) = self.inflow_per_min {
+            let most = since_us * i64::from(limit) / 60_000_000 + 1;
+            assert!(self.let_in.0 <= most, "{} were let in, the inflow lets {most}", self.let_in.0);
+        }
     }
 
     fn checkout_ends(&mut self, number: i64, order: OrderId, ending: Ending) {

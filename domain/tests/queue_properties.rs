@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use domain::ids::OrderId;
 use domain::queue::{
-    Board, CheckoutEnd, CloseReason, Command, Event, Mode, Refusal, Seed, Slot, Standing, Terms, WaitingRoom, session,
+    Board, CheckoutEnd, CloseReason, Command, Event, Inflow, Mode, Refusal, Seed, Slot, Stage as BoardStage, Standing,
+    Terms, WaitingRoom, session,
 };
 use domain::root::Root;
 use domain::value::{Actor, Timestamp};
@@ -14,7 +15,7 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof};
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use uuid::Uuid;
 
-use crate::common::{SEED, SHOW, at, decide, issued, room, state};
+use crate::common::{SEED, SHOW, at, decide, issued, organizer, room, state};
 use crate::queue_model::{Model, Stage, Whereabouts};
 
 /// Whom something is about: a number, or whoever holds one of the live slots.
@@ -34,6 +35,7 @@ enum Act {
     End { who: Who, order: u8, end: CheckoutEnd },
     Draw { seed: Seed },
     Pass { ms: i64 },
+    Flow { mode: Option<Mode>, inflow: Inflow },
     Round,
     Tick,
     Crash,
@@ -53,6 +55,7 @@ fn act() -> impl Strategy<Value = Act> {
         5 => (who(), 0..3_u8, end()).prop_map(|(who, order, end)| Act::End { who, order, end }),
         3 => prop_oneof![5 => Just(SEED), 1 => any::<[u8; 32]>().prop_map(Seed)].prop_map(|seed| Act::Draw { seed }),
         8 => prop_oneof![5 => 0..2_000_i64, 1 => 0..80_000_i64].prop_map(|ms| Act::Pass { ms }),
+        4 => flow(),
         14 => Just(Act::Round),
         4 => Just(Act::Tick),
         1 => Just(Act::Crash),
@@ -61,12 +64,26 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// Mostly back to the usual, so that what has to go on goes on.
+fn flow() -> impl Strategy<Value = Act> {
+    let mode = prop_oneof![
+        2 => Just(None),
+        4 => Just(Some(Mode::Queue)),
+        1 => prop_oneof![Just(Mode::Pause), Just(Mode::PassThrough), Just(Mode::Reject)].prop_map(Some),
+    ];
+    let inflow =
+        prop_oneof![2 => Just(Inflow::Keep), 2 => Just(Inflow::Unlimited), 1 => (-1..400).prop_map(Inflow::PerMin)];
+    (mode, inflow).prop_map(|(mode, inflow)| Act::Flow { mode, inflow })
+}
+
 fn terms() -> impl Strategy<Value = Terms> {
     let opens_at = prop_oneof![Just(None), (1..20_i64).prop_map(|seconds| Some(at(seconds)))];
-    (opens_at, 1..5_i32, 1..4_i32).prop_map(|(opens_at, slots, admission_batch)| Terms {
+    let inflow = prop_oneof![2 => Just(None), 1 => (1..300_i32).prop_map(Some)];
+    (opens_at, 1..5_i32, 1..4_i32, inflow).prop_map(|(opens_at, slots, admission_batch, inflow_per_min)| Terms {
         opens_at,
         slots,
         admission_batch,
+        inflow_per_min,
         tick_ms: 700,
         enter_s: 10,
         token_ttl_s: 20,
@@ -139,7 +156,9 @@ impl Scene {
     fn perform(&mut self, act: Act, seen: &mut Seen) {
         match act {
             Act::Join { visitor: n } => {
-                let _ = self.send(Command::Join, visitor(n));
+                if self.send(Command::Join, visitor(n)) == Err(Refusal::TakesNobody) {
+                    seen.note("nobody may join");
+                }
             }
             Act::Enter { who, away_s } => {
                 let number = self.number(who);
@@ -167,11 +186,30 @@ impl Scene {
             }
             Act::Draw { seed } => self.twice(Command::Draw { seed: seed.to_string() }),
             Act::Pass { ms } => self.now.0 += ms * 1_000,
+            Act::Flow { mode, inflow } => self.flow(mode, inflow),
             Act::Round => self.round(),
             Act::Tick => self.twice(Command::Tick),
             Act::Crash => self.crash(),
             Act::Close => self.twice(Command::Close { show: SHOW, reason: CloseReason::ShowCancelled }),
         }
+    }
+
+    /// The organizer's alone; what does not change is no event.
+    fn flow(&mut self, mode: Option<Mode>, inflow: Inflow) {
+        let before = (self.room.mode(), self.room.inflow_per_min());
+        let by_others = self.send(Command::SetFlow { mode, inflow }, visitor(1));
+        assert!(matches!(by_others, Err(Refusal::NotFound | Refusal::Closed)), "{by_others:?}");
+        let changed = self.send(Command::SetFlow { mode, inflow }, organizer());
+        let after = (self.room.mode(), self.room.inflow_per_min());
+        match changed {
+            Ok(events) => assert_eq!(events == 1, before != after),
+            Err(refusal) => {
+                assert_eq!(before, after);
+                let closed = self.model.stage == Stage::Closed;
+                assert!(if closed { refusal == Refusal::Closed } else { matches!(refusal, Refusal::BadTerms(_)) });
+            }
+        }
+        assert_eq!((self.board.mode(), self.board.inflow_per_min()), after);
     }
 
     /// At most a batch, never more than slots are free, and not before the time between two rounds is over.
@@ -184,8 +222,16 @@ impl Scene {
             return;
         }
         let early = last.is_some_and(|last| self.now.0 < last.0 + self.terms.tick_ms * 1_000);
-        let most = (self.terms.admission_batch as usize).min(waiting).min(self.terms.slots as usize - live);
-        assert_eq!(count, if early { 0 } else { most });
+        let free = (self.terms.slots as usize).saturating_sub(live);
+        let most = match self.model.mode {
+            _ if early => 0,
+            Mode::Pause | Mode::Unknown => 0,
+            Mode::PassThrough => waiting,
+            Mode::Queue | Mode::Reject => (self.terms.admission_batch as usize).min(waiting).min(free),
+        };
+        // What the inflow leaves of that is the model's to judge.
+        let limited = self.model.inflow_per_min.is_some() && self.model.mode != Mode::PassThrough;
+        assert!(count == most || limited && count < most, "{count} of {most}");
     }
 
     /// Nothing but the log is left, or a snapshot: both are all there was.
@@ -218,12 +264,12 @@ impl Scene {
             };
             assert_eq!(self.model.person(number).unwrap().whereabouts, expected);
         }
-        let mode = match self.model.stage {
-            Stage::Unopened | Stage::Before => Mode::PreQueue,
-            Stage::Open => Mode::Open,
-            Stage::Closed => Mode::Closed,
+        let stage = match self.model.stage {
+            Stage::Unopened | Stage::Before => BoardStage::PreQueue,
+            Stage::Open => BoardStage::Open,
+            Stage::Closed => BoardStage::Closed,
         };
-        assert_eq!(self.board.mode(), mode);
+        assert_eq!(self.board.stage(), stage);
     }
 
     /// So does the room, which decides whole commands; and it knows when it has to be woken.
@@ -240,13 +286,19 @@ impl Scene {
         let free = self.model.live().count() < self.model.slots;
         let somebody = self.model.waiting().next().is_some();
         if self.model.stage == Stage::Open {
-            assert_eq!(self.room.next_round().is_some(), free && somebody);
+            let goes_on = match self.model.mode {
+                Mode::Pause | Mode::Unknown => false,
+                Mode::PassThrough => somebody,
+                Mode::Queue | Mode::Reject => free && somebody,
+            };
+            assert_eq!(self.room.next_round().is_some(), goes_on);
         }
     }
 
     /// Orders end, the seed comes, and nobody does anything else: timers alone bring everybody's turn.
     fn settle(&mut self) {
         self.crash();
+        let _ = self.send(Command::SetFlow { mode: Some(Mode::Queue), inflow: Inflow::Keep }, organizer());
         for step in 0.. {
             assert!(step < 2_000, "this never ends: {:?}", self.room);
             let tied = self.board.slots().find_map(|(number, slot)| match slot {
@@ -299,7 +351,7 @@ impl Seen {
     }
 }
 
-const THINGS: [&str; 19] = [
+const THINGS: [&str; 21] = [
     "WaitingRoomOpened",
     "WaitingRoomClosed",
     "QueueJoined",
@@ -313,6 +365,8 @@ const THINGS: [&str; 19] = [
     "CheckoutCompleted",
     "CheckoutFailed",
     "CheckoutExpired",
+    "QueueModeSet",
+    "nobody may join",
     "was away",
     "not admitted",
     "in an order",

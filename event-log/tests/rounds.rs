@@ -54,6 +54,7 @@ fn open() -> Submission<WaitingRoom, u32> {
         opens_at: None,
         slots: 4,
         admission_batch: 2,
+        inflow_per_min: None,
         tick_ms: 1000,
         enter_s: ENTER_S,
         token_ttl_s: 900,

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use domain::event::Event;
 use domain::ids::ShowId;
-use domain::queue;
+use domain::queue::{self, Mode, QueueModeSet};
 use domain::root::Context;
 use domain::value::Timestamp;
 use event_log::kafka::{KafkaLog, KafkaSettings};
@@ -245,11 +245,26 @@ fn told(event: &queue::Event, before: &Room) -> Option<String> {
             })
         }
         queue::Event::WaitingRoomClosed(_) => Some("room closed: every place ended".to_owned()),
+        queue::Event::QueueModeSet(it) => Some(flow(it)),
         queue::Event::QueueJoined(_) => before.visitors.is_empty().then(|| "the first one joins".to_owned()),
         queue::Event::PreQueueClosed(it) => Some(format!("opened: {} had come before", it.count)),
         queue::Event::QueueDrawn(it) => Some(format!("{} drawn by the seed {}", it.count, it.seed)),
         queue::Event::QueueReady(_) => before.admissions.is_empty().then(|| "the first one is admitted".to_owned()),
         _ => None,
+    }
+}
+
+fn flow(it: &QueueModeSet) -> String {
+    let how = match it.mode {
+        Mode::Queue => "people are let through in their turn",
+        Mode::Pause => "nobody is let through",
+        Mode::PassThrough => "everybody is let through",
+        Mode::Reject => "nobody may join; who is there is let through in turn",
+        Mode::Unknown => "people are let through in a way that a later version knows",
+    };
+    match it.inflow_per_min {
+        Some(limit) => format!("from now on {how}, {limit} a minute at most"),
+        None => format!("from now on {how}"),
     }
 }
 

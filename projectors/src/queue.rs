@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use domain::event::Event;
 use domain::ids::ShowId;
-use domain::queue::{self, Board, Mode};
+use domain::queue::{self, Board, Stage};
 use domain::root::Context;
 use domain::value::Timestamp;
 use serde_json::json;
@@ -136,7 +136,7 @@ impl ReadModel for Queue {
             written.rooms.retain(|_, room| room.changed);
         }
         // Nothing comes any more once it is closed.
-        written.rooms.retain(|_, room| room.board.as_ref().is_some_and(|board| board.mode() != Mode::Closed));
+        written.rooms.retain(|_, room| room.board.as_ref().is_some_and(|board| board.stage() != Stage::Closed));
         written.rooms.values_mut().for_each(|room| room.changed = false);
         written
     }

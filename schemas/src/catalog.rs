@@ -130,6 +130,7 @@ events! {
     Queue(queue, Queue, "queue") {
         WaitingRoomOpened,
         WaitingRoomClosed,
+        QueueModeSet,
         QueueJoined,
         PreQueueClosed,
         QueueDrawn,

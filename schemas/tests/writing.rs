@@ -45,7 +45,7 @@ bodies! {
     }
     Ticket(ticket) { TicketsIssued TicketsRevoked }
     Queue(queue) {
-        WaitingRoomOpened WaitingRoomClosed QueueJoined PreQueueClosed QueueDrawn QueueReady CheckoutStarted
+        WaitingRoomOpened WaitingRoomClosed QueueModeSet QueueJoined PreQueueClosed QueueDrawn QueueReady CheckoutStarted
         CheckoutTied QueueLeft QueueExpired CheckoutCompleted CheckoutFailed CheckoutExpired
     }
 }

@@ -122,7 +122,8 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let router = self.router;
         let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request.map(Body::new)));
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        // A connection that becomes a WebSocket is its handler's from then on.
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = self.shutdown.cancelled() => None,

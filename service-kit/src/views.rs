@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use queue::{QueueEntered, QueuePlace, QueueStatus, WaitingRoom};
+pub use queue::{QueueEntered, QueueFlow, QueueMode, QueuePlace, QueueStatus, WaitingRoom};
 
 /// A moment as RFC 3339 in UTC with `Z`, up to microseconds.
 pub fn moment(at: Timestamp) -> jiff::Timestamp {

@@ -237,6 +237,7 @@ impl World {
             opens_at: Some(Timestamp(clock::now().0 + 300_000)),
             slots: 1,
             admission_batch: 1,
+            inflow_per_min: None,
             tick_ms: 100,
             enter_s: 60,
             token_ttl_s: 60,

@@ -22,8 +22,10 @@ use super::refusals::IntoProblem;
 use super::submit::{Asking, done};
 use super::visitors::visitor_of;
 
+mod flow;
+
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(join)).routes(routes!(enter)).routes(routes!(leave))
+    OpenApiRouter::new().routes(routes!(join)).routes(routes!(enter)).routes(routes!(leave)).merge(flow::routes())
 }
 
 #[utoipa::path(post, path = "/v1/shows/{show}/queue", tag = "queue", request_body = Empty,

@@ -116,6 +116,8 @@ impl IntoProblem for queue::Refusal {
             Self::PlaceLost => Problem::new(Kind::QueuePlaceLost),
             Self::InOrder => Problem::new(Kind::WrongStatus).detail(detail),
             Self::BadSeed => Problem::new(Kind::WrongStatus),
+            Self::TakesNobody => Problem::new(Kind::NotOnSale).detail("Nobody may join the queue now."),
+            Self::BadTerms(_) => Problem::new(Kind::Validation).error("/inflow_per_min", detail),
             Self::Forbidden => Problem::new(Kind::Forbidden),
         }
     }

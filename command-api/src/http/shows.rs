@@ -19,8 +19,9 @@ mod bodies;
 mod room;
 mod view;
 
-pub use bodies::check_money;
 use bodies::{ClassPatch, Configuration, NewClass, NewShow, ShowPatch};
+pub use bodies::{check_money, present};
+pub use room::INFLOW;
 use room::NewWaitingRoom;
 
 pub fn routes() -> OpenApiRouter<App> {

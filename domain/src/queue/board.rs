@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::queue::places::Phase;
-use crate::queue::{Draw, Event, Places, Slot, Standing, Terms, WaitingRoomOpened};
+use crate::queue::{Draw, Event, Mode, Places, Slot, Standing, Terms, WaitingRoomOpened};
 use crate::value::Timestamp;
 
 /// The outflow is measured over so much time, seconds.
@@ -16,7 +16,7 @@ const WINDOW_S: i64 = 60;
 /// Whether people are admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum Stage {
     /// Not yet: the order of service is not drawn.
     PreQueue,
     /// They are.
@@ -88,12 +88,22 @@ impl Board {
     }
 
     /// Whether people are admitted.
-    pub fn mode(&self) -> Mode {
+    pub fn stage(&self) -> Stage {
         match self.places.phase() {
-            Phase::Unopened | Phase::PreQueue | Phase::Drawing { .. } => Mode::PreQueue,
-            Phase::Open => Mode::Open,
-            Phase::Closed => Mode::Closed,
+            Phase::Unopened | Phase::PreQueue | Phase::Drawing { .. } => Stage::PreQueue,
+            Phase::Open => Stage::Open,
+            Phase::Closed => Stage::Closed,
         }
+    }
+
+    /// How people are let through.
+    pub fn mode(&self) -> Mode {
+        self.places.flow().mode
+    }
+
+    /// People admitted a minute at most; none for no limit.
+    pub fn inflow_per_min(&self) -> Option<i32> {
+        self.places.flow().inflow_per_min
     }
 
     /// How many have ever joined.
@@ -135,11 +145,13 @@ impl Board {
         count.saturating_mul(60_000_000) / window_us
     }
 
-    /// In how many seconds the turn of somebody comes who has so many ahead; none while nobody is admitted.
+    /// In how many seconds the turn of somebody comes who has so many ahead; none while nobody is admitted, or the organizer
+    /// pauses.
     pub fn estimated_wait_s(&self, ahead: u32, now: Timestamp) -> Option<i64> {
         let outflow = self.outflow_per_min(now);
         let position = i64::from(ahead) + 1;
-        (self.mode() == Mode::Open && outflow > 0).then(|| (position * 60 + outflow - 1) / outflow)
+        let flows = self.stage() == Stage::Open && !matches!(self.mode(), Mode::Pause | Mode::Unknown);
+        (flows && outflow > 0).then(|| (position * 60 + outflow - 1) / outflow)
     }
 
     /// When to ask again with so many ahead, milliseconds: a second near the front, up to 15 far behind.

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::breakage::{Breakage, broken};
 use crate::ids::OrderId;
 use crate::queue::draw::Draw;
+use crate::queue::flow::Flow;
 use crate::queue::marks::Marks;
-use crate::queue::{Event, QueueDrawn, QueueReady, Seed};
+use crate::queue::{Event, Mode, QueueDrawn, QueueReady, Seed};
 use crate::value::Timestamp;
 
 /// How a place ended is remembered for so many places that were served later; then it counts as expired.
@@ -79,6 +80,8 @@ pub struct Places {
     marks: Marks,
     /// The live ones, by number.
     slots: OrdMap<u32, Slot>,
+    #[serde(default)]
+    flow: Flow,
 }
 
 /// The number or place that an event names.
@@ -87,6 +90,11 @@ pub(super) fn ordinal(value: i64) -> u32 {
 }
 
 impl Places {
+    /// How people are let through.
+    pub(super) fn flow(&self) -> Flow {
+        self.flow
+    }
+
     /// How many have ever joined.
     pub fn joined(&self) -> u32 {
         self.joined
@@ -166,11 +174,13 @@ impl Places {
             Event::WaitingRoomOpened(_) if self.phase != Phase::Unopened => {}
             Event::WaitingRoomOpened(event) => {
                 self.phase = if event.terms.opens_at.is_some() { Phase::PreQueue } else { Phase::Open };
+                self.flow = Flow { mode: Mode::default(), inflow_per_min: event.terms.inflow_per_min };
             }
             Event::WaitingRoomClosed(_) => {
                 self.phase = Phase::Closed;
                 self.slots.clear();
             }
+            Event::QueueModeSet(event) => self.flow = Flow { mode: event.mode, inflow_per_min: event.inflow_per_min },
             Event::QueueJoined(event) => self.joined = self.joined.max(ordinal(event.number)),
             Event::PreQueueClosed(event) => self.phase = Phase::Drawing { count: ordinal(event.count) },
             Event::QueueDrawn(event) => self.drawn(event),

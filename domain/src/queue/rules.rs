@@ -2,11 +2,14 @@
 
 use crate::breakage::{Breakage, broken};
 use crate::ids::{OrderId, SessionId, ShowId};
+use crate::queue::flow::Flow;
 use crate::queue::places::Phase;
+use crate::queue::terms::check_inflow;
 use crate::queue::{
     CheckoutCompleted, CheckoutEnd, CheckoutExpired, CheckoutFailed, CheckoutStarted, CheckoutTied, CloseReason,
-    Command, Event, Opened, PreQueueClosed, QueueDrawn, QueueExpired, QueueJoined, QueueLeft, QueueReady, Refusal,
-    Seed, Slot, Standing, Terms, WaitingRoom, WaitingRoomClosed, WaitingRoomOpened, session,
+    Command, Event, Inflow, Mode, Opened, PreQueueClosed, QueueDrawn, QueueExpired, QueueJoined, QueueLeft,
+    QueueModeSet, QueueReady, Refusal, Seed, Slot, Standing, Terms, WaitingRoom, WaitingRoomClosed, WaitingRoomOpened,
+    session,
 };
 use crate::root::Issued;
 use crate::value::{Actor, Timestamp};
@@ -21,7 +24,8 @@ impl WaitingRoom {
         let Issued { command, by, at, .. } = issued;
         match command {
             Command::Look => Ok(vec![]),
-            Command::Join => self.join(&by),
+            Command::Join => self.join(&by, at),
+            Command::SetFlow { mode, inflow } => self.set_flow(mode, inflow, &by),
             Command::Enter { number, seen } => self.enter(number, seen, at),
             Command::Leave { number } => self.leave(number),
             _ if !by.is_system() => Err(Refusal::Forbidden),
@@ -55,7 +59,7 @@ impl WaitingRoom {
     }
 
     /// One place for each account or guest; a new one only after the old one has ended.
-    fn join(&self, by: &Actor) -> Decision {
+    fn join(&self, by: &Actor, at: Timestamp) -> Decision {
         let (Actor::Account { principal, .. } | Actor::Guest { principal }) = by else {
             return Err(Refusal::Forbidden);
         };
@@ -69,12 +73,40 @@ impl WaitingRoom {
                 | Standing::Admitted { .. }
                 | Standing::InCheckout { .. },
             ) => Ok(vec![]), // A retry.
+            Some(Standing::Ended(_)) | None if self.places().flow().mode == Mode::Reject => Err(Refusal::TakesNobody),
             Some(Standing::Ended(_)) | None => {
                 let (show, number, principal) = (opened.show, self.places().joined() + 1, principal.clone());
                 let session = session(show, number);
-                Ok(vec![QueueJoined { show, session, number: number.into(), principal }.into()])
+                let joined = QueueJoined { show, session, number: number.into(), principal }.into();
+                if !self.passes_through() {
+                    return Ok(vec![joined]);
+                }
+                // Whoever comes after the draw has the number's place.
+                Ok(vec![joined, self.ready(show, (number, number), at.plus_s(opened.terms.enter_s))])
             }
         }
+    }
+
+    /// Whether the next one who joins is let in with that.
+    fn passes_through(&self) -> bool {
+        let places = self.places();
+        places.flow().mode == Mode::PassThrough && places.phase() == Phase::Open && places.waiting() == 0
+    }
+
+    /// Who does not run the show does not learn that it has a waiting room.
+    fn set_flow(&self, mode: Option<Mode>, inflow: Inflow, by: &Actor) -> Decision {
+        let opened = self.live()?;
+        if !by.runs(&opened.organizer) {
+            return Err(Refusal::NotFound);
+        }
+        let flow = self.places().flow();
+        let wanted = flow.with(mode, inflow);
+        check_inflow(wanted.inflow_per_min).map_err(|error| Refusal::BadTerms(error.to_string()))?;
+        if wanted == flow {
+            return Ok(vec![]);
+        }
+        let Flow { mode, inflow_per_min } = wanted;
+        Ok(vec![QueueModeSet { show: opened.show, mode, inflow_per_min }.into()])
     }
 
     /// The room, if it is there and not over.
@@ -148,8 +180,8 @@ impl WaitingRoom {
             }
             Phase::Open if at >= self.next_admission(terms) => {
                 let waiting = self.places().waiting();
-                let batch = waiting.min(u32::try_from(terms.admission_batch).unwrap_or(0));
-                let most = usize::try_from(batch).unwrap_or(0).min(self.free(terms));
+                let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
+                let most = waiting.min(self.free(terms)).min(self.inflow(terms, at));
                 let enter_by = at.plus_s(terms.enter_s);
                 let passed_over = usize::from(broken(Breakage::ServedOutOfOrder));
                 self.places().next_up(most).skip(passed_over).map(|next| self.ready(show, next, enter_by)).collect()

@@ -9,8 +9,11 @@ use crate::breakage::{Breakage, broken};
 use crate::event_name::aggregate;
 use crate::ids::{SessionId, ShowId};
 use crate::principal::Principal;
+use crate::queue::flow::Pace;
 use crate::queue::places::{Phase, ordinal};
-use crate::queue::{Command, Event, Places, Refusal, Slot, Standing, TOKEN_GRACE_S, Terms, WaitingRoomOpened, session};
+use crate::queue::{
+    Command, Event, Mode, Places, Refusal, Slot, Standing, TOKEN_GRACE_S, Terms, WaitingRoomOpened, session,
+};
 use crate::root::{Context, Root};
 use crate::value::{Actor, Timestamp};
 
@@ -26,7 +29,11 @@ pub struct WaitingRoom {
     /// The untied slots by the moment they end.
     ends: OrdSet<(Timestamp, u32)>,
     last_round: Option<Timestamp>,
+    pace: Pace,
 }
+
+/// What one round admits at most: its events must fit one frame of the log.
+pub(super) const MOST_A_ROUND: usize = 400;
 
 /// What is settled when the room opens.
 pub type Opened = WaitingRoomOpened;
@@ -76,6 +83,16 @@ impl WaitingRoom {
         self.places.standing(number)
     }
 
+    /// How people are let through.
+    pub fn mode(&self) -> Mode {
+        self.places.flow().mode
+    }
+
+    /// People admitted a minute at most; none for no limit.
+    pub fn inflow_per_min(&self) -> Option<i32> {
+        self.places.flow().inflow_per_min
+    }
+
     /// Everybody's standing.
     pub fn places(&self) -> &Places {
         &self.places
@@ -98,15 +115,29 @@ impl WaitingRoom {
         self.ends.iter().take_while(move |(end, _)| *end <= at).map(|(_, number)| *number)
     }
 
-    /// How many may be admitted now, apart from the time between two rounds.
+    /// How many may be admitted, apart from the time between two rounds and the inflow.
     pub(super) fn free(&self, terms: &Terms) -> usize {
-        let slots = usize::try_from(terms.slots).unwrap_or(0);
-        (slots + usize::from(broken(Breakage::AdmitBeyondSlots))).saturating_sub(self.places.slots().len())
+        let batch = usize::try_from(terms.admission_batch).unwrap_or(0);
+        match self.places.flow().mode {
+            Mode::Pause | Mode::Unknown => 0,
+            Mode::PassThrough => MOST_A_ROUND,
+            Mode::Queue | Mode::Reject => {
+                let slots = usize::try_from(terms.slots).unwrap_or(0);
+                let slots = slots + usize::from(broken(Breakage::AdmitBeyondSlots));
+                slots.saturating_sub(self.places.slots().len()).min(batch)
+            }
+        }
+    }
+
+    /// How many the inflow lets in now.
+    pub(super) fn inflow(&self, terms: &Terms, at: Timestamp) -> usize {
+        self.pace.room(self.places.flow(), terms, at)
     }
 
     /// When the next batch may be admitted.
     pub(super) fn next_admission(&self, terms: &Terms) -> Timestamp {
-        self.last_round.map_or(Timestamp(0), |last| terms.next_round(last))
+        let round = self.last_round.map_or(Timestamp(0), |last| terms.next_round(last));
+        round.max(self.pace.next())
     }
 
     pub(super) fn fold(&mut self, event: Event) {
@@ -125,6 +156,9 @@ impl WaitingRoom {
                 self.holders.insert(event.principal.into(), ordinal(event.number));
             }
             Event::QueueReady(event) => self.admitted(event.enter_by),
+            Event::QueueExpired(_) => self.pace.give_back(self.places.flow()),
+            // What was used of the old limit says nothing about the new one.
+            Event::QueueModeSet(_) => self.pace = Pace::default(),
             _ => {}
         }
     }
@@ -149,8 +183,14 @@ impl WaitingRoom {
 
     /// More admitted than allowed can only be a bug, so it stops the partition.
     fn admitted(&mut self, enter_by: Timestamp) {
-        let terms = &self.opened.as_ref().expect("WaitingRoomOpened comes first").terms;
-        self.last_round = Some(enter_by.plus_s(-terms.enter_s));
+        let opened = self.opened.clone().expect("WaitingRoomOpened comes first");
+        let terms = &opened.terms;
+        let at = enter_by.plus_s(-terms.enter_s);
+        self.last_round = Some(at);
+        self.pace.admit(self.places.flow(), terms, at);
+        if self.places.flow().mode == Mode::PassThrough {
+            return;
+        }
         let (slots, most) = (self.places.slots().len(), usize::try_from(terms.slots).unwrap_or(0));
         assert!(slots <= most, "{slots} slots are live, and at most {most} may be");
     }
@@ -175,6 +215,7 @@ fn touched(event: &Event) -> Option<(u32, SessionId)> {
         Event::CheckoutExpired(event) => (event.number, event.session),
         Event::WaitingRoomOpened(_)
         | Event::WaitingRoomClosed(_)
+        | Event::QueueModeSet(_)
         | Event::QueueJoined(_)
         | Event::PreQueueClosed(_)
         | Event::QueueDrawn(_) => return None,

@@ -21,6 +21,9 @@ pub struct Terms {
     pub token_ttl_s: i64,
     /// A queue ticket that was not shown for so long is lost, 1 to 86,400.
     pub away_grace_s: i64,
+    /// People admitted a minute at most, 1 to 1,000,000; none for no limit.
+    #[serde(default)]
+    pub inflow_per_min: Option<i32>,
 }
 
 /// A setting that makes no sense.
@@ -50,6 +53,7 @@ impl Terms {
     pub fn check(&self) -> Result<(), TermsError> {
         within("slots", i64::from(self.slots), 1, 100_000)?;
         within("admission_batch", i64::from(self.admission_batch), 1, 400)?;
+        check_inflow(self.inflow_per_min)?;
         within("tick_ms", self.tick_ms, 10, 60_000)?;
         within("enter_s", self.enter_s, 1, 3_600)?;
         within("token_ttl_s", self.token_ttl_s, 1, 86_400)?;
@@ -72,6 +76,14 @@ impl Terms {
     pub(super) fn next_round(&self, last: Timestamp) -> Timestamp {
         Timestamp(last.0.saturating_add(self.tick_ms.saturating_mul(1_000)))
     }
+}
+
+/// Checks an inflow limit's bounds, which are those of [`Terms::inflow_per_min`].
+///
+/// # Errors
+/// It is out of them.
+pub(super) fn check_inflow(limit: Option<i32>) -> Result<(), TermsError> {
+    limit.map_or(Ok(()), |limit| within("inflow_per_min", i64::from(limit), 1, 1_000_000))
 }
 
 fn within(field: &'static str, value: i64, min: i64, max: i64) -> Result<(), TermsError> {

@@ -48,6 +48,7 @@ pub(super) fn of_queue(event: &Event) -> Vec<Action> {
         Event::QueueLeft(_)
         | Event::WaitingRoomOpened(_)
         | Event::WaitingRoomClosed(_)
+        | Event::QueueModeSet(_)
         | Event::QueueJoined(_)
         | Event::QueueDrawn(_)
         | Event::QueueReady(_)

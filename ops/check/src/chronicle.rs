@@ -286,7 +286,7 @@ impl Chronicle {
             E::CheckoutCompleted(it) => self.place(it.session).ended = Some(moment),
             E::CheckoutFailed(it) => self.place(it.session).ended = Some(moment),
             E::CheckoutExpired(it) => self.place(it.session).ended = Some(moment),
-            E::PreQueueClosed(_) | E::QueueDrawn(_) => {}
+            E::PreQueueClosed(_) | E::QueueDrawn(_) | E::QueueModeSet(_) => {}
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use domain::ids::{OrderId, ShowId};
 use domain::queue::{
-    CheckoutCompleted, CheckoutExpired, CheckoutFailed, CheckoutStarted, CheckoutTied, Event, PreQueueClosed,
-    QueueDrawn, QueueExpired, QueueJoined, QueueLeft, QueueReady, Seed, Terms, WaitingRoomOpened, session,
+    CheckoutCompleted, CheckoutExpired, CheckoutFailed, CheckoutStarted, CheckoutTied, Event, Mode, PreQueueClosed,
+    QueueDrawn, QueueExpired, QueueJoined, QueueLeft, QueueModeSet, QueueReady, Seed, Terms, WaitingRoomOpened,
+    session,
 };
 use domain::value::Timestamp;
 use uuid::Uuid;
@@ -29,6 +30,7 @@ pub fn terms() -> Terms {
         opens_at: Some(at(10)),
         slots: 3,
         admission_batch: 2,
+        inflow_per_min: None,
         tick_ms: 1000,
         enter_s: 5,
         token_ttl_s: TTL_S,
@@ -41,6 +43,11 @@ pub fn opened() -> Event {
     let terms = terms();
     let (organizer, checkout_url) = ("account:o".to_owned(), None);
     WaitingRoomOpened { show: SHOW, organizer, terms, checkout_url, draw_hash: Some(SEED.hash()) }.into()
+}
+
+/// The organizer lets people through in this way.
+pub fn flow(mode: Mode, inflow_per_min: Option<i32>) -> Event {
+    QueueModeSet { show: SHOW, mode, inflow_per_min }.into()
 }
 
 /// Somebody joins.

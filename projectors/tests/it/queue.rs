@@ -97,7 +97,16 @@ impl Story {
 }
 
 pub fn terms(opens_at: Option<Timestamp>) -> Terms {
-    Terms { opens_at, slots: 100, admission_batch: 10, tick_ms: 1000, enter_s: 60, token_ttl_s: 900, away_grace_s: 300 }
+    Terms {
+        opens_at,
+        slots: 100,
+        admission_batch: 10,
+        inflow_per_min: None,
+        tick_ms: 1000,
+        enter_s: 60,
+        token_ttl_s: 900,
+        away_grace_s: 300,
+    }
 }
 
 /// What the board of a show is after these events.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use service_kit::extract::{Path, Query};
 use service_kit::problem::{Kind, Problem};
 use service_kit::queue_ticket::{Place, QueueTicket};
-use service_kit::views::QueuePlace;
+use service_kit::views::{QueueMode, QueuePlace};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -63,7 +63,9 @@ impl App {
         let view = QueuePlace::of(self.auth.queue_tickets(), &seen, opened, order, standing);
         let estimated_wait_s = view.ahead.and_then(|ahead| board.estimated_wait_s(ahead, now));
         let poll_after_ms = poll_after_ms(&opened.terms, view.poll_after_ms, estimated_wait_s);
-        Ok(QueuePlace { estimated_wait_s, poll_after_ms, ..view })
+        let waits = matches!(standing, Standing::Queued { .. } | Standing::WaitingToOpen);
+        let paused = waits && QueueMode::of(board.mode()) == QueueMode::Pause;
+        Ok(QueuePlace { estimated_wait_s, poll_after_ms, paused, ..view })
     }
 }
 
@@ -133,6 +135,7 @@ mod tests {
             opens_at: None,
             slots: 1,
             admission_batch: 1,
+            inflow_per_min: None,
             tick_ms: 1000,
             enter_s: 1,
             token_ttl_s: 1,
@@ -153,6 +156,7 @@ mod tests {
             opens_at,
             slots: 1,
             admission_batch: 1,
+            inflow_per_min: None,
             tick_ms: 1000,
             enter_s: 1,
             token_ttl_s: 1,

@@ -30,7 +30,16 @@ pub struct Room<'a> {
 }
 
 pub fn terms(opens_at: Option<Timestamp>, away_grace_s: i64) -> Terms {
-    Terms { opens_at, slots: 2, admission_batch: 1, tick_ms: 1000, enter_s: 60, token_ttl_s: 900, away_grace_s }
+    Terms {
+        opens_at,
+        slots: 2,
+        admission_batch: 1,
+        inflow_per_min: None,
+        tick_ms: 1000,
+        enter_s: 60,
+        token_ttl_s: 900,
+        away_grace_s,
+    }
 }
 
 impl World {

@@ -1,6 +1,6 @@
 //! What both APIs answer about waiting rooms.
 
-use domain::queue::{Ending, Standing, Terms, WaitingRoomOpened};
+use domain::queue::{Ending, Mode, Standing, Terms, WaitingRoomOpened};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub struct WaitingRoom {
     pub slots: i32,
     /// How many are admitted in one tick at most.
     pub admission_batch: i32,
+    /// How many are admitted a minute at most when it opens; null for no limit.
+    pub inflow_per_min: Option<i32>,
     /// Between ticks.
     pub tick_ms: i64,
     /// An admitted visitor enters within so many seconds, or the place is lost.
@@ -46,6 +48,7 @@ impl WaitingRoom {
             opens_at: terms.opens_at.map(moment),
             slots: terms.slots,
             admission_batch: terms.admission_batch,
+            inflow_per_min: terms.inflow_per_min,
             tick_ms: terms.tick_ms,
             enter_s: terms.enter_s,
             token_ttl_s: terms.token_ttl_s,
@@ -94,6 +97,9 @@ pub struct QueuePlace {
     pub position: Option<u32>,
     /// About how many seconds until admission; null when nobody can tell.
     pub estimated_wait_s: Option<i64>,
+    /// Whether the organizer lets nobody through for now.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub paused: bool,
     /// When the waiting room opens, while it has not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<jiff::Timestamp>,
@@ -130,6 +136,7 @@ impl QueuePlace {
             ahead: None,
             position: None,
             estimated_wait_s: None,
+            paused: false,
             opens_at: None,
             draw_hash: None,
             enter_by: None,
@@ -168,6 +175,53 @@ fn status(standing: Standing) -> QueueStatus {
     }
 }
 
+/// How people are let through a waiting room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueMode {
+    /// In their turn, as slots and inflow allow.
+    Queue,
+    /// Nobody is admitted; everybody may join and keeps the place.
+    Pause,
+    /// Everybody at once: people are only counted.
+    PassThrough,
+    /// Nobody may join; who has a place is served in turn.
+    Reject,
+}
+
+impl QueueMode {
+    /// As a command has it.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Queue => Mode::Queue,
+            Self::Pause => Mode::Pause,
+            Self::PassThrough => Mode::PassThrough,
+            Self::Reject => Mode::Reject,
+        }
+    }
+
+    /// As visitors are told; a mode that a later version knows lets nobody through.
+    pub fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Queue => Self::Queue,
+            Mode::Pause | Mode::Unknown => Self::Pause,
+            Mode::PassThrough => Self::PassThrough,
+            Mode::Reject => Self::Reject,
+        }
+    }
+}
+
+/// How people are let through, now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueFlow {
+    /// Which show's waiting room.
+    pub show: Uuid,
+    /// In which way.
+    pub mode: QueueMode,
+    /// How many are admitted a minute at most; null for no limit.
+    pub inflow_per_min: Option<i32>,
+}
+
 /// A visitor who has entered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueueEntered {
@@ -194,6 +248,7 @@ mod tests {
             opens_at,
             slots: 100,
             admission_batch: 10,
+            inflow_per_min: None,
             tick_ms: 1000,
             enter_s: 60,
             token_ttl_s: 900,

@@ -1,11 +1,16 @@
 //! The settings of a waiting room, as organizers send them.
 
+use std::ops::RangeInclusive;
+
 use domain::queue::Terms;
 use serde::Deserialize;
 use service_kit::validate::{Errors, Validate};
 use utoipa::ToSchema;
 
 use super::bodies::micros;
+
+/// People a minute that can be asked for.
+pub const INFLOW: RangeInclusive<i32> = 1..=1_000_000;
 
 /// The queue in front of a show.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -21,6 +26,8 @@ pub struct NewWaitingRoom {
     /// How many are admitted in one tick at most, 1 to 400.
     #[serde(default = "ten")]
     admission_batch: i32,
+    /// How many are admitted a minute at most, 1 to 1,000,000; absent for no limit.
+    inflow_per_min: Option<i32>,
     /// Between ticks, 100 to 60,000.
     #[serde(default = "second")]
     tick_ms: i64,
@@ -64,6 +71,9 @@ impl Validate for NewWaitingRoom {
         errors.range("slots", self.slots, 1..=100_000);
         // What is admitted in one tick is written in one piece, whose size is limited.
         errors.range("admission_batch", self.admission_batch, 1..=400);
+        if let Some(limit) = self.inflow_per_min {
+            errors.range("inflow_per_min", limit, INFLOW);
+        }
         errors.range("tick_ms", self.tick_ms, 100..=60_000);
         errors.range("enter_s", self.enter_s, 1..=3_600);
         errors.range("token_ttl_s", self.token_ttl_s, 1..=86_400);
@@ -78,6 +88,7 @@ impl NewWaitingRoom {
             opens_at: self.opens_at.map(micros),
             slots: self.slots,
             admission_batch: self.admission_batch,
+            inflow_per_min: self.inflow_per_min,
             tick_ms: self.tick_ms,
             enter_s: self.enter_s,
             token_ttl_s: self.token_ttl_s,

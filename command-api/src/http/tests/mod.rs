@@ -1,6 +1,7 @@
 //! The writing routes as a client sees them, over a log in memory and a provider that only takes note.
 
 mod checkout;
+mod flow;
 mod patient;
 mod queue;
 mod rooms;

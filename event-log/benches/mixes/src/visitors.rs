@@ -46,6 +46,7 @@ impl Visitors {
             opens_at: None,
             slots: 100,
             admission_batch: 10,
+            inflow_per_min: None,
             tick_ms: 1_000,
             enter_s: 60,
             token_ttl_s: 900,

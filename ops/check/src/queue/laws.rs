@@ -16,6 +16,7 @@ pub fn always(facts: &Facts) -> Vec<Law> {
         drawn_fairly(facts),
         served_in_order(facts),
         slots_kept(facts),
+        flow_kept(facts),
         one_place_each(facts),
         one_way_out(facts),
         orders,
@@ -70,6 +71,12 @@ fn slots_kept(facts: &Facts) -> Law {
     }
     let numbers = format!("most in use at once {} at {} moments", peaks.join(", "), facts.queues.events);
     Law::new("never more slots than the setting", numbers, all(facts, |room| &room.slots))
+}
+
+fn flow_kept(facts: &Facts) -> Law {
+    let changes: u32 = facts.queues.rooms.values().map(|room| room.flow.changes).sum();
+    let numbers = format!("changed {changes} times by organizers");
+    Law::new("people are let through as the organizer set it", numbers, all(facts, |room| &room.flow.faults))
 }
 
 fn one_place_each(facts: &Facts) -> Law {

@@ -1,6 +1,7 @@
 //! Every waiting room, and the orders that were placed through one.
 
 mod draw;
+mod flow;
 mod laws;
 mod room;
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::ids::{OrderId, SessionId, derived};
-use domain::queue::{Event, PreQueueClosed, QueueDrawn, QueueJoined, QueueReady, TOKEN_GRACE_S, WaitingRoomOpened};
+use domain::queue::{
+    Event, Mode, PreQueueClosed, QueueDrawn, QueueJoined, QueueReady, TOKEN_GRACE_S, WaitingRoomOpened,
+};
 use domain::value::Timestamp;
 
 use super::draw::{Draw, hash_of};
+use super::flow::Flow;
 use super::visitor::{At, Visitor};
 use crate::report::Faults;
 
@@ -41,6 +44,8 @@ pub struct Room {
     pub slots: Faults,
     /// Where somebody had two places, or numbers are not 1, 2, 3, ….
     pub places: Faults,
+    /// How fast people were let through.
+    pub flow: Flow,
     /// Where a place took a way that there is not.
     pub ways: Faults,
     /// Who waits: by place, or by number until the draw.
@@ -57,6 +62,7 @@ impl Room {
         match event {
             Event::WaitingRoomOpened(it) => self.open(it),
             Event::WaitingRoomClosed(_) => self.close(),
+            Event::QueueModeSet(it) => self.flow.change(it),
             Event::QueueJoined(it) => self.join(it, at),
             Event::PreQueueClosed(it) => self.close_pre_queue(it),
             Event::QueueDrawn(it) => self.drawn(it),
@@ -75,6 +81,7 @@ impl Room {
             Event::QueueExpired(it) => {
                 let right = |known| matches!(known, At::Admitted(by) if at >= by);
                 self.turn((it.number, it.session), At::Lapsed, "lapses", right);
+                self.flow.lapse();
             }
             Event::CheckoutExpired(it) => {
                 let right = |known| matches!(known, At::InCheckout(end) if at >= end.plus_s(TOKEN_GRACE_S));
@@ -119,6 +126,7 @@ impl Room {
             self.drawing.add("the room was opened after somebody joined, or twice");
         }
         self.opened = Some(opened.clone());
+        self.flow.open(&opened.terms);
         if self.promised_draw() && opened.draw_hash.is_none() {
             self.drawing.add("there is a pre-queue, and no hash was published before the first join");
         }
@@ -143,6 +151,7 @@ impl Room {
         if self.closed || self.opened.is_none() {
             self.places.add(format!("number {number} joined while the room was not open"));
         }
+        self.flow.join(number);
         let before = self.holders.insert(it.principal.clone(), number).and_then(index);
         if let Some(before) = before.filter(|before| !self.visitors[*before].at.over()) {
             self.places.add(format!("number {number} is held by whom number {} belongs to as well", before + 1));
@@ -199,12 +208,16 @@ impl Room {
         if let Some(visitor) = self.visitor_mut(number) {
             (visitor.place, visitor.admitted_at) = (Some(place), Some(at));
         }
+        self.flow.admit(number, at);
         self.in_round(at);
     }
 
     /// Everybody admitted at one moment belongs to one round.
     fn in_round(&mut self, at: Timestamp) {
         self.round = if self.round.0 == at { (at, self.round.1 + 1) } else { (at, 1) };
+        if self.flow.mode == Mode::PassThrough {
+            return;
+        }
         let batch = self.opened.as_ref().map_or(0, |opened| opened.terms.admission_batch);
         if i64::from(self.round.1) > i64::from(batch) {
             self.slots.add(format!("{} were admitted in one round, a batch has {batch}", self.round.1));
@@ -263,7 +276,7 @@ impl Room {
         self.live = (self.live + u32::from(after)).saturating_sub(u32::from(before));
         self.peak = self.peak.max(self.live);
         let most = self.opened.as_ref().map_or(0, |opened| opened.terms.slots);
-        if after && !before && i64::from(self.live) > i64::from(most) {
+        if after && !before && i64::from(self.live) > i64::from(most) && self.flow.mode != Mode::PassThrough {
             self.slots.add(format!("{} slots were in use, the setting is {most}", self.live));
         }
     }

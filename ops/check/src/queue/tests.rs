@@ -3,7 +3,7 @@
 use domain::event::Event as Any;
 use domain::ids::SessionId;
 use domain::inventory::{self, SalesOpened, SessionBarred};
-use domain::queue::{Event, Seed, session};
+use domain::queue::{Event, Mode, Seed, session};
 use domain::value::Timestamp;
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use crate::{Facts, Law, from_facts};
 const DRAW: &str = "the draw is the one that was promised";
 const SERVICE: &str = "nobody is admitted before who waits in front";
 const SLOTS: &str = "never more slots than the setting";
+const FLOW: &str = "people are let through as the organizer set it";
 const PLACES: &str = "one live place for each visitor";
 const WAYS: &str = "a slot is freed once, and not before its time";
 const ORDERS: &str = "orders come from admitted visitors, one each";
@@ -236,6 +237,28 @@ fn a_slot_that_is_taken_too_early_is_seen() {
         other => (other, moment),
     });
     assert_eq!(broken(forgotten.collect()), [WAYS], "its token would stay good");
+}
+
+#[test]
+fn who_is_let_through_against_the_organizers_word_is_seen() {
+    // The first two are admitted at second 11, the third at 12.
+    let set = |mode, inflow| before("QueueReady", rooms::flow(mode, inflow), at(11));
+    assert_eq!(broken(set(Mode::Queue, None)), [""; 0]);
+    assert_eq!(broken(set(Mode::Pause, None)), [FLOW]);
+    assert_eq!(broken(set(Mode::Queue, Some(1))), [FLOW]);
+    assert_eq!(broken(set(Mode::Queue, Some(600))), [""; 0]);
+    assert_eq!(broken(set(Mode::PassThrough, Some(1))), [""; 0]);
+    assert_eq!(broken(before("QueueJoined", rooms::flow(Mode::Reject, None), at(0))), [FLOW]);
+    // More than a batch in one round, and more than there are slots, are let through only in passing.
+    let crowd = |mode| {
+        let mut events = before("QueueReady", rooms::flow(mode, None), at(11));
+        let last = events.iter().position(|(event, _)| *event == rooms::ready(2, 11)).unwrap();
+        events.retain(|(event, _)| *event != rooms::ready(3, 12));
+        events.insert(last + 1, (rooms::ready(3, 11), at(11)));
+        events
+    };
+    assert_eq!(broken(crowd(Mode::Queue)), [SLOTS]);
+    assert_eq!(broken(crowd(Mode::PassThrough)), [""; 0]);
 }
 
 #[test]
