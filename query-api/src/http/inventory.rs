@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::App;
-use super::shows::{at, money};
+use super::shows::{self, at, money};
 use super::since::Since;
 use crate::database::Database;
 use crate::together::Together;
@@ -31,7 +31,7 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// What is left of a show.
 #[derive(Debug, Serialize, ToSchema)]
-struct Availability {
+pub(super) struct Availability {
     /// Which show.
     show: Uuid,
     /// When its stock last changed.
@@ -114,6 +114,22 @@ async fn availability(
     since.seen(&app, &VIEWS).await?;
     let known = app.show(show, &caller).await?;
     let rows = app.0.asked.stocks.ask(show).await?;
+    Ok(axum::Json(left(&known, &rows)))
+}
+
+impl App {
+    /// What is left of a show, whoever may see it; none if there is no such show.
+    ///
+    /// # Errors
+    /// 503 `not-ready`.
+    pub(super) async fn left(&self, show: ShowId) -> Result<Option<Availability>, Problem> {
+        let Some(known) = self.0.asked.shows.ask(show).await? else { return Ok(None) };
+        let rows = self.0.asked.stocks.ask(show).await?;
+        Ok(Some(left(&known, &rows)))
+    }
+}
+
+fn left(known: &shows::Row, rows: &[Row]) -> Availability {
     let cancelled = known.status == "cancelled";
     let as_of_us = rows.iter().filter_map(|row| row.as_of_us).max().unwrap_or(known.updated_at_us);
     let now_us = clock::now().0;
@@ -127,8 +143,7 @@ async fn availability(
         sold: row.sold,
         available: row.available,
     };
-    let classes = rows.iter().map(left).collect();
-    Ok(axum::Json(Availability { show: show.0, as_of: at(as_of_us), classes }))
+    Availability { show: known.show_id, as_of: at(as_of_us), classes: rows.iter().map(left).collect() }
 }
 
 /// As the stock itself decides: closed, then the window, then what is left.

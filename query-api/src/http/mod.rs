@@ -1,9 +1,12 @@
 //! The reading routes. Every handler waits for what the client has written, reads, and answers what it may see.
 
 mod inventory;
+mod live;
 mod orders;
+mod page;
 mod payments;
 mod queue;
+mod showcase;
 mod shows;
 mod since;
 mod sse;
@@ -41,6 +44,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     parts: Parts,
     asked: Asked,
+    showcases: showcase::Showcases,
     /// Event streams that may still begin.
     streams: Arc<Semaphore>,
 }
@@ -97,7 +101,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let streams = Arc::new(Semaphore::new(parts.streams.max));
         let asked = Asked::of(&parts.database);
-        Self(Arc::new(Inner { parts, asked, streams }))
+        Self(Arc::new(Inner { parts, asked, showcases: showcase::Showcases::default(), streams }))
     }
 }
 
@@ -123,7 +127,9 @@ pub fn routes(app: App) -> OpenApiRouter {
         .merge(queue::routes())
         .merge(payments::routes())
         .merge(orders::routes())
-        .merge(tickets::routes());
+        .merge(tickets::routes())
+        .merge(live::routes())
+        .merge(page::routes());
     for item in routes.get_openapi_mut().paths.paths.values_mut() {
         if let Some(get) = &mut item.get {
             get.parameters.get_or_insert_default().extend(common_headers().map(Into::into));

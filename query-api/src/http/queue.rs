@@ -23,7 +23,8 @@ use super::since::Since;
 use super::sse::LastEventId;
 use crate::boards::Room;
 
-mod stream;
+pub(super) mod stream;
+pub(super) mod watch;
 
 /// Whoever waits longest asks this often.
 const POLL_MOST_MS: i64 = 15_000;
@@ -44,7 +45,7 @@ struct WantedEvents {
 
 impl App {
     /// The room that a place is in, with what the client has written.
-    async fn room(&self, place: &Place, since: &Since) -> Result<Arc<Room>, Problem> {
+    pub(super) async fn room(&self, place: &Place, since: &Since) -> Result<Arc<Room>, Problem> {
         self.boards.room(place.show, &since.token, since.deadline).await
     }
 

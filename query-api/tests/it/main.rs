@@ -3,6 +3,7 @@
 
 mod client;
 mod lists;
+mod live;
 mod orders;
 mod outages;
 mod process;

@@ -1,0 +1,140 @@
+//! Where a place stands, told again whenever that is worth it: for event streams and sockets alike.
+//!
+//! Invariants: who watches is there, so that the place is not lost, and a fresh ticket goes out often enough that the client
+//! always has one that is good. What changes for one who is near the front is told at once; far behind, where somebody in
+//! front goes every second, only as often as asking would be worth it.
+
+use std::time::Duration;
+
+use service_kit::problem::Problem;
+use service_kit::queue_ticket::Place;
+use service_kit::views::{QueuePlace, QueueStatus};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::boards::{Look, Room};
+use crate::http::App;
+use crate::http::sse;
+
+/// A fresh ticket goes out at least so often.
+const REFRESH_MOST: Duration = Duration::from_secs(60);
+/// And not more often than this, whatever the terms.
+const REFRESH_LEAST: Duration = Duration::from_millis(250);
+/// Whoever would be asked to come back so soon is told everything at once.
+const AT_ONCE_MS: i64 = 1_000;
+
+/// What is told.
+pub struct Told {
+    /// By its content.
+    pub name: String,
+    /// The place, with a fresh ticket.
+    pub view: QueuePlace,
+}
+
+impl Told {
+    /// Named by what matters of it: estimates alone are no change.
+    fn of(view: QueuePlace) -> Self {
+        let QueuePlace { status, place, ahead, enter_by, checkout_expires_at, paused, .. } = &view;
+        let content = serde_json::json!([status, place, ahead, enter_by, checkout_expires_at, paused]);
+        Self { name: sse::name_of(&content.to_string()), view }
+    }
+
+    /// Whether nothing follows any more.
+    pub fn ended(&self) -> bool {
+        match self.view.status {
+            QueueStatus::Completed | QueueStatus::Expired | QueueStatus::Left => true,
+            QueueStatus::WaitingToOpen | QueueStatus::Queued | QueueStatus::Admitted | QueueStatus::InCheckout => false,
+        }
+    }
+
+    /// The least time until a change of no more than the numbers is told.
+    fn pace(&self) -> Duration {
+        let ms = self.view.poll_after_ms.saturating_sub(AT_ONCE_MS);
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+    }
+}
+
+/// What was told last.
+struct Last {
+    name: String,
+    status: QueueStatus,
+    /// When the ticket in it needs a fresh one.
+    fresh: Instant,
+    /// Before that, numbers alone are not told again.
+    quiet: Instant,
+}
+
+/// One who watches a place.
+pub struct Watcher {
+    app: App,
+    /// As its bearer was last there: now, as long as this lives.
+    place: Place,
+    looks: watch::Receiver<Look>,
+    last: Option<Last>,
+    ended: bool,
+}
+
+impl Watcher {
+    /// Of a place whose board is known.
+    pub fn new(app: App, place: Place) -> Self {
+        let looks = app.boards.watch(place.show);
+        Self { app, place, looks, last: None, ended: false }
+    }
+
+    /// As the place stands; none if there is no board.
+    ///
+    /// # Errors
+    /// 410 `queue-place-lost`; 503 `not-ready`.
+    pub fn look(&mut self) -> Result<Option<Told>, Problem> {
+        let room = self.looks.borrow_and_update().room.clone();
+        Ok(room.map(|room| self.app.place(&room, &self.place)).transpose()?.map(Told::of))
+    }
+
+    /// The next change, or a fresh ticket; none when the place has ended, the process stops, or it is late. Nothing is lost
+    /// if the future is dropped.
+    pub async fn next(&mut self, until: Instant) -> Option<Told> {
+        let shutdown = self.app.shutdown.clone();
+        while !self.ended && !shutdown.is_cancelled() && Instant::now() < until {
+            // Nobody is lost who is there.
+            self.place.seen = self.app.auth.now();
+            let told = self.look().ok().flatten();
+            let mut wake = self.last.as_ref().map_or(until, |last| until.min(last.fresh));
+            if let Some(told) = told {
+                match self.when(&told) {
+                    Some(later) => wake = wake.min(later),
+                    None => return Some(self.tell(told)),
+                }
+            }
+            let _ = shutdown.run_until_cancelled(timeout_at(wake, self.looks.changed())).await?;
+        }
+        None
+    }
+
+    /// When it is to be told; none for now.
+    fn when(&self, told: &Told) -> Option<Instant> {
+        let last = self.last.as_ref()?;
+        let changed = last.name != told.name;
+        let due = if changed && last.status != told.view.status { Instant::now() } else { last.quiet };
+        let due = if changed { due.min(last.fresh) } else { last.fresh };
+        (due > Instant::now()).then_some(due)
+    }
+
+    fn tell(&mut self, told: Told) -> Told {
+        self.ended = told.ended();
+        let now = Instant::now();
+        let (name, status) = (told.name.clone(), told.view.status);
+        self.last = Some(Last { name, status, fresh: now + self.refresh(), quiet: now + told.pace() });
+        told
+    }
+
+    /// Well within the time that a visitor may be away.
+    fn refresh(&self) -> Duration {
+        let room = self.looks.borrow().room.clone();
+        let grace_s = room.and_then(|room| grace_s(&room)).unwrap_or(0);
+        (Duration::from_secs(grace_s) / 3).clamp(REFRESH_LEAST, REFRESH_MOST)
+    }
+}
+
+fn grace_s(room: &Room) -> Option<u64> {
+    u64::try_from(room.board.terms()?.away_grace_s).ok()
+}
