@@ -157,7 +157,7 @@ fn events(onlooker: Onlooker) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(onlooker, |mut onlooker| async move {
         let event = match onlooker.next().await? {
             News::Place(told) => event(&told, "queue"),
-            News::Left(left) => Event::default().event("availability").data(&*left),
+            News::Left(left) => Event::default().event("availability").id(sse::name_of(&left)).data(&*left),
         };
         Some((Ok(event), onlooker))
     })

@@ -185,6 +185,7 @@ async fn the_document_has_every_route() {
         "/v1/shows",
         "/v1/shows/{show}",
         "/v1/shows/{show}/availability",
+        "/v1/shows/{show}/live",
         "/v1/shows/{show}/orders",
         "/v1/shows/{show}/payment-methods",
         "/v1/shows/{show}/queue/{session}",
