@@ -8,6 +8,7 @@ mod bearer;
 pub mod caller;
 pub mod canonical;
 pub mod checkout_token;
+pub mod client_address;
 pub mod clock;
 pub mod code;
 pub mod config;

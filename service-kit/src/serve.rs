@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
+use crate::client_address::Peer;
 use crate::config::Http;
 
 /// The most bytes of a request's head; more gets 431.
@@ -59,8 +60,8 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let server = Server { router, builder: builder(limits), shutdown: shutdown.clone(), cut: CancellationToken::new() };
-    while let Some((stream, slot)) = next(&listener, &slots, &shutdown).await {
-        connections.spawn(server.clone().run(stream, slot));
+    while let Some((stream, peer, slot)) = next(&listener, &slots, &shutdown).await {
+        connections.spawn(server.clone().run(stream, peer, slot));
     }
     drop(listener);
     connections.close();
@@ -84,12 +85,12 @@ async fn next(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
     shutdown: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let accept = async {
         let slot = slots.clone().acquire_owned().await.expect("nobody closes the semaphore");
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return (stream, slot),
+                Ok((stream, address)) => return (stream, Peer(address.ip()), slot),
                 // Of this one connection, or too many open files: neither ends the server.
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -114,14 +115,17 @@ struct Server {
 }
 
 impl Server {
-    async fn run(self, stream: TcpStream, slot: OwnedSemaphorePermit) {
+    async fn run(self, stream: TcpStream, peer: Peer, slot: OwnedSemaphorePermit) {
         let _slot = slot;
         let open = metrics::gauge!("http_connections");
         open.increment(1.0);
         // Answers are small and somebody waits for them.
         let _ = stream.set_nodelay(true);
         let router = self.router;
-        let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request.map(Body::new)));
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().call(request.map(Body::new))
+        });
         // A connection that becomes a WebSocket is its handler's from then on.
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
         let ended = tokio::select! {
