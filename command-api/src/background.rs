@@ -26,7 +26,7 @@ use crate::cluster::peers::Peers;
 use crate::cluster::store;
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::http::App;
+use crate::http::{App, Joins};
 use crate::outbox::{self, Wanted};
 use crate::owners::Owners;
 use crate::payments::Gateways;
@@ -89,7 +89,7 @@ impl Background {
         background.keep_running("payment-status", watching);
         let backstop = i64::try_from(config.payments.hold_backstop.as_secs()).context("the hold backstop")?;
         let (auth, keys) = (config.secrets.auth(), config.secrets.keys());
-        let app = App::new(Arc::clone(owners), auth, keys, gateways, pool, backstop);
+        let app = App::new(Arc::clone(owners), auth, keys, gateways, pool, Joins::new(config.joins), backstop);
         Ok((background, app))
     }
 

@@ -24,6 +24,8 @@ pub struct Config {
     pub cluster: ClusterSettings,
     /// Of payments.
     pub payments: PaymentSettings,
+    /// How many may join queues.
+    pub joins: JoinSettings,
     /// How many keys for personal data are kept ready.
     pub key_pool: usize,
 }
@@ -60,6 +62,17 @@ pub struct ClusterSettings {
     pub standbys: usize,
 }
 
+/// How many may join queues. 0 is no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct JoinSettings {
+    /// From one address a minute.
+    pub per_address_per_min: u32,
+    /// By one account or guest a minute.
+    pub per_visitor_per_min: u32,
+    /// At the same time.
+    pub at_once: usize,
+}
+
 /// Settings of payments.
 #[derive(Debug, Clone)]
 pub struct PaymentSettings {
@@ -90,6 +103,7 @@ impl Config {
             "How the other instances reach this one; http:// and BOXOFFICE_LISTEN if not set.",
         );
         let payments = PaymentSettings::read(env);
+        let joins = JoinSettings::read(env);
         let pool = env.with_default(
             "BOXOFFICE_KEY_POOL",
             "1024",
@@ -111,7 +125,7 @@ impl Config {
             cluster.snapshot_dir.push(&common.namespace);
         }
         let (secrets, master_key, payments) = (secrets?, master_key?, payments?);
-        Ok(Self { common, secrets, master_key, owners, cluster, payments, key_pool: pool? })
+        Ok(Self { common, secrets, master_key, owners, cluster, payments, joins: joins?, key_pool: pool? })
     }
 }
 
@@ -182,6 +196,30 @@ impl OwnerSettings {
             takeover_grace: grace?,
             mailbox: mailbox?,
         })
+    }
+}
+
+impl JoinSettings {
+    fn read(env: &mut Env) -> Result<Self, Noted> {
+        let address = env.with_default(
+            "BOXOFFICE_JOINS_PER_ADDRESS_PER_MIN",
+            "600",
+            env::whole(0..=1_000_000),
+            "Joins of queues from one address (IPv6: one /64) a minute; 0 for no limit.",
+        );
+        let visitor = env.with_default(
+            "BOXOFFICE_JOINS_PER_VISITOR_PER_MIN",
+            "30",
+            env::whole(0..=1_000_000),
+            "Joins of queues by one account or guest a minute, repeats included; 0 for no limit.",
+        );
+        let at_once = env.with_default(
+            "BOXOFFICE_JOINS_AT_ONCE",
+            "2000",
+            env::whole(1..=1_000_000),
+            "Joins of queues under way at the same time; more are told when to come back (429).",
+        );
+        Ok(Self { per_address_per_min: address?, per_visitor_per_min: visitor?, at_once: at_once? })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: there are never more live slots than the terms allow, and places are served in their order.
 
+mod arrivals;
 mod board;
 mod draw;
 mod flow;
@@ -18,7 +19,7 @@ use crate::ids::{OrderId, SessionId, ShowId, derived};
 use crate::value::Timestamp;
 pub use board::{Board, Stage};
 pub use draw::{Draw, NotASeed, Seed};
-pub use flow::{Inflow, Mode};
+pub use flow::{Mode, Setting};
 pub use places::{Ending, Places, Slot, Standing};
 pub use state::{Opened, WaitingRoom};
 pub use terms::{Terms, TermsError};
@@ -59,6 +60,8 @@ pub struct QueueModeSet {
     pub mode: Mode,
     /// People a minute; none for no limit.
     pub inflow_per_min: Option<i32>,
+    /// The bits of the proof of work that joining takes; none for no proof.
+    pub challenge_bits: Option<i32>,
 }
 
 /// Every place that has not ended ends.
@@ -206,9 +209,9 @@ pub enum Command {
     /// By the saga, once the show is cancelled.
     Close { show: ShowId, reason: CloseReason },
     /// By the show's organizer: how people are let through from now on; the mode stays if none is given.
-    SetFlow { mode: Option<Mode>, inflow: Inflow },
-    /// By an account or a guest: a place, or the place they have.
-    Join,
+    SetFlow { mode: Option<Mode>, inflow_per_min: Setting, challenge_bits: Setting },
+    /// By an account or a guest who has shown a proof of work of so many bits: a place, or the place they have.
+    Join { proof_bits: i32 },
     /// By the worker that knows the seed, after the opening; hex, 32 bytes.
     Draw { seed: String },
     /// The time has come to open or to admit.
@@ -236,9 +239,12 @@ pub enum Refusal {
     /// The organizer takes nobody in for now.
     #[error("nobody may join now")]
     TakesNobody,
-    /// The inflow limit or the mode makes no sense.
-    #[error("{0}")]
-    BadTerms(String),
+    /// A limit makes no sense.
+    #[error("{field} {detail}")]
+    BadTerms { field: String, detail: String },
+    /// Joining takes a proof of work of so many bits.
+    #[error("a proof of work of {bits} bits is needed")]
+    ProofNeeded { bits: i32 },
     /// The waiting room is over.
     #[error("the waiting room is closed")]
     Closed,

@@ -120,6 +120,7 @@ pub fn room_terms(opens_at: Option<Timestamp>) -> queue::Terms {
         slots: 3,
         admission_batch: 2,
         inflow_per_min: None,
+        challenge_bits: None,
         tick_ms: 1_000,
         enter_s: ENTER_S,
         token_ttl_s: TOKEN_S,

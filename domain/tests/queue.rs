@@ -52,7 +52,7 @@ fn only_boxoffice_itself_runs_a_room() {
 
 #[test]
 pub fn everybody_has_one_place() {
-    let join = |events: Vec<Event>, by: Actor| given::<WaitingRoom>(events).by(by).when(Command::Join);
+    let join = |events: Vec<Event>, by: Actor| given::<WaitingRoom>(events).by(by).when(Command::Join { proof_bits: 0 });
     join(vec![opened()], buyer()).then_expect_events(vec![joined(1)]);
     join(crowd(1), buyer()).then_expect_events(vec![]);
     join(crowd(1), guest()).then_expect_events(vec![joined_again(2, &guest().principal())]);
@@ -73,7 +73,7 @@ fn whose_place_has_ended_gets_a_new_one_at_the_end() {
         [one_in_checkout(), vec![failed(1, ORDER)]].concat(),
     ];
     for events in ends {
-        let again = given::<WaitingRoom>(events.clone()).by(buyer()).when(Command::Join);
+        let again = given::<WaitingRoom>(events.clone()).by(buyer()).when(Command::Join { proof_bits: 0 });
         again.then_expect_events(vec![joined_again(3, BUYER)]);
         let room = after(&events, &[joined_again(3, BUYER)]);
         assert_eq!((room.number_of(BUYER), room.number_of("guest:2")), (Some(3), Some(2)));
@@ -83,10 +83,10 @@ fn whose_place_has_ended_gets_a_new_one_at_the_end() {
 
 #[test]
 fn nobody_joins_a_room_that_is_not_there_or_in_no_name() {
-    given::<WaitingRoom>(vec![]).by(buyer()).when(Command::Join).then_expect_error(Refusal::NotFound);
-    given::<WaitingRoom>(vec![opened(), closed()]).by(buyer()).when(Command::Join).then_expect_error(Refusal::Closed);
+    given::<WaitingRoom>(vec![]).by(buyer()).when(Command::Join { proof_bits: 0 }).then_expect_error(Refusal::NotFound);
+    given::<WaitingRoom>(vec![opened(), closed()]).by(buyer()).when(Command::Join { proof_bits: 0 }).then_expect_error(Refusal::Closed);
     for by in [Actor::System, holder(ORDER, SHOW)] {
-        given::<WaitingRoom>(vec![opened()]).by(by).when(Command::Join).then_expect_error(Refusal::Forbidden);
+        given::<WaitingRoom>(vec![opened()]).by(by).when(Command::Join { proof_bits: 0 }).then_expect_error(Refusal::Forbidden);
     }
 }
 

@@ -94,3 +94,18 @@ fn how_a_place_ended_is_told_for_twenty_thousand_places() {
     let size = serde_json::to_string(&board(&events)).unwrap().len();
     assert!((1_000..20_000).contains(&size), "{size} bytes");
 }
+
+#[test]
+fn how_long_the_next_one_has_waited_and_who_never_came_is_known() {
+    let mut board = board(&[opened()]);
+    assert_eq!((board.oldest_waiting_s(at(5)), board.no_shows()), (None, 0));
+    (1..=3).for_each(|number| board.apply(&joined(number), at(10 * i64::from(number))));
+    assert_eq!(board.oldest_waiting_s(at(45)), Some(35));
+    board.apply(&ready(1, 1, 45), at(45));
+    assert_eq!(board.oldest_waiting_s(at(45)), Some(25));
+    board.apply(&expired(1), at(120));
+    board.apply(&left(2, false), at(120));
+    assert_eq!((board.oldest_waiting_s(at(130)), board.no_shows()), (Some(100), 1));
+    board.apply(&closed(), at(130));
+    assert_eq!(board.oldest_waiting_s(at(130)), None);
+}

@@ -146,7 +146,7 @@ fn an_answer_needs_only_the_place_it_is_about() {
             assert_eq!((about.known(), about.place(number)), (room.known(), room.place(number)));
             assert!(postcard::to_stdvec(&about).unwrap().len() < 400, "however many wait");
         }
-        let joined = room.relevant(&WaitingRoom::about(&Command::Join, &buyer()));
+        let joined = room.relevant(&WaitingRoom::about(&Command::Join { proof_bits: 0 }, &buyer()));
         assert_eq!((joined.number_of(BUYER), joined.number_of("guest:2")), (room.number_of(BUYER), None));
         assert!(room.closed() || joined.standing(1) == room.standing(1));
     };

@@ -37,6 +37,7 @@ pub struct Model {
     pub last_ready: Option<QueueReady>,
     pub mode: Mode,
     pub inflow_per_min: Option<i32>,
+    challenge_bits: Option<i32>,
     /// Those who were admitted since that was set, without those of them who never entered; and when the first one was.
     let_in: (i64, Option<Timestamp>),
     terms: Option<Terms>,
@@ -111,8 +112,12 @@ impl Model {
             }
             Event::WaitingRoomClosed(_) => self.close(),
             Event::QueueModeSet(event) => {
-                assert!((self.mode, self.inflow_per_min) != (event.mode, event.inflow_per_min), "nothing changed");
-                (self.mode, self.inflow_per_min, self.let_in) = (event.mode, event.inflow_per_min, (0, None));
+                let same_flow = (self.mode, self.inflow_per_min) == (event.mode, event.inflow_per_min);
+                assert!(!same_flow || self.challenge_bits != event.challenge_bits, "nothing changed");
+                (self.mode, self.inflow_per_min) = (event.mode, event.inflow_per_min);
+                self.challenge_bits = event.challenge_bits;
+                // A proof of work lets nobody in sooner or later.
+                self.let_in = if same_flow { self.let_in } else { (0, None) };
             }
             Event::QueueJoined(event) => self.join(event),
             Event::PreQueueClosed(event) => assert_eq!(event.count as usize, self.people.len()),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use domain::ids::OrderId;
 use domain::queue::{
-    Board, CheckoutEnd, CloseReason, Command, Event, Inflow, Mode, Refusal, Seed, Slot, Stage as BoardStage, Standing,
+    Board, CheckoutEnd, CloseReason, Command, Event, Mode, Refusal, Seed, Setting, Slot, Stage as BoardStage, Standing,
     Terms, WaitingRoom, session,
 };
 use domain::root::Root;
@@ -28,14 +28,14 @@ enum Who {
 /// Something that somebody does. Visitors and numbers are few, so that things meet.
 #[derive(Debug, Clone)]
 enum Act {
-    Join { visitor: u8 },
+    Join { visitor: u8, proof_bits: i32 },
     Enter { who: Who, away_s: i64 },
     Leave { who: Who },
     Tie { who: Who, order: u8 },
     End { who: Who, order: u8, end: CheckoutEnd },
     Draw { seed: Seed },
     Pass { ms: i64 },
-    Flow { mode: Option<Mode>, inflow: Inflow },
+    Flow { mode: Option<Mode>, inflow_per_min: Setting, challenge_bits: Setting },
     Round,
     Tick,
     Crash,
@@ -47,7 +47,8 @@ fn act() -> impl Strategy<Value = Act> {
     let who = || prop_oneof![1 => number.clone(), 2 => (0..8_usize).prop_map(Who::Slot)];
     let end = || prop_oneof![Just(CheckoutEnd::Completed), Just(CheckoutEnd::Failed)];
     prop_oneof![
-        12 => (0..14_u8).prop_map(|visitor| Act::Join { visitor }),
+        12 => (0..14_u8, prop_oneof![Just(0), Just(9), Just(24)])
+            .prop_map(|(visitor, proof_bits)| Act::Join { visitor, proof_bits }),
         10 => (who(), prop_oneof![4 => Just(0_i64), 1 => 0..30_i64])
             .prop_map(|(who, away_s)| Act::Enter { who, away_s }),
         4 => who().prop_map(|who| Act::Leave { who }),
@@ -71,9 +72,14 @@ fn flow() -> impl Strategy<Value = Act> {
         4 => Just(Some(Mode::Queue)),
         1 => prop_oneof![Just(Mode::Pause), Just(Mode::PassThrough), Just(Mode::Reject)].prop_map(Some),
     ];
-    let inflow =
-        prop_oneof![2 => Just(Inflow::Keep), 2 => Just(Inflow::Unlimited), 1 => (-1..400).prop_map(Inflow::PerMin)];
-    (mode, inflow).prop_map(|(mode, inflow)| Act::Flow { mode, inflow })
+    let setting = |to: std::ops::Range<i32>| {
+        prop_oneof![2 => Just(Setting::Keep), 2 => Just(Setting::Off), 1 => to.prop_map(Setting::To)]
+    };
+    (mode, setting(-1..400), setting(6..26)).prop_map(|(mode, inflow_per_min, challenge_bits)| Act::Flow {
+        mode,
+        inflow_per_min,
+        challenge_bits,
+    })
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
@@ -84,6 +90,7 @@ fn terms() -> impl Strategy<Value = Terms> {
         slots,
         admission_batch,
         inflow_per_min,
+        challenge_bits: None,
         tick_ms: 700,
         enter_s: 10,
         token_ttl_s: 20,
@@ -155,11 +162,7 @@ impl Scene {
 
     fn perform(&mut self, act: Act, seen: &mut Seen) {
         match act {
-            Act::Join { visitor: n } => {
-                if self.send(Command::Join, visitor(n)) == Err(Refusal::TakesNobody) {
-                    seen.note("nobody may join");
-                }
-            }
+            Act::Join { visitor: n, proof_bits } => self.join(&visitor(n), proof_bits, seen),
             Act::Enter { who, away_s } => {
                 let number = self.number(who);
                 let command = Command::Enter { number, seen: self.now.plus_s(-away_s) };
@@ -186,7 +189,9 @@ impl Scene {
             }
             Act::Draw { seed } => self.twice(Command::Draw { seed: seed.to_string() }),
             Act::Pass { ms } => self.now.0 += ms * 1_000,
-            Act::Flow { mode, inflow } => self.flow(mode, inflow),
+            Act::Flow { mode, inflow_per_min, challenge_bits } => {
+                self.flow(Command::SetFlow { mode, inflow_per_min, challenge_bits });
+            }
             Act::Round => self.round(),
             Act::Tick => self.twice(Command::Tick),
             Act::Crash => self.crash(),
@@ -194,22 +199,39 @@ impl Scene {
         }
     }
 
+    /// A new place takes the proof of work that is asked for; who has one needs none.
+    fn join(&mut self, by: &Actor, proof_bits: i32, seen: &mut Seen) {
+        let (wanted, before) = (self.room.challenge_bits(), self.room.places().joined());
+        let answer = self.send(Command::Join { proof_bits }, by.clone());
+        let proven = wanted.is_none_or(|bits| proof_bits >= bits);
+        assert!(proven || self.room.places().joined() == before, "a place without a proof");
+        match answer {
+            Err(Refusal::TakesNobody) => seen.note("nobody may join"),
+            Err(Refusal::ProofNeeded { bits }) => {
+                assert!(!proven && wanted == Some(bits));
+                seen.note("no proof of work");
+            }
+            _ => {}
+        }
+    }
+
     /// The organizer's alone; what does not change is no event.
-    fn flow(&mut self, mode: Option<Mode>, inflow: Inflow) {
-        let before = (self.room.mode(), self.room.inflow_per_min());
-        let by_others = self.send(Command::SetFlow { mode, inflow }, visitor(1));
+    fn flow(&mut self, command: Command) {
+        let settings = |room: &WaitingRoom| (room.mode(), room.inflow_per_min(), room.challenge_bits());
+        let before = settings(&self.room);
+        let by_others = self.send(command.clone(), visitor(1));
         assert!(matches!(by_others, Err(Refusal::NotFound | Refusal::Closed)), "{by_others:?}");
-        let changed = self.send(Command::SetFlow { mode, inflow }, organizer());
-        let after = (self.room.mode(), self.room.inflow_per_min());
+        let changed = self.send(command, organizer());
+        let after = settings(&self.room);
         match changed {
             Ok(events) => assert_eq!(events == 1, before != after),
             Err(refusal) => {
                 assert_eq!(before, after);
                 let closed = self.model.stage == Stage::Closed;
-                assert!(if closed { refusal == Refusal::Closed } else { matches!(refusal, Refusal::BadTerms(_)) });
+                assert!(if closed { refusal == Refusal::Closed } else { matches!(refusal, Refusal::BadTerms { .. }) });
             }
         }
-        assert_eq!((self.board.mode(), self.board.inflow_per_min()), after);
+        assert_eq!((self.board.mode(), self.board.inflow_per_min(), self.board.challenge_bits()), after);
     }
 
     /// At most a batch, never more than slots are free, and not before the time between two rounds is over.
@@ -298,7 +320,11 @@ impl Scene {
     /// Orders end, the seed comes, and nobody does anything else: timers alone bring everybody's turn.
     fn settle(&mut self) {
         self.crash();
-        let _ = self.send(Command::SetFlow { mode: Some(Mode::Queue), inflow: Inflow::Keep }, organizer());
+        let _ = self.send(Command::SetFlow {
+                mode: Some(Mode::Queue),
+                inflow_per_min: Setting::Keep,
+                challenge_bits: Setting::Keep,
+            }, organizer());
         for step in 0.. {
             assert!(step < 2_000, "this never ends: {:?}", self.room);
             let tied = self.board.slots().find_map(|(number, slot)| match slot {

@@ -88,7 +88,7 @@ fn come(world: &mut World, show: ShowId, visitor: u8) {
     match number(world, show, visitor) {
         Some((number, Standing::Admitted { .. })) => enter(world, show, visitor, number),
         _ => {
-            let _ = world.command(Command::Queue(show, queue::Command::Join), guest(visitor));
+            let _ = world.command(Command::Queue(show, queue::Command::Join { proof_bits: 0 }), guest(visitor));
         }
     }
     // An owner does not keep those who wait waiting.

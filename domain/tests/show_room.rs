@@ -73,9 +73,11 @@ fn a_room_is_configured_changed_and_taken_away_again() {
 #[test]
 fn settings_lie_within_their_bounds() {
     type Change = fn(&mut queue::Terms, i64);
-    let settings: [(&str, i64, i64, Change); 6] = [
+    let settings: [(&str, i64, i64, Change); 8] = [
         ("slots", 1, 100_000, |terms, value| terms.slots = i32::try_from(value).unwrap()),
         ("admission_batch", 1, 400, |terms, value| terms.admission_batch = i32::try_from(value).unwrap()),
+        ("inflow_per_min", 1, 1_000_000, |terms, value| terms.inflow_per_min = i32::try_from(value).ok()),
+        ("challenge_bits", 8, 24, |terms, value| terms.challenge_bits = i32::try_from(value).ok()),
         ("tick_ms", 10, 60_000, |terms, value| terms.tick_ms = value),
         ("enter_s", 1, 3_600, |terms, value| terms.enter_s = value),
         ("token_ttl_s", 1, 86_400, |terms, value| terms.token_ttl_s = value),

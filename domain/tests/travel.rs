@@ -67,7 +67,12 @@ fn other_commands_arrive_as_they_were_sent() {
     let queue = [
         queue::Command::Open(room(SHOW, room_terms(Some(at(100))))),
         queue::Command::Close { show: SHOW, reason: queue::CloseReason::Unknown },
-        queue::Command::Join,
+        queue::Command::Join { proof_bits: 20 },
+        queue::Command::SetFlow {
+            mode: Some(queue::Mode::Reject),
+            inflow_per_min: queue::Setting::To(5),
+            challenge_bits: queue::Setting::Off,
+        },
         queue::Command::Draw { seed: SEED.to_string() },
         queue::Command::Round,
         queue::Command::Tick,
@@ -137,6 +142,10 @@ fn refusals_arrive_as_they_were_said() {
     use queue::Refusal as Q;
     let queue = [Q::NotFound, Q::Closed, Q::NotAdmitted, Q::PlaceLost, Q::InOrder, Q::BadSeed, Q::Forbidden];
     queue.into_iter().for_each(|refusal| drop(carried(Refusal::Queue(refusal))));
+    let bad_terms = Q::BadTerms { field: "inflow_per_min".to_owned(), detail: "?".to_owned() };
+    for refusal in [Q::TakesNobody, Q::ProofNeeded { bits: 20 }, bad_terms] {
+        carried(Refusal::Queue(refusal));
+    }
     carried(Refusal::Order(order::Refusal::EndedBefore { why: RefundWhy::PaidTwice }));
     carried(Refusal::Payment(payment::Refusal::WrongState));
     carried(Refusal::Ticket(ticket::Refusal::Revoked));

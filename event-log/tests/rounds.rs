@@ -45,7 +45,7 @@ fn command(n: u32, ask: Command, by: Actor) -> Submission<WaitingRoom, u32> {
 }
 
 fn join(n: u32) -> Submission<WaitingRoom, u32> {
-    command(n, Command::Join, Actor::Guest { principal: format!("guest:{n}") })
+    command(n, Command::Join { proof_bits: 0 }, Actor::Guest { principal: format!("guest:{n}") })
 }
 
 /// Four slots, two admitted a second, ten seconds to enter.
@@ -55,6 +55,7 @@ fn open() -> Submission<WaitingRoom, u32> {
         slots: 4,
         admission_batch: 2,
         inflow_per_min: None,
+        challenge_bits: None,
         tick_ms: 1000,
         enter_s: ENTER_S,
         token_ttl_s: 900,

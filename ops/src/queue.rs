@@ -262,10 +262,9 @@ fn flow(it: &QueueModeSet) -> String {
         Mode::Reject => "nobody may join; who is there is let through in turn",
         Mode::Unknown => "people are let through in a way that a later version knows",
     };
-    match it.inflow_per_min {
-        Some(limit) => format!("from now on {how}, {limit} a minute at most"),
-        None => format!("from now on {how}"),
-    }
+    let limit = it.inflow_per_min.map_or_else(String::new, |limit| format!(", {limit} a minute at most"));
+    let proof = it.challenge_bits.map_or_else(String::new, |bits| format!("; joining takes a proof of {bits} bits"));
+    format!("from now on {how}{limit}{proof}")
 }
 
 fn time(at: Timestamp) -> String {

@@ -115,6 +115,9 @@ pub trait ReadModel: Send + Sync + 'static {
     fn carry(_written: Self::Changes) -> Self::Changes {
         Self::Changes::default()
     }
+
+    /// Sets the metrics of what is kept from one batch to the next; about once a second.
+    fn measure(_kept: &Self::Changes) {}
 }
 
 /// The word that a value of a fieldless enum has in events and JSON, such as `by_buyer`.

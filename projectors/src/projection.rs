@@ -80,6 +80,11 @@ impl<M: ReadModel> Projection<M> {
         &self.sources
     }
 
+    /// What is kept from one batch to the next, with what was folded since.
+    pub fn kept(&self) -> &M::Changes {
+        &self.changes
+    }
+
     /// Whether there is anything to write.
     pub fn has_moved(&self) -> bool {
         self.sources.iter().any(|source| source.position != source.stored)

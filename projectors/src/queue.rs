@@ -28,6 +28,8 @@ use uuid::Uuid;
 use crate::model::{Envelope, Layout, ReadModel, Touched, View};
 use crate::rows::{Kind, Merge, Rows, Wanted, key, set};
 
+mod gauges;
+
 /// The read model of waiting rooms.
 #[derive(Debug)]
 pub struct Queue;
@@ -139,6 +141,10 @@ impl ReadModel for Queue {
         written.rooms.retain(|_, room| room.board.as_ref().is_some_and(|board| board.stage() != Stage::Closed));
         written.rooms.values_mut().for_each(|room| room.changed = false);
         written
+    }
+
+    fn measure(changes: &Changes) {
+        gauges::show(changes.rooms.iter().filter_map(|(show, room)| Some((*show, room.board.as_ref()?))));
     }
 }
 

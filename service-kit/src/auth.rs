@@ -11,6 +11,7 @@ use domain::value::Timestamp;
 use crate::access::Access;
 use crate::bearer::Verifier;
 pub use crate::bearer::{Account, NewToken, PublicKey, Refused, Rules, SigningKey, mint_bearer};
+use crate::challenge::Challenges;
 use crate::checkout_token::CheckoutTokens;
 use crate::clock::{Clock, SystemClock};
 use crate::keys::Secret32;
@@ -41,6 +42,7 @@ struct Inner {
     access: Access,
     queue_tickets: QueueTickets,
     checkout_tokens: CheckoutTokens,
+    challenges: Challenges,
     clock: Arc<dyn Clock>,
 }
 
@@ -71,6 +73,7 @@ impl Auth {
             access: Access::new(&settings.access, settings.access_previous.as_ref()),
             queue_tickets: QueueTickets::new(&settings.access, settings.access_previous.as_ref()),
             checkout_tokens: CheckoutTokens::new(&settings.access, settings.access_previous.as_ref()),
+            challenges: Challenges::new(&settings.access, settings.access_previous.as_ref()),
             clock,
         }))
     }
@@ -117,6 +120,11 @@ impl Auth {
     /// Makes and reads the tokens of those that a waiting room let in.
     pub fn checkout_tokens(&self) -> &CheckoutTokens {
         &self.0.checkout_tokens
+    }
+
+    /// Makes the challenges of waiting rooms, and judges what answers them.
+    pub fn challenges(&self) -> &Challenges {
+        &self.0.challenges
     }
 
     /// The clock that tokens expire by.

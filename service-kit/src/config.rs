@@ -63,6 +63,8 @@ pub struct Http {
     pub max_connections: usize,
     /// How long a stopping process waits for what is under way.
     pub drain: Duration,
+    /// Proxies of ours that every request comes through.
+    pub trusted_proxies: usize,
 }
 
 impl Default for Http {
@@ -182,12 +184,19 @@ impl Http {
             env::seconds(0..=3600),
             "How long a stopping process waits for what is under way.",
         );
+        let proxies = env.with_default(
+            "BOXOFFICE_TRUSTED_PROXIES",
+            "0",
+            env::whole(0..=16),
+            "Reverse proxies before this process, whose entries in X-Forwarded-For tell who asks; 0 if clients come directly.",
+        );
         Ok(Self {
             request_timeout: request?,
             header_timeout: header?,
             max_in_flight: in_flight?,
             max_connections: connections?,
             drain: drain?,
+            trusted_proxies: proxies?,
         })
     }
 }

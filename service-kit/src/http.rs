@@ -17,6 +17,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tracing::{Instrument as _, Span};
 use utoipa::openapi::OpenApi;
 
+use crate::challenge;
+use crate::client_address::ClientAddress;
 use crate::clock;
 use crate::config::Http;
 use crate::idempotency;
@@ -59,6 +61,10 @@ async fn edge(State(limits): State<Option<Arc<Limits>>>, mut request: Request, n
     hide_secrets(request.headers_mut());
     request.extensions_mut().insert(known.id.clone());
     request.extensions_mut().insert(known.trace);
+    if let Some(limits) = limits.as_deref() {
+        let client = ClientAddress::of(request.headers(), request.extensions(), limits.proxies);
+        request.extensions_mut().insert(client);
+    }
     let id = known.id.to_header();
     let limit = limits.as_deref().map(|limits| limits.timeout);
     let answered = trace::carrying(known, answer(limit, request, next)).instrument(record.span.clone());
@@ -81,11 +87,12 @@ fn finish(mut response: Response, id: HeaderValue) -> Response {
 
 /// Whoever prints headers does not print these.
 fn hide_secrets(headers: &mut HeaderMap) {
-    static SECRET: [HeaderName; 5] = [
+    static SECRET: [HeaderName; 6] = [
         AUTHORIZATION,
         COOKIE,
         HeaderName::from_static("checkout-token"),
         HeaderName::from_static("queue-ticket"),
+        HeaderName::from_static(challenge::HEADER),
         HeaderName::from_static(idempotency::HEADER),
     ];
     for name in &SECRET {

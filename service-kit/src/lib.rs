@@ -7,6 +7,7 @@ pub mod backoff;
 mod bearer;
 pub mod caller;
 pub mod canonical;
+pub mod challenge;
 pub mod checkout_token;
 pub mod client_address;
 pub mod clock;

@@ -92,6 +92,7 @@ kinds! {
     CheckoutTokenInvalid "checkout-token-invalid" 403 Never "Checkout-Token is not valid": "The Checkout-Token is altered, of another show, or expired.";
     CheckoutTokenUsed "checkout-token-used" 403 Never "Checkout-Token is used": "The Checkout-Token has its order already, or its place was given up; one token is good for one order.";
     QueueTicketInvalid "queue-ticket-invalid" 403 Never "Queue-Ticket is not valid": "The Queue-Ticket is missing, altered, or of another place in a queue: send the one that joining or the last status answered.";
+    ChallengeRequired "challenge-required" 403 Later "Proof of work required": "Joining this queue takes a proof of work: find a nonce so that SHA-256 of <token>.<Idempotency-Key>.<nonce> begins with as many zero bits as challenge says, and send the same request again with Queue-Proof: <token>.<nonce>.";
     Forbidden "forbidden" 403 Never "Not allowed": "The roles of this account do not allow that.";
     NotFound "not-found" 404 Later "Not found": "There is no such thing, or it is somebody else's.";
     ShowNotFound "show-not-found" 404 Later "No such show": "There is no such show, or it is not yours to see.";

@@ -14,6 +14,9 @@ use crate::config::{Log, LogFormat};
 const SECONDS: [f64; 16] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
+/// Upper bounds of every histogram of people behind one address: from one to a mobile network's.
+const HEADS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 10_000.0];
+
 /// The metrics of this process, ready to be scraped; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
@@ -65,7 +68,8 @@ impl std::fmt::Debug for Metrics {
 }
 
 fn builder() -> anyhow::Result<PrometheusBuilder> {
-    Ok(PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?)
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?;
+    Ok(builder.set_buckets_for_metric(Matcher::Suffix("_per_address".to_owned()), &HEADS)?)
 }
 
 /// Starts logs and metrics, and has panics logged. Once a process, first of all.

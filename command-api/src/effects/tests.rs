@@ -219,7 +219,7 @@ const SHOW: ShowId = ShowId(Uuid::from_u128(6));
 impl World {
     async fn room(&self, ask: queue::Command) -> WaitingRoom {
         let by = match ask {
-            queue::Command::Join => Actor::Guest { principal: format!("guest:{CORRELATION}") },
+            queue::Command::Join { proof_bits: 0 } => Actor::Guest { principal: format!("guest:{CORRELATION}") },
             _ => Actor::System,
         };
         let id = CommandId(random::id());
@@ -238,6 +238,7 @@ impl World {
             slots: 1,
             admission_batch: 1,
             inflow_per_min: None,
+            challenge_bits: None,
             tick_ms: 100,
             enter_s: 60,
             token_ttl_s: 60,
@@ -247,7 +248,7 @@ impl World {
         let organizer = "account:o".to_owned();
         let opening = WaitingRoomOpened { show: SHOW, organizer, terms, checkout_url: None, draw_hash };
         self.room(queue::Command::Open(opening)).await;
-        self.room(queue::Command::Join).await;
+        self.room(queue::Command::Join { proof_bits: 0 }).await;
         tokio::time::sleep(Duration::from_millis(800)).await;
         assert_eq!(self.room(queue::Command::Look).await.place(1), None);
     }

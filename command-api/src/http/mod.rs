@@ -20,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::owners::Owners;
 use crate::payments::Gateways;
 use crate::person_keys::KeyPool;
+pub use queue::Joins;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ struct Inner {
     keys: Keys,
     gateways: Arc<Gateways>,
     key_pool: Arc<KeyPool>,
+    joins: Joins,
     hold_backstop_s: i64,
 }
 
@@ -42,9 +44,10 @@ impl App {
         keys: Keys,
         gateways: Arc<Gateways>,
         key_pool: Arc<KeyPool>,
+        joins: Joins,
         hold_backstop_s: i64,
     ) -> Self {
-        Self(Arc::new(Inner { owners, auth, keys, gateways, key_pool, hold_backstop_s }))
+        Self(Arc::new(Inner { owners, auth, keys, gateways, key_pool, joins, hold_backstop_s }))
     }
 }
 

@@ -8,7 +8,9 @@ use domain::ids::{SessionId, ShowId};
 use domain::queue::{Command, Refusal, Standing, WaitingRoom, session};
 use domain::show::{self, Show};
 use event_log::owner::{Answer, Outcome, Target};
+use service_kit::challenge::QueueProof;
 use service_kit::checkout_token::Admitted;
+use service_kit::client_address::ClientAddress;
 use service_kit::extract::Path;
 use service_kit::json::{Empty, Json};
 use service_kit::problem::{Kind, Problem};
@@ -23,28 +25,41 @@ use super::submit::{Asking, done};
 use super::visitors::visitor_of;
 
 mod flow;
+mod joins;
+
+pub use joins::Joins;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(join)).routes(routes!(enter)).routes(routes!(leave)).merge(flow::routes())
 }
 
 #[utoipa::path(post, path = "/v1/shows/{show}/queue", tag = "queue", request_body = Empty,
-    params(("show" = Uuid, Path), ("Idempotency-Key" = String, Header, description = "A guest's is a UUID.")),
+    params(("show" = Uuid, Path), ("Idempotency-Key" = String, Header, description = "A guest's is a UUID."),
+        ("Queue-Proof" = Option<String>, Header, description = "`<token>.<nonce>`: the answer to the challenge that joining was refused with.")),
     responses((status = 201, body = QueuePlace), (status = 200, body = QueuePlace, description = "It was there already."),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "`challenge-required`: a proof of work is asked for; `challenge` says which."),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "No such show, or it has no waiting room."),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "The waiting room is closed, or (with Retry-After) about to open.")))]
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "The waiting room is closed, or (with Retry-After) about to open."),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "Too many join at once, from this address, or by this visitor: come again, with the same key, as Retry-After says.")))]
 async fn join(
     State(app): State<App>,
     Path(show): Path<ShowId>,
     asking: Asking,
+    from: ClientAddress,
+    proof: QueueProof,
     body: Json<Empty>,
 ) -> Result<Response, Problem> {
     let by = visitor_of(&app, &asking)?;
+    let _under_way = app.0.joins.begin(from, &by.principal())?;
+    let proof_bits = proof_bits(&app, show, &asking, &proof);
     let write = asking.write_by(by, &app, body.fingerprint(&app.0.keys));
-    let answer = match app.outcome::<WaitingRoom>(Target::Id(show.0), Command::Join, &write).await {
+    let answer = match app.outcome::<WaitingRoom>(Target::Id(show.0), Command::Join { proof_bits }, &write).await {
         Outcome::Refused(refusal) => return Err(not_joined(&app, show, refusal).await),
         other => done(other)?,
     };
+    if answer.written > 0 {
+        app.0.joins.placed(show, from);
+    }
     Ok(app.receipt(&answer).created(&joined(&app, show, &answer, &write.by.principal())?))
 }
 
@@ -86,6 +101,12 @@ async fn leave(
     Ok(app.receipt(&answer).no_content())
 }
 
+/// How much work was shown; nobody but who has a key can show any.
+fn proof_bits(app: &App, show: ShowId, asking: &Asking, proof: &QueueProof) -> i32 {
+    let auth = &app.0.auth;
+    asking.key.as_ref().map_or(0, |key| auth.challenges().bits(proof, show, key, auth.now()))
+}
+
 /// The visitor's newest place. A repeat is answered with how it stands now, and a room that has closed knows nobody.
 fn joined(app: &App, show: ShowId, answer: &Answer<WaitingRoom>, principal: &str) -> Result<QueuePlace, Problem> {
     let room = &answer.state;
@@ -111,8 +132,13 @@ fn entered(app: &App, answer: &Answer<WaitingRoom>, place: &Place) -> Result<Que
 
 /// The room's refusal in the visitor's words: only the show itself knows whether it exists and is about to have a room.
 async fn not_joined(app: &App, show: ShowId, refusal: Refusal) -> Problem {
-    if refusal != Refusal::NotFound {
-        return refusal.into_problem();
+    match refusal {
+        Refusal::NotFound => {}
+        Refusal::ProofNeeded { bits } => {
+            let challenge = app.0.auth.challenges().of(show, bits, app.0.auth.now());
+            return refusal.into_problem().with("challenge", challenge);
+        }
+        other => return other.into_problem(),
     }
     let shown = match app.look::<Show>(show.0, show::Command::Look).await {
         Err(problem) => return problem,

@@ -117,7 +117,8 @@ impl IntoProblem for queue::Refusal {
             Self::InOrder => Problem::new(Kind::WrongStatus).detail(detail),
             Self::BadSeed => Problem::new(Kind::WrongStatus),
             Self::TakesNobody => Problem::new(Kind::NotOnSale).detail("Nobody may join the queue now."),
-            Self::BadTerms(_) => Problem::new(Kind::Validation).error("/inflow_per_min", detail),
+            Self::BadTerms { field, detail } => Problem::new(Kind::Validation).error(format!("/{field}"), detail),
+            Self::ProofNeeded { bits: _ } => Problem::new(Kind::ChallengeRequired),
             Self::Forbidden => Problem::new(Kind::Forbidden),
         }
     }

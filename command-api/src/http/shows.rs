@@ -21,7 +21,7 @@ mod view;
 
 use bodies::{ClassPatch, Configuration, NewClass, NewShow, ShowPatch};
 pub use bodies::{check_money, present};
-pub use room::INFLOW;
+pub use room::{CHALLENGE, INFLOW};
 use room::NewWaitingRoom;
 
 pub fn routes() -> OpenApiRouter<App> {

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::queue::places::Phase;
+use crate::queue::arrivals::Arrivals;
+use crate::queue::places::{Phase, ordinal};
 use crate::queue::{Draw, Event, Mode, Places, Slot, Standing, Terms, WaitingRoomOpened};
 use crate::value::Timestamp;
 
@@ -33,6 +34,11 @@ pub struct Board {
     first_admission: Option<Timestamp>,
     /// When how many were admitted, for as long as the outflow is measured.
     admissions: VecDeque<(Timestamp, u32)>,
+    #[serde(default)]
+    arrivals: Arrivals,
+    /// How many were admitted and never entered.
+    #[serde(default)]
+    no_shows: u32,
 }
 
 impl Board {
@@ -41,7 +47,9 @@ impl Board {
         self.places.fold(event);
         match event {
             Event::WaitingRoomOpened(event) => self.opened = Some(event.clone()),
+            Event::QueueJoined(event) => self.arrivals.add(ordinal(event.number), occurred_at),
             Event::QueueReady(_) => self.admitted(occurred_at),
+            Event::QueueExpired(_) => self.no_shows = self.no_shows.saturating_add(1),
             _ => {}
         }
     }
@@ -106,6 +114,11 @@ impl Board {
         self.places.flow().inflow_per_min
     }
 
+    /// The bits of the proof of work that joining takes; none for no proof.
+    pub fn challenge_bits(&self) -> Option<i32> {
+        self.places.flow().challenge_bits
+    }
+
     /// How many have ever joined.
     pub fn joined(&self) -> u32 {
         self.places.joined()
@@ -114,6 +127,18 @@ impl Board {
     /// How many wait.
     pub fn waiting(&self) -> u32 {
         self.places.waiting()
+    }
+
+    /// For how many seconds whoever is next has waited, to within a few; none if nobody waits, or nobody is known to be next.
+    pub fn oldest_waiting_s(&self, now: Timestamp) -> Option<i64> {
+        let (number, _) = self.places.next_up(1).next().filter(|_| self.stage() == Stage::Open)?;
+        let since = self.arrivals.of(number)?;
+        Some(now.0.saturating_sub(since.0).max(0) / 1_000_000)
+    }
+
+    /// How many were admitted and never entered.
+    pub fn no_shows(&self) -> u32 {
+        self.no_shows
     }
 
     /// Every place up to this one was admitted or had left before.

@@ -26,25 +26,27 @@ pub enum Mode {
     Unknown,
 }
 
-/// What an organizer wants of the inflow limit.
+/// What an organizer wants of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Inflow {
+pub enum Setting {
     /// As it is.
     #[default]
     Keep,
     /// None.
-    Unlimited,
-    /// So many people a minute, 1 to 1,000,000.
-    PerMin(i32),
+    Off,
+    /// This.
+    To(i32),
 }
 
-/// The mode and the inflow limit that hold now.
+/// The mode and the limits that hold now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Flow {
     pub mode: Mode,
     /// People a minute; none for no limit.
     pub inflow_per_min: Option<i32>,
+    /// The bits of the proof of work that joining takes; none for no proof.
+    pub challenge_bits: Option<i32>,
 }
 
 /// What of the inflow was used: when the next one may be admitted.
@@ -54,15 +56,21 @@ pub(super) struct Flow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Pace(Timestamp);
 
+impl Setting {
+    /// What was set, or what is kept of this.
+    pub(super) fn of(self, present: Option<i32>) -> Option<i32> {
+        match self {
+            Self::Keep => present,
+            Self::Off => None,
+            Self::To(limit) => Some(limit),
+        }
+    }
+}
+
 impl Flow {
-    /// With this mode and inflow instead.
-    pub(super) fn with(self, mode: Option<Mode>, inflow: Inflow) -> Self {
-        let inflow_per_min = match inflow {
-            Inflow::Keep => self.inflow_per_min,
-            Inflow::Unlimited => None,
-            Inflow::PerMin(limit) => Some(limit),
-        };
-        Self { mode: mode.unwrap_or(self.mode), inflow_per_min }
+    /// Whether as many are let in as by the other.
+    pub(super) fn lets_in_as(self, other: Self) -> bool {
+        (self.mode, self.inflow_per_min) == (other.mode, other.inflow_per_min)
     }
 
     /// What one admission uses of the time; rounded up, so that the limit is never passed.
@@ -112,13 +120,21 @@ mod tests {
     use super::*;
 
     fn terms(tick_ms: i64) -> Terms {
-        let (slots, admission_batch, inflow_per_min) = (100, 10, None);
-        let (enter_s, token_ttl_s, away_grace_s) = (60, 900, 300);
-        Terms { opens_at: None, slots, admission_batch, inflow_per_min, tick_ms, enter_s, token_ttl_s, away_grace_s }
+        Terms {
+            opens_at: None,
+            slots: 100,
+            admission_batch: 10,
+            inflow_per_min: None,
+            challenge_bits: None,
+            tick_ms,
+            enter_s: 60,
+            token_ttl_s: 900,
+            away_grace_s: 300,
+        }
     }
 
     fn limited(inflow_per_min: i32) -> Flow {
-        Flow { mode: Mode::Queue, inflow_per_min: Some(inflow_per_min) }
+        Flow { inflow_per_min: Some(inflow_per_min), ..Flow::default() }
     }
 
     /// Admissions by second, if somebody always waits and every round admits all it may.

@@ -8,7 +8,7 @@ use crate::ids::OrderId;
 use crate::queue::draw::Draw;
 use crate::queue::flow::Flow;
 use crate::queue::marks::Marks;
-use crate::queue::{Event, Mode, QueueDrawn, QueueReady, Seed};
+use crate::queue::{Event, Mode, QueueDrawn, QueueModeSet, QueueReady, Seed, Terms};
 use crate::value::Timestamp;
 
 /// How a place ended is remembered for so many places that were served later; then it counts as expired.
@@ -174,13 +174,17 @@ impl Places {
             Event::WaitingRoomOpened(_) if self.phase != Phase::Unopened => {}
             Event::WaitingRoomOpened(event) => {
                 self.phase = if event.terms.opens_at.is_some() { Phase::PreQueue } else { Phase::Open };
-                self.flow = Flow { mode: Mode::default(), inflow_per_min: event.terms.inflow_per_min };
+                let Terms { inflow_per_min, challenge_bits, .. } = event.terms;
+                self.flow = Flow { mode: Mode::default(), inflow_per_min, challenge_bits };
             }
             Event::WaitingRoomClosed(_) => {
                 self.phase = Phase::Closed;
                 self.slots.clear();
             }
-            Event::QueueModeSet(event) => self.flow = Flow { mode: event.mode, inflow_per_min: event.inflow_per_min },
+            Event::QueueModeSet(event) => {
+                let QueueModeSet { mode, inflow_per_min, challenge_bits, .. } = *event;
+                self.flow = Flow { mode, inflow_per_min, challenge_bits };
+            }
             Event::QueueJoined(event) => self.joined = self.joined.max(ordinal(event.number)),
             Event::PreQueueClosed(event) => self.phase = Phase::Drawing { count: ordinal(event.count) },
             Event::QueueDrawn(event) => self.drawn(event),

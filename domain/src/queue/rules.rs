@@ -4,11 +4,11 @@ use crate::breakage::{Breakage, broken};
 use crate::ids::{OrderId, SessionId, ShowId};
 use crate::queue::flow::Flow;
 use crate::queue::places::Phase;
-use crate::queue::terms::check_inflow;
+use crate::queue::terms::{check_challenge, check_inflow};
 use crate::queue::{
     CheckoutCompleted, CheckoutEnd, CheckoutExpired, CheckoutFailed, CheckoutStarted, CheckoutTied, CloseReason,
-    Command, Event, Inflow, Mode, Opened, PreQueueClosed, QueueDrawn, QueueExpired, QueueJoined, QueueLeft,
-    QueueModeSet, QueueReady, Refusal, Seed, Slot, Standing, Terms, WaitingRoom, WaitingRoomClosed, WaitingRoomOpened,
+    Command, Event, Mode, Opened, PreQueueClosed, QueueDrawn, QueueExpired, QueueJoined, QueueLeft,
+    QueueModeSet, QueueReady, Refusal, Seed, Setting, Slot, Standing, Terms, TermsError, WaitingRoom, WaitingRoomClosed, WaitingRoomOpened,
     session,
 };
 use crate::root::Issued;
@@ -19,13 +19,20 @@ type Decision = Result<Vec<Event>, Refusal>;
 /// So many slots end in one tick at most.
 const PAGE: usize = 100;
 
+fn bad(error: TermsError) -> Refusal {
+    let TermsError { field, min, max } = error;
+    Refusal::BadTerms { field: field.to_owned(), detail: format!("must lie between {min} and {max}") }
+}
+
 impl WaitingRoom {
     pub(super) fn decide(&self, issued: Issued<Command>) -> Decision {
         let Issued { command, by, at, .. } = issued;
         match command {
             Command::Look => Ok(vec![]),
-            Command::Join => self.join(&by, at),
-            Command::SetFlow { mode, inflow } => self.set_flow(mode, inflow, &by),
+            Command::Join { proof_bits } => self.join(&by, proof_bits, at),
+            Command::SetFlow { mode, inflow_per_min, challenge_bits } => {
+                self.set_flow((mode, inflow_per_min, challenge_bits), &by)
+            }
             Command::Enter { number, seen } => self.enter(number, seen, at),
             Command::Leave { number } => self.leave(number),
             _ if !by.is_system() => Err(Refusal::Forbidden),
@@ -58,8 +65,9 @@ impl WaitingRoom {
         vec![WaitingRoomClosed { show, reason }.into()]
     }
 
-    /// One place for each account or guest; a new one only after the old one has ended.
-    fn join(&self, by: &Actor, at: Timestamp) -> Decision {
+    /// One place for each account or guest; a new one only after the old one has ended. Whoever has a place needs no proof
+    /// to be told so.
+    fn join(&self, by: &Actor, proof_bits: i32, at: Timestamp) -> Decision {
         let (Actor::Account { principal, .. } | Actor::Guest { principal }) = by else {
             return Err(Refusal::Forbidden);
         };
@@ -75,6 +83,7 @@ impl WaitingRoom {
             ) => Ok(vec![]), // A retry.
             Some(Standing::Ended(_)) | None if self.places().flow().mode == Mode::Reject => Err(Refusal::TakesNobody),
             Some(Standing::Ended(_)) | None => {
+                self.proven(proof_bits)?;
                 let (show, number, principal) = (opened.show, self.places().joined() + 1, principal.clone());
                 let session = session(show, number);
                 let joined = QueueJoined { show, session, number: number.into(), principal }.into();
@@ -87,6 +96,14 @@ impl WaitingRoom {
         }
     }
 
+    /// A place costs work where the organizer wants that.
+    fn proven(&self, bits: i32) -> Result<(), Refusal> {
+        match self.challenge_bits() {
+            Some(wanted) if bits < wanted => Err(Refusal::ProofNeeded { bits: wanted }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether the next one who joins is let in with that.
     fn passes_through(&self) -> bool {
         let places = self.places();
@@ -94,19 +111,23 @@ impl WaitingRoom {
     }
 
     /// Who does not run the show does not learn that it has a waiting room.
-    fn set_flow(&self, mode: Option<Mode>, inflow: Inflow, by: &Actor) -> Decision {
+    fn set_flow(&self, (mode, inflow, challenge): (Option<Mode>, Setting, Setting), by: &Actor) -> Decision {
         let opened = self.live()?;
         if !by.runs(&opened.organizer) {
             return Err(Refusal::NotFound);
         }
         let flow = self.places().flow();
-        let wanted = flow.with(mode, inflow);
-        check_inflow(wanted.inflow_per_min).map_err(|error| Refusal::BadTerms(error.to_string()))?;
+        let wanted = Flow {
+            mode: mode.unwrap_or(flow.mode),
+            inflow_per_min: inflow.of(flow.inflow_per_min),
+            challenge_bits: challenge.of(flow.challenge_bits),
+        };
+        check_inflow(wanted.inflow_per_min).and_then(|()| check_challenge(wanted.challenge_bits)).map_err(bad)?;
         if wanted == flow {
             return Ok(vec![]);
         }
-        let Flow { mode, inflow_per_min } = wanted;
-        Ok(vec![QueueModeSet { show: opened.show, mode, inflow_per_min }.into()])
+        let Flow { mode, inflow_per_min, challenge_bits } = wanted;
+        Ok(vec![QueueModeSet { show: opened.show, mode, inflow_per_min, challenge_bits }.into()])
     }
 
     /// The room, if it is there and not over.

@@ -93,6 +93,11 @@ impl WaitingRoom {
         self.places.flow().inflow_per_min
     }
 
+    /// The bits of the proof of work that joining takes; none for no proof.
+    pub fn challenge_bits(&self) -> Option<i32> {
+        self.places.flow().challenge_bits
+    }
+
     /// Everybody's standing.
     pub fn places(&self) -> &Places {
         &self.places
@@ -141,7 +146,7 @@ impl WaitingRoom {
     }
 
     pub(super) fn fold(&mut self, event: Event) {
-        let touched = touched(&event);
+        let (touched, flow) = (touched(&event), self.places.flow());
         if let Some((number, _)) = touched {
             self.unlink(number);
         }
@@ -158,7 +163,7 @@ impl WaitingRoom {
             Event::QueueReady(event) => self.admitted(event.enter_by),
             Event::QueueExpired(_) => self.pace.give_back(self.places.flow()),
             // What was used of the old limit says nothing about the new one.
-            Event::QueueModeSet(_) => self.pace = Pace::default(),
+            Event::QueueModeSet(_) if !self.places.flow().lets_in_as(flow) => self.pace = Pace::default(),
             _ => {}
         }
     }

@@ -24,6 +24,9 @@ pub struct Terms {
     /// People admitted a minute at most, 1 to 1,000,000; none for no limit.
     #[serde(default)]
     pub inflow_per_min: Option<i32>,
+    /// Joining takes a proof of work of so many bits, 8 to 24; none for no proof.
+    #[serde(default)]
+    pub challenge_bits: Option<i32>,
 }
 
 /// A setting that makes no sense.
@@ -54,6 +57,7 @@ impl Terms {
         within("slots", i64::from(self.slots), 1, 100_000)?;
         within("admission_batch", i64::from(self.admission_batch), 1, 400)?;
         check_inflow(self.inflow_per_min)?;
+        check_challenge(self.challenge_bits)?;
         within("tick_ms", self.tick_ms, 10, 60_000)?;
         within("enter_s", self.enter_s, 1, 3_600)?;
         within("token_ttl_s", self.token_ttl_s, 1, 86_400)?;
@@ -84,6 +88,15 @@ impl Terms {
 /// It is out of them.
 pub(super) fn check_inflow(limit: Option<i32>) -> Result<(), TermsError> {
     limit.map_or(Ok(()), |limit| within("inflow_per_min", i64::from(limit), 1, 1_000_000))
+}
+
+/// Checks the bounds of a proof of work, which are those of [`Terms::challenge_bits`]: fewer bits stop nobody, and more take
+/// a phone longer than people wait.
+///
+/// # Errors
+/// It is out of them.
+pub(super) fn check_challenge(bits: Option<i32>) -> Result<(), TermsError> {
+    bits.map_or(Ok(()), |bits| within("challenge_bits", i64::from(bits), 8, 24))
 }
 
 fn within(field: &'static str, value: i64, min: i64, max: i64) -> Result<(), TermsError> {

@@ -31,6 +31,7 @@ pub fn terms() -> Terms {
         slots: 3,
         admission_batch: 2,
         inflow_per_min: None,
+        challenge_bits: None,
         tick_ms: 1000,
         enter_s: 5,
         token_ttl_s: TTL_S,
@@ -47,7 +48,7 @@ pub fn opened() -> Event {
 
 /// The organizer lets people through in this way.
 pub fn flow(mode: Mode, inflow_per_min: Option<i32>) -> Event {
-    QueueModeSet { show: SHOW, mode, inflow_per_min }.into()
+    QueueModeSet { show: SHOW, mode, inflow_per_min, challenge_bits: None }.into()
 }
 
 /// Somebody joins.

@@ -130,6 +130,9 @@ impl Plan {
             ("BOXOFFICE_LISTEN", self.listen(instance)),
             ("BOXOFFICE_ADVERTISED_URL", self.url(instance)),
             ("BOXOFFICE_PUBLIC_URL", self.base_url.clone()),
+            ("BOXOFFICE_TRUSTED_PROXIES", "1".to_owned()),
+            // Everybody here has the same address.
+            ("BOXOFFICE_JOINS_PER_ADDRESS_PER_MIN", "0".to_owned()),
             ("BOXOFFICE_SESSION_TIMEOUT_MS", SESSION_TIMEOUT_MS.to_string()),
             ("BOXOFFICE_SNAPSHOT_DIR", self.snapshots().display().to_string()),
             // Shorter than a supervisor's patience.

@@ -102,6 +102,7 @@ pub fn terms(opens_at: Option<Timestamp>) -> Terms {
         slots: 100,
         admission_batch: 10,
         inflow_per_min: None,
+        challenge_bits: None,
         tick_ms: 1000,
         enter_s: 60,
         token_ttl_s: 900,

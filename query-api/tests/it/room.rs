@@ -35,6 +35,7 @@ pub fn terms(opens_at: Option<Timestamp>, away_grace_s: i64) -> Terms {
         slots: 2,
         admission_batch: 1,
         inflow_per_min: None,
+        challenge_bits: None,
         tick_ms: 1000,
         enter_s: 60,
         token_ttl_s: 900,

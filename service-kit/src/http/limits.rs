@@ -25,6 +25,8 @@ pub(super) struct Limits {
     slots: Semaphore,
     /// The time that an answer has, without what the request asks to wait for.
     pub timeout: Duration,
+    /// Proxies of ours before this process.
+    pub proxies: usize,
     appointments: Appointments,
     refused: AtomicU64,
     counter: Counter,
@@ -37,6 +39,7 @@ impl Limits {
         Self {
             slots: Semaphore::new(limits.max_in_flight),
             timeout: limits.request_timeout,
+            proxies: limits.trusted_proxies,
             appointments: Appointments::default(),
             refused: AtomicU64::new(0),
             counter: metrics::counter!("http_overloaded_total"),

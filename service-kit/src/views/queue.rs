@@ -26,6 +26,8 @@ pub struct WaitingRoom {
     pub admission_batch: i32,
     /// How many are admitted a minute at most when it opens; null for no limit.
     pub inflow_per_min: Option<i32>,
+    /// The difficulty of the proof of work that joining takes when it opens, in bits; null for none.
+    pub challenge_bits: Option<i32>,
     /// Between ticks.
     pub tick_ms: i64,
     /// An admitted visitor enters within so many seconds, or the place is lost.
@@ -49,6 +51,7 @@ impl WaitingRoom {
             slots: terms.slots,
             admission_batch: terms.admission_batch,
             inflow_per_min: terms.inflow_per_min,
+            challenge_bits: terms.challenge_bits,
             tick_ms: terms.tick_ms,
             enter_s: terms.enter_s,
             token_ttl_s: terms.token_ttl_s,
@@ -220,6 +223,8 @@ pub struct QueueFlow {
     pub mode: QueueMode,
     /// How many are admitted a minute at most; null for no limit.
     pub inflow_per_min: Option<i32>,
+    /// The difficulty of the proof of work that joining takes, in bits; null for none.
+    pub challenge_bits: Option<i32>,
 }
 
 /// A visitor who has entered.
@@ -249,6 +254,7 @@ mod tests {
             slots: 100,
             admission_batch: 10,
             inflow_per_min: None,
+            challenge_bits: None,
             tick_ms: 1000,
             enter_s: 60,
             token_ttl_s: 900,

@@ -304,7 +304,7 @@ impl World {
         let organizer = account("olga", Role::Organizer);
         Some(match op {
             Op::Prepare { show, step } => self.prepare(show, step),
-            Op::Join { show, who } => (buyer(who), Command::Queue(self.clients.show(show), queue::Command::Join)),
+            Op::Join { show, who } => (buyer(who), Command::Queue(self.clients.show(show), queue::Command::Join { proof_bits: 0 })),
             Op::Enter { show, who } => {
                 let number = *self.clients.numbers.get(&(show, who))?;
                 let seen = self.true_time();
@@ -388,6 +388,7 @@ impl World {
             slots: self.knobs.slots,
             admission_batch: self.knobs.admission_batch,
             inflow_per_min: None,
+            challenge_bits: None,
             tick_ms: 1000,
             enter_s: 60,
             token_ttl_s: 300,

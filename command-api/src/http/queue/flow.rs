@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::ShowId;
-use domain::queue::{Command, Inflow, WaitingRoom};
+use domain::queue::{Command, Setting, WaitingRoom};
 use event_log::owner::Answer;
 use serde::Deserialize;
 use service_kit::extract::Path;
@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::App;
-use crate::http::shows::{INFLOW, present};
+use crate::http::shows::{CHALLENGE, INFLOW, present};
 use crate::http::submit::Asking;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -33,15 +33,22 @@ struct NewFlow {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<i32>)]
     inflow_per_min: Option<Option<i32>>,
+    /// How hard the proof of work is that joining takes, 8 to 24 bits; null for none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i32>)]
+    challenge_bits: Option<Option<i32>>,
 }
 
 impl Validate for NewFlow {
     fn validate(&self, errors: &mut Errors) {
-        if self.mode.is_none() && self.inflow_per_min.is_none() {
-            errors.reject_whole("must have mode (queue, pause, pass_through or reject), inflow_per_min, or both");
+        if self.mode.is_none() && self.inflow_per_min.is_none() && self.challenge_bits.is_none() {
+            errors.reject_whole("must have mode (queue, pause, pass_through or reject), inflow_per_min or challenge_bits");
         }
         if let Some(Some(limit)) = self.inflow_per_min {
             errors.range("inflow_per_min", limit, INFLOW);
+        }
+        if let Some(Some(bits)) = self.challenge_bits {
+            errors.range("challenge_bits", bits, CHALLENGE);
         }
     }
 }
@@ -58,17 +65,26 @@ async fn change_flow(
     body: Json<NewFlow>,
 ) -> Result<Response, Problem> {
     let write = asking.write(&app, body.fingerprint(&app.0.keys))?;
-    let inflow = match body.value.inflow_per_min {
-        None => Inflow::Keep,
-        Some(None) => Inflow::Unlimited,
-        Some(Some(limit)) => Inflow::PerMin(limit),
+    let NewFlow { mode, inflow_per_min, challenge_bits } = body.value;
+    let command = Command::SetFlow {
+        mode: mode.map(QueueMode::mode),
+        inflow_per_min: setting(inflow_per_min),
+        challenge_bits: setting(challenge_bits),
     };
-    let command = Command::SetFlow { mode: body.value.mode.map(QueueMode::mode), inflow };
     let answer = app.submit::<WaitingRoom>(show.0, command, &write).await?;
     Ok(app.receipt(&answer).ok(&flow(show, &answer)))
 }
 
+fn setting(wanted: Option<Option<i32>>) -> Setting {
+    match wanted {
+        None => Setting::Keep,
+        Some(None) => Setting::Off,
+        Some(Some(limit)) => Setting::To(limit),
+    }
+}
+
 fn flow(show: ShowId, answer: &Answer<WaitingRoom>) -> QueueFlow {
-    let (mode, inflow_per_min) = (QueueMode::of(answer.state.mode()), answer.state.inflow_per_min());
-    QueueFlow { show: show.0, mode, inflow_per_min }
+    let room = &answer.state;
+    let (inflow_per_min, challenge_bits) = (room.inflow_per_min(), room.challenge_bits());
+    QueueFlow { show: show.0, mode: QueueMode::of(room.mode()), inflow_per_min, challenge_bits }
 }

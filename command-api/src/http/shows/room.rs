@@ -11,6 +11,8 @@ use super::bodies::micros;
 
 /// People a minute that can be asked for.
 pub const INFLOW: RangeInclusive<i32> = 1..=1_000_000;
+/// How hard a proof of work can be, in bits: each bit doubles the work.
+pub const CHALLENGE: RangeInclusive<i32> = 8..=24;
 
 /// The queue in front of a show.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -28,6 +30,8 @@ pub struct NewWaitingRoom {
     admission_batch: i32,
     /// How many are admitted a minute at most, 1 to 1,000,000; absent for no limit.
     inflow_per_min: Option<i32>,
+    /// How hard the proof of work is that joining takes, 8 to 24 bits; absent for none.
+    challenge_bits: Option<i32>,
     /// Between ticks, 100 to 60,000.
     #[serde(default = "second")]
     tick_ms: i64,
@@ -74,6 +78,9 @@ impl Validate for NewWaitingRoom {
         if let Some(limit) = self.inflow_per_min {
             errors.range("inflow_per_min", limit, INFLOW);
         }
+        if let Some(bits) = self.challenge_bits {
+            errors.range("challenge_bits", bits, CHALLENGE);
+        }
         errors.range("tick_ms", self.tick_ms, 100..=60_000);
         errors.range("enter_s", self.enter_s, 1..=3_600);
         errors.range("token_ttl_s", self.token_ttl_s, 1..=86_400);
@@ -89,6 +96,7 @@ impl NewWaitingRoom {
             slots: self.slots,
             admission_batch: self.admission_batch,
             inflow_per_min: self.inflow_per_min,
+            challenge_bits: self.challenge_bits,
             tick_ms: self.tick_ms,
             enter_s: self.enter_s,
             token_ttl_s: self.token_ttl_s,

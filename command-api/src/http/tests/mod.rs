@@ -2,6 +2,7 @@
 
 mod checkout;
 mod flow;
+mod joining;
 mod patient;
 mod queue;
 mod rooms;

@@ -290,7 +290,7 @@ async fn the_document_lists_the_routes_with_their_answers() {
         responses.as_object().unwrap_or_else(|| panic!("no {method} {path}")).keys().cloned().collect()
     };
     let place = "/v1/shows/{show}/queue/{session}";
-    assert_eq!(answers("/v1/shows/{show}/queue", "post"), ["200", "201", "404", "409", "default"]);
+    assert_eq!(answers("/v1/shows/{show}/queue", "post"), ["200", "201", "403", "404", "409", "429", "default"]);
     assert_eq!(answers(&format!("{place}/enter"), "post"), ["200", "403", "409", "410", "default"]);
     assert_eq!(answers(place, "delete"), ["204", "403", "409", "default"]);
     let parameters = document["paths"]["/v1/orders/{order}"]["put"]["parameters"].to_string();

@@ -17,14 +17,14 @@ async fn a_waiting_room_has_defaults_and_is_shown_with_the_show() {
     };
     let shown = configure(json!({"enabled": true})).await.is(200);
     let defaults = json!({"enabled": true, "opens_at": null, "slots": 100, "admission_batch": 10,
-        "inflow_per_min": null, "tick_ms": 1000,
+        "inflow_per_min": null, "challenge_bits": null, "tick_ms": 1000,
         "enter_s": 60, "token_ttl_s": 900, "away_grace_s": 300});
     assert_eq!(shown.body["waiting_room"], defaults);
     assert!(configure(json!({"enabled": false, "slots": 5})).await.is(200).body["waiting_room"].is_null());
     assert!(configure(Value::Null).await.is(200).body["waiting_room"].is_null());
 
     let room = json!({"enabled": true, "opens_at": "2029-12-31T17:00:00+07:00", "slots": 300, "admission_batch": 50,
-        "inflow_per_min": 600, "tick_ms": 500, "enter_s": 5, "token_ttl_s": 60, "away_grace_s": 30});
+        "inflow_per_min": 600, "challenge_bits": 12, "tick_ms": 500, "enter_s": 5, "token_ttl_s": 60, "away_grace_s": 30});
     let mut told = room.clone();
     told["opens_at"] = json!("2029-12-31T10:00:00Z");
     assert_eq!(configure(room).await.is(200).body["waiting_room"], told);
@@ -47,6 +47,7 @@ async fn every_setting_has_its_limits() {
         ("slots", 1, 100_000),
         ("admission_batch", 1, 400),
         ("inflow_per_min", 1, 1_000_000),
+        ("challenge_bits", 8, 24),
         ("tick_ms", 100, 60_000),
         ("enter_s", 1, 3_600),
         ("token_ttl_s", 1, 86_400),

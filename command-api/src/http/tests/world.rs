@@ -1,6 +1,6 @@
 //! The write side of one test in this process: its routes, its owners, its sagas.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::http::{App, routes};
+use crate::http::{App, Joins, routes};
 use crate::outbox;
 use crate::owners::{Owners, Request, Setup};
 use crate::payments::{Gateways, PaymentGateway};
@@ -159,16 +159,23 @@ pub struct Visitor {
 
 impl World {
     pub fn start() -> Self {
-        Self::with(true)
+        Self::with(true, &[])
+    }
+
+    /// With some settings of its own.
+    pub fn set(settings: &[(&'static str, &str)]) -> Self {
+        Self::with(true, settings)
     }
 
     /// Where nothing that events cause is carried out.
     pub fn without_sagas() -> Self {
-        Self::with(false)
+        Self::with(false, &[])
     }
 
-    fn with(sagas: bool) -> Self {
-        let config = Env::from_map(environment()).read(Config::read).unwrap();
+    fn with(sagas: bool, settings: &[(&'static str, &str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let environment: BTreeMap<_, _> = environment().into_iter().chain(settings).collect();
+        let config = Env::from_map(environment).read(Config::read).unwrap();
         let log = Arc::new(MemoryLog::auto(Arc::new(clock::now)).unwrap());
         let (collector, wanted) = outbox::collect();
         let owners = Owners::of_everything(Setup::alone(log, Codec::in_memory(), config.owners.clone(), collector));
@@ -186,7 +193,7 @@ impl World {
         let master = MasterKey::new(*config.master_key.expose());
         tokio::spawn(Arc::clone(&pool).fill(Arc::new(NoKeys), master, Codec::in_memory(), background.clone()));
         let auth = config.secrets.auth();
-        let app = App::new(Arc::clone(&owners), auth.clone(), keys, gateways, pool, 60);
+        let app = App::new(Arc::clone(&owners), auth.clone(), keys, gateways, pool, Joins::new(config.joins), 60);
         let (router, openapi) = routes(app).split_for_parts();
         let operations =
             Operations { health: Health::default(), metrics: Metrics::detached(), auth: Some(auth.clone()) };
@@ -330,6 +337,8 @@ fn environment() -> Vec<(&'static str, String)> {
         ("BOXOFFICE_PARTITIONS", "2".to_owned()),
         ("BOXOFFICE_TAKEOVER_GRACE_S", "0".to_owned()),
         ("BOXOFFICE_BARRIER_AFTER_MS", "0".to_owned()),
+        // How a place stands is asked by joining again.
+        ("BOXOFFICE_JOINS_PER_VISITOR_PER_MIN", "0".to_owned()),
         ("BOXOFFICE_SECRET", hex("01")),
         ("BOXOFFICE_MASTER_KEY", hex("02")),
         ("BOXOFFICE_TOKEN_KEY", hex("03")),

@@ -47,6 +47,7 @@ impl Visitors {
             slots: 100,
             admission_batch: 10,
             inflow_per_min: None,
+            challenge_bits: None,
             tick_ms: 1_000,
             enter_s: 60,
             token_ttl_s: 900,

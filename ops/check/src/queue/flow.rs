@@ -29,8 +29,10 @@ impl Flow {
     }
 
     pub(super) fn change(&mut self, it: &QueueModeSet) {
+        if (self.mode, self.inflow_per_min) != (it.mode, it.inflow_per_min) {
+            (self.began, self.admitted) = (None, 0);
+        }
         (self.mode, self.inflow_per_min) = (it.mode, it.inflow_per_min);
-        (self.began, self.admitted) = (None, 0);
         self.changes += 1;
     }
 
