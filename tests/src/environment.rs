@@ -40,6 +40,9 @@ pub fn environment(
         ("BOXOFFICE_TAKEOVER_GRACE_S", "0".to_owned()),
         ("BOXOFFICE_STATUS_EVERY_MS", "1000".to_owned()),
         ("BOXOFFICE_KEY_POOL", "64".to_owned()),
+        // All visitors have one address here, and some ask again and again.
+        ("BOXOFFICE_JOINS_PER_ADDRESS_PER_MIN", "0".to_owned()),
+        ("BOXOFFICE_JOINS_PER_VISITOR_PER_MIN", "0".to_owned()),
         ("BOXOFFICE_HOLD_BACKSTOP_S", "20".to_owned()),
     ];
     let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));

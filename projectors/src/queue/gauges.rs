@@ -70,3 +70,61 @@ impl Figures {
         gauge("boxoffice_queue_no_shows", self.no_shows.into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::queue::{QueueExpired, QueueJoined, QueueReady, Terms, WaitingRoomOpened, session};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const SHOW: ShowId = ShowId(Uuid::from_u128(7));
+
+    fn board(joined: i64) -> Board {
+        let mut board = Board::default();
+        let terms = Terms {
+            opens_at: None,
+            slots: 5,
+            admission_batch: 1,
+            inflow_per_min: None,
+            challenge_bits: None,
+            tick_ms: 1000,
+            enter_s: 60,
+            token_ttl_s: 900,
+            away_grace_s: 300,
+        };
+        let now = clock::now();
+        let organizer = "account:anna".to_owned();
+        let opened = WaitingRoomOpened { show: SHOW, organizer, terms, checkout_url: None, draw_hash: None };
+        board.apply(&opened.into(), now);
+        for number in 1..=joined {
+            let session = session(SHOW, u32::try_from(number).unwrap());
+            let (show, principal) = (SHOW, format!("guest:{}", session.0));
+            board.apply(&QueueJoined { show, session, number, principal }.into(), now.plus_s(-90));
+            if number <= 2 {
+                let ready = QueueReady { show, session, number, place: number, enter_by: now };
+                board.apply(&ready.into(), now.plus_s(-29));
+            }
+            if number == 1 {
+                board.apply(&QueueExpired { show, session, number }.into(), now);
+            }
+        }
+        board
+    }
+
+    #[test]
+    fn operators_see_how_many_wait_how_long_and_who_never_came() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let board = board(12);
+        metrics::with_local_recorder(&recorder, || show([(SHOW, &board)].into_iter()));
+        let text = recorder.handle().render();
+        let shown = |name: &str| {
+            let line = format!("boxoffice_queue_{name}{{show=\"{}\"}} ", SHOW.0);
+            let value = text.lines().find_map(|it| it.strip_prefix(&line));
+            value.unwrap_or_else(|| panic!("no {name} in {text}")).parse::<f64>().unwrap()
+        };
+        assert_eq!((shown("waiting"), shown("slots_in_use"), shown("slots")), (10.0, 1.0, 5.0));
+        assert_eq!((shown("no_shows"), shown("paused"), shown("outflow_per_min")), (1.0, 0.0, 4.0));
+        assert!((90.0..100.0).contains(&shown("oldest_waiting_seconds")), "{text}");
+    }
+}

@@ -3,6 +3,7 @@
 mod crash;
 mod draw;
 mod endings;
+mod hand;
 mod order_of_service;
 
 use std::collections::BTreeSet;
