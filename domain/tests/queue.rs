@@ -52,7 +52,8 @@ fn only_boxoffice_itself_runs_a_room() {
 
 #[test]
 pub fn everybody_has_one_place() {
-    let join = |events: Vec<Event>, by: Actor| given::<WaitingRoom>(events).by(by).when(Command::Join { proof_bits: 0 });
+    let join =
+        |events: Vec<Event>, by: Actor| given::<WaitingRoom>(events).by(by).when(Command::Join { proof_bits: 0 });
     join(vec![opened()], buyer()).then_expect_events(vec![joined(1)]);
     join(crowd(1), buyer()).then_expect_events(vec![]);
     join(crowd(1), guest()).then_expect_events(vec![joined_again(2, &guest().principal())]);
@@ -84,9 +85,15 @@ fn whose_place_has_ended_gets_a_new_one_at_the_end() {
 #[test]
 fn nobody_joins_a_room_that_is_not_there_or_in_no_name() {
     given::<WaitingRoom>(vec![]).by(buyer()).when(Command::Join { proof_bits: 0 }).then_expect_error(Refusal::NotFound);
-    given::<WaitingRoom>(vec![opened(), closed()]).by(buyer()).when(Command::Join { proof_bits: 0 }).then_expect_error(Refusal::Closed);
+    given::<WaitingRoom>(vec![opened(), closed()])
+        .by(buyer())
+        .when(Command::Join { proof_bits: 0 })
+        .then_expect_error(Refusal::Closed);
     for by in [Actor::System, holder(ORDER, SHOW)] {
-        given::<WaitingRoom>(vec![opened()]).by(by).when(Command::Join { proof_bits: 0 }).then_expect_error(Refusal::Forbidden);
+        given::<WaitingRoom>(vec![opened()])
+            .by(by)
+            .when(Command::Join { proof_bits: 0 })
+            .then_expect_error(Refusal::Forbidden);
     }
 }
 

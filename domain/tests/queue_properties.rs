@@ -72,9 +72,7 @@ fn flow() -> impl Strategy<Value = Act> {
         4 => Just(Some(Mode::Queue)),
         1 => prop_oneof![Just(Mode::Pause), Just(Mode::PassThrough), Just(Mode::Reject)].prop_map(Some),
     ];
-    let setting = |to: std::ops::Range<i32>| {
-        prop_oneof![2 => Just(Setting::Keep), 2 => Just(Setting::Off), 1 => to.prop_map(Setting::To)]
-    };
+    let setting = |to: std::ops::Range<i32>| prop_oneof![2 => Just(Setting::Keep), 2 => Just(Setting::Off), 1 => to.prop_map(Setting::To)];
     (mode, setting(-1..400), setting(6..26)).prop_map(|(mode, inflow_per_min, challenge_bits)| Act::Flow {
         mode,
         inflow_per_min,
@@ -320,11 +318,10 @@ impl Scene {
     /// Orders end, the seed comes, and nobody does anything else: timers alone bring everybody's turn.
     fn settle(&mut self) {
         self.crash();
-        let _ = self.send(Command::SetFlow {
-                mode: Some(Mode::Queue),
-                inflow_per_min: Setting::Keep,
-                challenge_bits: Setting::Keep,
-            }, organizer());
+        let _ = self.send(
+            Command::SetFlow { mode: Some(Mode::Queue), inflow_per_min: Setting::Keep, challenge_bits: Setting::Keep },
+            organizer(),
+        );
         for step in 0.. {
             assert!(step < 2_000, "this never ends: {:?}", self.room);
             let tied = self.board.slots().find_map(|(number, slot)| match slot {

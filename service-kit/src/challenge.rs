@@ -86,7 +86,7 @@ impl Challenges {
         leading_zeros(context.finish().as_ref())
     }
 
-    fn is_good(&self, token: &str, show: ShowId, now: Timestamp) -> bool {
+    pub(crate) fn is_good(&self, token: &str, show: ShowId, now: Timestamp) -> bool {
         // Nothing longer is looked at: 57 bytes are 76 characters.
         let bytes = (token.len() <= 76).then(|| BASE64_URL_SAFE_NO_PAD.decode(token).ok()).flatten();
         let Some(bytes) = bytes.and_then(|bytes| <[u8; WHOLE]>::try_from(bytes).ok()) else { return false };
@@ -189,7 +189,8 @@ mod tests {
         let (mine, token) = (key("a"), challenges.of(SHOW, 8, NOW).token);
         let (good, nonce) = (solved(&challenges, &token, &mine, 8), "x".repeat(33));
         assert!(challenges.bits(&good, SHOW, &mine, NOW) >= 8);
-        for text in ["", ".", "a.b", &token, &format!("{token}."), &format!("{token}.{nonce}"), &format!("{token}.a b")] {
+        for text in ["", ".", "a.b", &token, &format!("{token}."), &format!("{token}.{nonce}"), &format!("{token}.a b")]
+        {
             assert_eq!(challenges.bits(&QueueProof(Some(text.to_owned())), SHOW, &mine, NOW), 0, "{text}");
         }
         assert_eq!(challenges.bits(&QueueProof(None), SHOW, &mine, NOW), 0);

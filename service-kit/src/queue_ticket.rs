@@ -199,6 +199,20 @@ mod tests {
     }
 
     #[test]
+    fn no_two_fields_can_be_taken_for_each_other() {
+        let (ids, numbers) = ([0, 1, 2, 1 << 64, u128::MAX], [0, 1, 256, u32::MAX]);
+        let mut signed = std::collections::HashSet::new();
+        for (show, session) in ids.iter().flat_map(|show| ids.iter().map(move |session| (*show, *session))) {
+            for (number, seen) in numbers.iter().flat_map(|number| [-1, 0, 1, i64::MAX].map(|seen| (*number, seen))) {
+                let (show, session) = (ShowId(Uuid::from_u128(show)), SessionId(Uuid::from_u128(session)));
+                let one = Place { show, session, number, seen: Timestamp(seen) };
+                assert!(signed.insert(body(&one)), "{one:?} is signed as another");
+                assert_eq!(place(&body(&one)), Some(one));
+            }
+        }
+    }
+
+    #[test]
     fn another_layout_is_refused_though_we_signed_it() {
         let tickets = tickets(7, None);
         let mut bytes = body(&PLACE);

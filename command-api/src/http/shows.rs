@@ -21,8 +21,8 @@ mod view;
 
 use bodies::{ClassPatch, Configuration, NewClass, NewShow, ShowPatch};
 pub use bodies::{check_money, present};
-pub use room::{CHALLENGE, INFLOW};
 use room::NewWaitingRoom;
+pub use room::{CHALLENGE, INFLOW};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -7,9 +7,9 @@ use crate::queue::places::Phase;
 use crate::queue::terms::{check_challenge, check_inflow};
 use crate::queue::{
     CheckoutCompleted, CheckoutEnd, CheckoutExpired, CheckoutFailed, CheckoutStarted, CheckoutTied, CloseReason,
-    Command, Event, Mode, Opened, PreQueueClosed, QueueDrawn, QueueExpired, QueueJoined, QueueLeft,
-    QueueModeSet, QueueReady, Refusal, Seed, Setting, Slot, Standing, Terms, TermsError, WaitingRoom, WaitingRoomClosed, WaitingRoomOpened,
-    session,
+    Command, Event, Mode, Opened, PreQueueClosed, QueueDrawn, QueueExpired, QueueJoined, QueueLeft, QueueModeSet,
+    QueueReady, Refusal, Seed, Setting, Slot, Standing, Terms, TermsError, WaitingRoom, WaitingRoomClosed,
+    WaitingRoomOpened, session,
 };
 use crate::root::Issued;
 use crate::value::{Actor, Timestamp};

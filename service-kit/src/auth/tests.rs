@@ -6,10 +6,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use domain::ids::SessionId;
 use domain::value::Role;
 
 use super::*;
+use crate::checkout_token::Admitted;
 use crate::clock::ManualClock;
+use crate::queue_ticket::Place;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 const ORDER: OrderId = OrderId(Uuid::from_u128(1));
@@ -193,5 +196,21 @@ fn the_jwk_set_lists_every_key_and_no_secret() {
         assert!(key.get("d").is_none());
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key.clone()).unwrap();
         assert!(jsonwebtoken::DecodingKey::from_jwk(&jwk).is_ok());
+    }
+}
+
+/// Each kind is signed by a key of its own, though all keys come of one secret.
+#[test]
+fn what_was_signed_for_one_purpose_is_good_for_no_other() {
+    let (auth, session) = (auth().0, SessionId(Uuid::from_u128(3)));
+    let ticket = auth.queue_tickets().sign(&Place { show: SHOW, session, number: 3, seen: NOW });
+    let checkout = auth.checkout_tokens().mint(&Admitted { show: SHOW, session, expires_at: NOW.plus_s(60) });
+    let challenge = auth.challenges().of(SHOW, 8, NOW).token;
+    let access = auth.mint_access(ORDER, SHOW, None);
+    for token in [&ticket, &checkout, &challenge, &access] {
+        assert_eq!(auth.queue_tickets().read(token).is_ok(), *token == ticket);
+        assert_eq!(auth.checkout_tokens().read(token).is_ok(), *token == checkout);
+        assert_eq!(auth.challenges().is_good(token, SHOW, NOW), *token == challenge);
+        assert_eq!(auth.identify(token).is_ok(), *token == access);
     }
 }

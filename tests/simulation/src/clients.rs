@@ -304,7 +304,9 @@ impl World {
         let organizer = account("olga", Role::Organizer);
         Some(match op {
             Op::Prepare { show, step } => self.prepare(show, step),
-            Op::Join { show, who } => (buyer(who), Command::Queue(self.clients.show(show), queue::Command::Join { proof_bits: 0 })),
+            Op::Join { show, who } => {
+                (buyer(who), Command::Queue(self.clients.show(show), queue::Command::Join { proof_bits: 0 }))
+            }
             Op::Enter { show, who } => {
                 let number = *self.clients.numbers.get(&(show, who))?;
                 let seen = self.true_time();

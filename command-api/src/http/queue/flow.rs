@@ -42,7 +42,9 @@ struct NewFlow {
 impl Validate for NewFlow {
     fn validate(&self, errors: &mut Errors) {
         if self.mode.is_none() && self.inflow_per_min.is_none() && self.challenge_bits.is_none() {
-            errors.reject_whole("must have mode (queue, pause, pass_through or reject), inflow_per_min or challenge_bits");
+            errors.reject_whole(
+                "must have mode (queue, pause, pass_through or reject), inflow_per_min or challenge_bits",
+            );
         }
         if let Some(Some(limit)) = self.inflow_per_min {
             errors.range("inflow_per_min", limit, INFLOW);

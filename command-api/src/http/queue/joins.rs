@@ -123,7 +123,8 @@ impl<K: Hash + Eq + Clone> Share<K> {
             return Ok(());
         }
         let mut books = lock(&self.books);
-        let book = books.entry(who.clone()).or_insert_with(|| Appointments::of_pace(f64::from(self.per_min.get()) / 60.0));
+        let book =
+            books.entry(who.clone()).or_insert_with(|| Appointments::of_pace(f64::from(self.per_min.get()) / 60.0));
         Err(book.give())
     }
 
@@ -131,7 +132,7 @@ impl<K: Hash + Eq + Clone> Share<K> {
     fn tidy(&self) {
         let mut taken = lock(&self.taken);
         *taken += 1;
-        if *taken % TIDY_EVERY == 0 {
+        if taken.is_multiple_of(TIDY_EVERY) {
             self.limiter.retain_recent();
             lock(&self.books).retain(|_, book| !book.is_empty());
         }

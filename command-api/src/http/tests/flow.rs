@@ -28,7 +28,10 @@ async fn a_pause_admits_nobody_and_takes_nobodys_place() {
     let second = world.join(&stage).await;
 
     let paused = set(&world, &stage, json!({"mode": "pause"})).await.is(200);
-    assert_eq!(paused.body, json!({"show": stage.show, "mode": "pause", "inflow_per_min": null, "challenge_bits": null}));
+    assert_eq!(
+        paused.body,
+        json!({"show": stage.show, "mode": "pause", "inflow_per_min": null, "challenge_bits": null})
+    );
     assert!(paused.header("consistency-token").is_some());
     world.leave(&first).await.is(204);
     let third = world.join(&stage).await;

@@ -37,10 +37,7 @@ fn proof(challenge: &Value, key: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_has_its_share_of_joins_and_takes_nothing_from_others() {
-    let world = World::set(&[
-        ("BOXOFFICE_JOINS_PER_ADDRESS_PER_MIN", "3"),
-        ("BOXOFFICE_TRUSTED_PROXIES", "1"),
-    ]);
+    let world = World::set(&[("BOXOFFICE_JOINS_PER_ADDRESS_PER_MIN", "3"), ("BOXOFFICE_TRUSTED_PROXIES", "1")]);
     let stage = world.publish(room()).await;
     world.join(&stage).await;
     let mine = uuid();
