@@ -190,7 +190,7 @@ async fn tell(app: App, mut socket: WebSocket, mut onlooker: Onlooker) {
 fn text(news: &News) -> Utf8Bytes {
     match news {
         News::Place(told) => {
-            let place = serde_json::to_string(&told.view).expect("a place is plain data");
+            let place = serde_json::to_string(&told.0).expect("a place is plain data");
             format!(r#"{{"type":"queue","queue":{place}}}"#).into()
         }
         News::Left(left) => format!(r#"{{"type":"availability","availability":{left}}}"#).into(),

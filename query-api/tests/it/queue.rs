@@ -301,7 +301,7 @@ async fn a_show_tells_how_its_queue_is_run() {
     let who = world.account(crate::story::ORGANIZER, &[domain::value::Role::Organizer]);
     let shown = world.get(&who, &format!("/v1/shows/{show}")).await.ok();
     let mut expected = json!({"enabled": true, "opens_at": "2030-03-17T17:46:40Z", "slots": 2, "admission_batch": 1,
-        "inflow_per_min": null, "tick_ms": 1000, "enter_s": 60, "token_ttl_s": 900, "away_grace_s": 300});
+        "inflow_per_min": null, "challenge_bits": null, "tick_ms": 1000, "enter_s": 60, "token_ttl_s": 900, "away_grace_s": 300});
     assert_eq!(shown["waiting_room"], expected);
     let published = show::ShowPublished {
         show,

@@ -38,8 +38,8 @@ impl Seen {
 /// A place as an event.
 pub fn event(told: &Told, name: &str) -> Event {
     // JSON on one line: it has no line break that would end the data.
-    let json = serde_json::to_string(&told.view).expect("a place is plain data");
-    Event::default().event(name).id(format!("{}.{}", told.name, told.view.queue_ticket)).data(json)
+    let json = serde_json::to_string(&told.0).expect("a place is plain data");
+    Event::default().event(name).id(format!("{}.{}", told.name(), told.0.queue_ticket)).data(json)
 }
 
 /// One client's stream.
@@ -61,7 +61,7 @@ pub fn begin(app: App, mut place: Place, last: Option<Seen>) -> Result<Response,
     let until = Instant::now() + app.streams.life;
     let mut watcher = Watcher::new(app, place);
     let first = watcher.look()?;
-    let seen = last.as_ref().is_some_and(|last| first.as_ref().is_some_and(|first| first.name == last.name));
+    let seen = last.as_ref().is_some_and(|last| first.as_ref().is_some_and(|first| first.name() == last.name));
     if seen && first.is_some_and(|first| first.ended()) {
         // Browsers come again after an end, unless they are told not to.
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -4,8 +4,10 @@
 //! always has one that is good. What changes for one who is near the front is told at once; far behind, where somebody in
 //! front goes every second, only as often as asking would be worth it.
 
+use std::mem::discriminant;
 use std::time::Duration;
 
+use domain::queue::{Mode, Standing};
 use service_kit::problem::Problem;
 use service_kit::queue_ticket::Place;
 use service_kit::views::{QueuePlace, QueueStatus};
@@ -23,25 +25,20 @@ const REFRESH_LEAST: Duration = Duration::from_millis(250);
 /// Whoever would be asked to come back so soon is told everything at once.
 const AT_ONCE_MS: i64 = 1_000;
 
-/// What is told.
-pub struct Told {
-    /// By its content.
-    pub name: String,
-    /// The place, with a fresh ticket.
-    pub view: QueuePlace,
-}
+/// What is told: the place, with a fresh ticket.
+pub struct Told(pub QueuePlace);
 
 impl Told {
-    /// Named by what matters of it: estimates alone are no change.
-    fn of(view: QueuePlace) -> Self {
-        let QueuePlace { status, place, ahead, enter_by, checkout_expires_at, paused, .. } = &view;
+    /// By what matters of it: estimates alone are no change.
+    pub fn name(&self) -> String {
+        let QueuePlace { status, place, ahead, enter_by, checkout_expires_at, paused, .. } = &self.0;
         let content = serde_json::json!([status, place, ahead, enter_by, checkout_expires_at, paused]);
-        Self { name: sse::name_of(&content.to_string()), view }
+        sse::name_of(&content.to_string())
     }
 
     /// Whether nothing follows any more.
     pub fn ended(&self) -> bool {
-        match self.view.status {
+        match self.0.status {
             QueueStatus::Completed | QueueStatus::Expired | QueueStatus::Left => true,
             QueueStatus::WaitingToOpen | QueueStatus::Queued | QueueStatus::Admitted | QueueStatus::InCheckout => false,
         }
@@ -49,15 +46,34 @@ impl Told {
 
     /// The least time until a change of no more than the numbers is told.
     fn pace(&self) -> Duration {
-        let ms = self.view.poll_after_ms.saturating_sub(AT_ONCE_MS);
+        let ms = self.0.poll_after_ms.saturating_sub(AT_ONCE_MS);
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+    }
+}
+
+/// What can be told, before anything is made of it: most of those who watch are told nothing when a board changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Content {
+    standing: Standing,
+    place: Option<u32>,
+    mode: Mode,
+}
+
+impl Content {
+    fn of(room: &Room, number: u32) -> Self {
+        let board = &room.board;
+        Self { standing: board.standing(number), place: board.place(number), mode: board.mode() }
+    }
+
+    /// Whether more than numbers differ.
+    fn differs_in_kind(self, other: Self) -> bool {
+        discriminant(&self.standing) != discriminant(&other.standing)
     }
 }
 
 /// What was told last.
 struct Last {
-    name: String,
-    status: QueueStatus,
+    content: Content,
     /// When the ticket in it needs a fresh one.
     fresh: Instant,
     /// Before that, numbers alone are not told again.
@@ -87,7 +103,7 @@ impl Watcher {
     /// 410 `queue-place-lost`; 503 `not-ready`.
     pub fn look(&mut self) -> Result<Option<Told>, Problem> {
         let room = self.looks.borrow_and_update().room.clone();
-        Ok(room.map(|room| self.app.place(&room, &self.place)).transpose()?.map(Told::of))
+        Ok(room.map(|room| self.app.place(&room, &self.place)).transpose()?.map(Told))
     }
 
     /// The next change, or a fresh ticket; none when the place has ended, the process stops, or it is late. Nothing is lost
@@ -95,14 +111,20 @@ impl Watcher {
     pub async fn next(&mut self, until: Instant) -> Option<Told> {
         let shutdown = self.app.shutdown.clone();
         while !self.ended && !shutdown.is_cancelled() && Instant::now() < until {
-            // Nobody is lost who is there.
-            self.place.seen = self.app.auth.now();
-            let told = self.look().ok().flatten();
             let mut wake = self.last.as_ref().map_or(until, |last| until.min(last.fresh));
-            if let Some(told) = told {
-                match self.when(&told) {
+            let room = self.looks.borrow_and_update().room.clone();
+            if let Some(room) = room {
+                let content = Content::of(&room, self.place.number);
+                match self.when(content) {
                     Some(later) => wake = wake.min(later),
-                    None => return Some(self.tell(told)),
+                    None => {
+                        // Nobody is lost who is there.
+                        self.place.seen = self.app.auth.now();
+                        match self.app.place(&room, &self.place) {
+                            Ok(view) => return Some(self.tell(content, Told(view))),
+                            Err(_) => wake = Instant::now() + REFRESH_LEAST,
+                        }
+                    }
                 }
             }
             let _ = shutdown.run_until_cancelled(timeout_at(wake, self.looks.changed())).await?;
@@ -111,19 +133,20 @@ impl Watcher {
     }
 
     /// When it is to be told; none for now.
-    fn when(&self, told: &Told) -> Option<Instant> {
+    fn when(&self, content: Content) -> Option<Instant> {
         let last = self.last.as_ref()?;
-        let changed = last.name != told.name;
-        let due = if changed && last.status != told.view.status { Instant::now() } else { last.quiet };
-        let due = if changed { due.min(last.fresh) } else { last.fresh };
+        let due = match last.content == content {
+            true => last.fresh,
+            false if last.content.differs_in_kind(content) => return None,
+            false => last.quiet.min(last.fresh),
+        };
         (due > Instant::now()).then_some(due)
     }
 
-    fn tell(&mut self, told: Told) -> Told {
+    fn tell(&mut self, content: Content, told: Told) -> Told {
         self.ended = told.ended();
         let now = Instant::now();
-        let (name, status) = (told.name.clone(), told.view.status);
-        self.last = Some(Last { name, status, fresh: now + self.refresh(), quiet: now + told.pace() });
+        self.last = Some(Last { content, fresh: now + self.refresh(), quiet: now + told.pace() });
         told
     }
 
