@@ -18,7 +18,7 @@ use sqlx::FromRow;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::database::{Database, Failed};
 use crate::together::Together;
 
 /// How long a key is kept.
@@ -102,14 +102,13 @@ impl Buyers {
 
 /// Keys of persons, as they are kept.
 fn wrapped(database: Database) -> Together<Uuid, Option<Arc<Row>>> {
-    Together::new(move |ids: Vec<Uuid>| {
-        let database = database.clone();
-        async move {
-            let query = sqlx::query_as("select key_id, master_key_id, wrapped from person_keys where key_id = any($1)");
-            let rows: Vec<Row> = database.ask(query.bind(ids).fetch_all(database.pool())).await?;
-            Ok(rows.into_iter().map(|row| (row.key_id, Some(Arc::new(row)))).collect())
-        }
-    })
+    Together::new(database, keys_of)
+}
+
+async fn keys_of(database: Database, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Option<Arc<Row>>>, Failed> {
+    let query = sqlx::query_as("select key_id, master_key_id, wrapped from person_keys where key_id = any($1)");
+    let rows: Vec<Row> = database.ask(query.bind(ids).fetch_all(database.pool())).await?;
+    Ok(rows.into_iter().map(|row| (row.key_id, Some(Arc::new(row)))).collect())
 }
 
 fn opened(keys: &BTreeMap<Uuid, DataKey>, order: OrderId, sealed: &Sealed) -> Option<Buyer> {

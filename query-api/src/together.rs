@@ -35,21 +35,22 @@ where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Default + Send + 'static,
 {
-    /// `question` answers for many different keys; what it leaves out is the default. To be called inside a tokio runtime; ends
-    /// when dropped.
-    pub fn new<F>(question: impl Fn(Vec<K>) -> F + Send + Sync + 'static) -> Self
+    /// `question` asks `whom` (which is cheap to clone) for many different keys; what it leaves out is the default. To be
+    /// called inside a tokio runtime; ends when dropped.
+    pub fn new<C, F>(whom: C, question: impl Fn(C, Vec<K>) -> F + Copy + Send + Sync + 'static) -> Self
     where
+        C: Clone + Send + Sync + 'static,
         F: Future<Output = Result<HashMap<K, V>, Failed>> + Send,
     {
         let (sender, asked) = mpsc::unbounded_channel();
-        let (asked, question) = (Arc::new(Mutex::new(asked)), Arc::new(question));
+        let asked = Arc::new(Mutex::new(asked));
         for _ in 0..FLIGHTS {
-            let (asked, question) = (Arc::clone(&asked), Arc::clone(&question));
+            let (asked, whom) = (Arc::clone(&asked), whom.clone());
             tokio::spawn(async move {
                 let mut asks = Vec::new();
                 // Whoever holds the lock gathers; it is free again before the question is sent.
                 while asked.lock().await.recv_many(&mut asks, MOST).await > 0 {
-                    answer(&mut asks, &*question).await;
+                    answer(&mut asks, |keys| question(whom.clone(), keys)).await;
                 }
             });
         }
@@ -59,8 +60,7 @@ where
     /// What there is by this key, as it is now or later.
     ///
     /// # Errors
-    /// 503 `not-ready` if the database does not answer; 500 `internal` if it answers in a way that we cannot read, to
-    /// everybody of that question.
+    /// 503 `not-ready` if the database does not answer; 500 `internal` if it answers in a way that we cannot read.
     pub async fn ask(&self, key: K) -> Result<V, Problem> {
         let (reply, answer) = oneshot::channel();
         let gone = |()| Problem::new(Kind::Internal);
@@ -86,13 +86,22 @@ where
         return;
     }
     let found = question(waiting.keys().copied().collect()).await.map_err(Problem::from);
+    // What cannot be read is the business of whoever asked for it, and of nobody else.
+    let apart = waiting.len() > 1 && found.as_ref().is_err_and(|problem| problem.kind() == Kind::Internal);
     for (key, replies) in waiting {
-        let one = found.as_ref().map(|found| found.get(&key).cloned().unwrap_or_default()).map_err(Clone::clone);
+        let one = match apart {
+            true => told(&question(vec![key]).await.map_err(Problem::from), key),
+            false => told(&found, key),
+        };
         for reply in replies {
             // Somebody who went away is told nothing.
             let _ = reply.send(one.clone());
         }
     }
+}
+
+fn told<K: Eq + Hash, V: Clone + Default>(found: &Result<HashMap<K, V>, Problem>, key: K) -> Result<V, Problem> {
+    found.as_ref().map(|found| found.get(&key).cloned().unwrap_or_default()).map_err(Clone::clone)
 }
 
 impl<K, V> fmt::Debug for Together<K, V> {
@@ -116,23 +125,32 @@ mod tests {
         may_answer: Semaphore,
     }
 
-    /// Doubles even numbers and knows nothing of others; fails on 13.
+    /// Doubles even numbers and knows nothing of others; fails on 13, and cannot read 17.
     fn doubling(may_answer: usize) -> (Arc<Book>, Arc<Together<u32, Option<u32>>>) {
         let book = Arc::new(Book { asked: Lock::default(), may_answer: Semaphore::new(may_answer) });
-        let shared = Arc::clone(&book);
-        let together = Together::new(move |mut keys: Vec<u32>| {
-            let book = Arc::clone(&shared);
-            async move {
-                keys.sort_unstable();
-                book.asked.lock().unwrap().push(keys.clone());
-                book.may_answer.acquire().await.unwrap().forget();
-                if keys.contains(&13) {
-                    return Err(Failed(sqlx::Error::PoolTimedOut));
-                }
-                Ok(keys.into_iter().filter(|key| key % 2 == 0).map(|key| (key, Some(key * 2))).collect())
-            }
-        });
-        (book, Arc::new(together))
+        (Arc::clone(&book), Arc::new(Together::new(book, doubled)))
+    }
+
+    async fn doubled(book: Arc<Book>, mut keys: Vec<u32>) -> Result<HashMap<u32, Option<u32>>, Failed> {
+        keys.sort_unstable();
+        book.asked.lock().unwrap().push(keys.clone());
+        book.may_answer.acquire().await.unwrap().forget();
+        if keys.contains(&13) {
+            return Err(Failed(sqlx::Error::PoolTimedOut));
+        }
+        if keys.contains(&17) {
+            return Err(Failed(sqlx::Error::ColumnNotFound("size".to_owned())));
+        }
+        Ok(keys.into_iter().filter(|key| key % 2 == 0).map(|key| (key, Some(key * 2))).collect())
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_concerns_only_who_asked_for_it() {
+        let (_, together) = doubling(100);
+        let told = join_all([1, 4, 17, 6, 17].map(|key| together.ask(key))).await;
+        let kinds: Vec<Option<Kind>> = told.iter().map(|it| it.as_ref().err().map(Problem::kind)).collect();
+        assert_eq!(kinds, [None, None, Some(Kind::Internal), None, Some(Kind::Internal)]);
+        assert_eq!((told[1].as_ref().unwrap(), told[3].as_ref().unwrap()), (&Some(8), &Some(12)));
     }
 
     #[tokio::test]

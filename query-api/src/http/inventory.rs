@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::App;
 use super::shows::{self, at, money};
 use super::since::Since;
-use crate::database::Database;
+use crate::database::{Database, Failed};
 use crate::together::Together;
 
 const VIEWS: [&str; 3] = ["shows", "ticket_classes", "availability"];
@@ -91,16 +91,15 @@ order by c.show_id, c.ordinal";
 
 /// The classes of a show, in their order.
 pub(super) fn stocks(database: Database) -> Together<ShowId, Arc<Vec<Row>>> {
-    Together::new(move |shows: Vec<ShowId>| {
-        let database = database.clone();
-        async move {
-            let shows: Vec<Uuid> = shows.into_iter().map(|show| show.0).collect();
-            let rows: Vec<Row> = database.ask(sqlx::query_as(SELECT).bind(shows).fetch_all(database.pool())).await?;
-            let mut found: HashMap<ShowId, Vec<Row>> = HashMap::new();
-            rows.into_iter().for_each(|row| found.entry(ShowId(row.show_id)).or_default().push(row));
-            Ok(found.into_iter().map(|(show, rows)| (show, Arc::new(rows))).collect())
-        }
-    })
+    Together::new(database, stocks_of)
+}
+
+async fn stocks_of(database: Database, shows: Vec<ShowId>) -> Result<HashMap<ShowId, Arc<Vec<Row>>>, Failed> {
+    let shows: Vec<Uuid> = shows.into_iter().map(|show| show.0).collect();
+    let rows: Vec<Row> = database.ask(sqlx::query_as(SELECT).bind(shows).fetch_all(database.pool())).await?;
+    let mut found: HashMap<ShowId, Vec<Row>> = HashMap::new();
+    rows.into_iter().for_each(|row| found.entry(ShowId(row.show_id)).or_default().push(row));
+    Ok(found.into_iter().map(|(show, rows)| (show, Arc::new(rows))).collect())
 }
 
 #[utoipa::path(get, path = "/v1/shows/{show}/availability", tag = "shows", params(("show" = Uuid, Path)), security((), ("bearer" = [])),

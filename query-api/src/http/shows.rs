@@ -1,5 +1,6 @@
 //! Shows: what is on, and what organizers prepare.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 use super::App;
 use super::since::Since;
 use crate::cursor::{self, Place};
-use crate::database::Database;
+use crate::database::{Database, Failed};
 use crate::together::Together;
 
 /// The views that these routes read.
@@ -150,16 +151,15 @@ impl App {
 
 /// Shows by their ids, whoever may see them.
 pub(super) fn by_id(database: Database) -> Together<ShowId, Option<Arc<Row>>> {
-    Together::new(move |ids: Vec<ShowId>| {
-        let database = database.clone();
-        async move {
-            let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
-            let mut query = QueryBuilder::new(SELECT);
-            query.push("s.show_id = any(").push_bind(ids).push(")");
-            let rows: Vec<Row> = database.ask(query.build_query_as().fetch_all(database.pool())).await?;
-            Ok(rows.into_iter().map(|row| (ShowId(row.show_id), Some(Arc::new(row)))).collect())
-        }
-    })
+    Together::new(database, shows_of)
+}
+
+async fn shows_of(database: Database, ids: Vec<ShowId>) -> Result<HashMap<ShowId, Option<Arc<Row>>>, Failed> {
+    let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+    let mut query = QueryBuilder::new(SELECT);
+    query.push("s.show_id = any(").push_bind(ids).push(")");
+    let rows: Vec<Row> = database.ask(query.build_query_as().fetch_all(database.pool())).await?;
+    Ok(rows.into_iter().map(|row| (ShowId(row.show_id), Some(Arc::new(row)))).collect())
 }
 
 #[utoipa::path(get, path = "/v1/shows", tag = "shows", params(Filter), security((), ("bearer" = [])),

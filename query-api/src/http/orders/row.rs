@@ -10,7 +10,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::database::{Database, Failed};
 use crate::together::Together;
 
 macro_rules! columns {
@@ -95,33 +95,31 @@ pub struct Whole {
 
 /// Every order of an id.
 pub fn wholes(database: Database) -> Together<OrderId, Vec<Arc<Whole>>> {
-    Together::new(move |ids: Vec<OrderId>| {
-        let database = database.clone();
-        async move {
-            let query = sqlx::query_as(WHOLE).bind(uuids(&ids));
-            let rows: Vec<Whole> = database.ask(query.fetch_all(database.pool())).await?;
-            let mut found: HashMap<OrderId, Vec<Arc<Whole>>> = HashMap::new();
-            for mut whole in rows {
-                whole.wait_for_tickets();
-                found.entry(whole.row.id()).or_default().push(Arc::new(whole));
-            }
-            Ok(found)
-        }
-    })
+    Together::new(database, wholes_of)
+}
+
+async fn wholes_of(database: Database, ids: Vec<OrderId>) -> Result<HashMap<OrderId, Vec<Arc<Whole>>>, Failed> {
+    let query = sqlx::query_as(WHOLE).bind(uuids(&ids));
+    let rows: Vec<Whole> = database.ask(query.fetch_all(database.pool())).await?;
+    let mut found: HashMap<OrderId, Vec<Arc<Whole>>> = HashMap::new();
+    for mut whole in rows {
+        whole.wait_for_tickets();
+        found.entry(whole.row.id()).or_default().push(Arc::new(whole));
+    }
+    Ok(found)
 }
 
 /// How far the orders of an id have come, as their own read model says.
 pub fn statuses(database: Database) -> Together<OrderId, Vec<String>> {
-    Together::new(move |ids: Vec<OrderId>| {
-        let database = database.clone();
-        async move {
-            let query = sqlx::query_as("select order_id, status from orders where order_id = any($1)");
-            let rows: Vec<(Uuid, String)> = database.ask(query.bind(uuids(&ids)).fetch_all(database.pool())).await?;
-            let mut found: HashMap<OrderId, Vec<String>> = HashMap::new();
-            rows.into_iter().for_each(|(id, status)| found.entry(OrderId(id)).or_default().push(status));
-            Ok(found)
-        }
-    })
+    Together::new(database, statuses_of)
+}
+
+async fn statuses_of(database: Database, ids: Vec<OrderId>) -> Result<HashMap<OrderId, Vec<String>>, Failed> {
+    let query = sqlx::query_as("select order_id, status from orders where order_id = any($1)");
+    let rows: Vec<(Uuid, String)> = database.ask(query.bind(uuids(&ids)).fetch_all(database.pool())).await?;
+    let mut found: HashMap<OrderId, Vec<String>> = HashMap::new();
+    rows.into_iter().for_each(|(id, status)| found.entry(OrderId(id)).or_default().push(status));
+    Ok(found)
 }
 
 fn uuids(ids: &[OrderId]) -> Vec<Uuid> {
