@@ -22,7 +22,6 @@ use crate::client_address::ClientAddress;
 use crate::clock;
 use crate::config::Http;
 use crate::idempotency;
-use crate::json::MAX_BODY;
 use crate::operations::{self, Operations};
 use crate::prefer::Wait;
 use crate::problem::{Kind, Problem};
@@ -104,7 +103,7 @@ fn hide_secrets(headers: &mut HeaderMap) {
 
 /// The answer within its time; a panic is one, too.
 async fn answer(limit: Option<Duration>, request: Request, next: Next) -> Response {
-    if limits::says_more_than(MAX_BODY, request.headers()) {
+    if limits::says_too_large(request.headers()) {
         return Problem::new(Kind::TooLarge).into_response();
     }
     let Some(limit) = limit else { return panic_safe(request, next).await };

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::appointments::Appointments;
 use crate::clock;
 use crate::config::Http;
+use crate::json::MAX_BODY;
 use crate::problem::{Kind, Problem};
 
 /// How often refusals are told of in the log.
@@ -73,8 +74,8 @@ impl Limits {
     }
 }
 
-/// Whether a body says itself that it is larger than so many bytes, before any of it is read.
-pub(super) fn says_more_than(bytes: usize, headers: &HeaderMap) -> bool {
+/// Whether a body says itself that it is too large, before any of it is read.
+pub(super) fn says_too_large(headers: &HeaderMap) -> bool {
     let length = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    length.is_some_and(|length| length > bytes)
+    length.is_some_and(|length| length > MAX_BODY)
 }
