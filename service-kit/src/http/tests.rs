@@ -25,7 +25,7 @@ use crate::consistency::Token;
 use crate::extract::{Path, Query, Target};
 use crate::health::Health;
 use crate::idempotency::IdempotencyKey;
-use crate::json::{Empty, Json, read};
+use crate::json::{Empty, Json, MAX_BODY, read};
 use crate::keys::Secret32;
 use crate::telemetry::Metrics;
 use crate::telemetry::tests::Captured;
