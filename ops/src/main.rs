@@ -9,7 +9,7 @@ use ops::dev::{DevArgs, UpArgs};
 use ops::failover::FailoverArgs;
 use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
-use ops::load::{CompareArgs, LoadArgs};
+use ops::load::CompareArgs;
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
@@ -54,7 +54,7 @@ enum Command {
     /// Kill the owner of a partition with a long history, again and again, and measure until it is served.
     Failover(FailoverArgs),
     /// Send a box office of its own more and more, and measure; ends with 1 if it oversold, lost something or broke a law.
-    Load(LoadArgs),
+    Load(load::Cli),
     /// Send ours and other designs the same load in turn, and print the ratios.
     Compare(CompareArgs),
     /// What `load` starts: reads its plan from standard input.
@@ -107,7 +107,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => return Ok(check::run(args).await),
         Command::Faults(args) => faults::run(&args)?,
         Command::Failover(args) => failover::run(args).await?,
-        Command::Load(args) => return load::run(args).await,
+        Command::Load(args) => return load::run_cli(args).await,
         Command::Compare(args) => return load::compare::run(args).await,
         Command::LoadWorker => {}
         Command::Simulate(args) => return simulate::run(&args),

@@ -62,6 +62,8 @@ pub struct Story {
     room: Room,
     events: u64,
     milestones: Vec<Milestone>,
+    /// What joining took of the log: key, header and value of each record.
+    joins_bytes: u64,
     /// What is wrong with the partition itself.
     broken: Faults,
 }
@@ -81,22 +83,8 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let partitions = place.partitions.unwrap_or(LOCAL_PARTITIONS);
     let (kafka, registry) = place.servers().await?;
     let settings = KafkaSettings::new(&kafka, args.namespace.as_deref().unwrap_or(&place.namespace), "boxctl");
-    let ids = topics::check(&settings, &registry, partitions).await?;
-    let codec = Codec::new(ids, Registry::new(&registry)?);
-    let log = KafkaLog::connect(settings)?;
     let (show, at) = (ShowId(args.show), place_of(args.show, partitions));
-    let mut story = Story::default();
-    let mut reader = Reader::at(Position::default());
-    for record in log::read_all(&log, at).await? {
-        match reader.judge(record) {
-            Ok(Verdict::Command(events)) => story.take(show, &codec, &events).await?,
-            Ok(_) => {}
-            Err(broken) => {
-                story.broken.add(format!("{at} cannot be read on: {broken}"));
-                break;
-            }
-        }
-    }
+    let story = Story::read(settings, &registry, partitions, show).await?;
     if story.events == 0 {
         bail!("{at} has no waiting room of show {show}");
     }
@@ -114,11 +102,46 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn place_of(show: Uuid, partitions: u32) -> Partition {
+/// The partition that a show's waiting room is in.
+pub fn place_of(show: Uuid, partitions: u32) -> Partition {
     Partition { context: Context::Queue, number: partition_of(show, partitions) }
 }
 
 impl Story {
+    /// Reads it from the beginning.
+    ///
+    /// # Errors
+    /// The log or the registry does not answer.
+    pub async fn read(kafka: KafkaSettings, registry: &str, partitions: u32, show: ShowId) -> anyhow::Result<Self> {
+        let ids = topics::check(&kafka, registry, partitions).await?;
+        let codec = Codec::new(ids, Registry::new(registry)?);
+        let log = KafkaLog::connect(kafka)?;
+        let at = place_of(show.0, partitions);
+        let mut story = Self::default();
+        let mut reader = Reader::at(Position::default());
+        for record in log::read_all(&log, at).await? {
+            match reader.judge(record) {
+                Ok(Verdict::Command(events)) => story.take(show, &codec, &events).await?,
+                Ok(_) => {}
+                Err(broken) => {
+                    story.broken.add(format!("{at} cannot be read on: {broken}"));
+                    break;
+                }
+            }
+        }
+        Ok(story)
+    }
+
+    /// The room, recomputed.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// What the log took for all who joined, bytes, before Kafka packs them together.
+    pub fn joins_bytes(&self) -> u64 {
+        self.joins_bytes
+    }
+
     async fn take(&mut self, show: ShowId, codec: &Codec, events: &[Valid]) -> anyhow::Result<()> {
         for valid in events {
             let decoded = match codec.decode(&valid.record.value) {
@@ -130,6 +153,10 @@ impl Story {
             };
             match decoded {
                 Ok((meta, Event::Queue(event))) if event.aggregate() == show.0 => {
+                    if matches!(event, queue::Event::QueueJoined(_)) {
+                        let record = &valid.record;
+                        self.joins_bytes += (record.key.len() + record.header.len() + record.value.len()) as u64;
+                    }
                     self.fold(&event, valid.record.offset, meta.occurred_at);
                 }
                 Ok(_) => {}

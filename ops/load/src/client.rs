@@ -5,7 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::source::Sources;
 use crate::wire::{self, Answer, Parsed, WireError};
 
 /// Read at once.
@@ -60,6 +61,7 @@ pub struct Client {
     places: Semaphore,
     waiting: AtomicU64,
     limits: Limits,
+    sources: Option<Arc<Sources>>,
     /// Connections that the server had closed while nobody used them.
     pub made_again: AtomicU64,
 }
@@ -85,7 +87,13 @@ impl Client {
     /// Of the server at this address; no connection is made yet.
     pub fn new(address: SocketAddr, limits: Limits) -> Self {
         let (places, idle) = (Semaphore::new(limits.connections), Mutex::default());
-        Self { address, idle, places, waiting: AtomicU64::new(0), limits, made_again: AtomicU64::new(0) }
+        let (waiting, made_again) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { address, idle, places, waiting, limits, sources: None, made_again }
+    }
+
+    /// The same, and each connection comes from an address of its own.
+    pub fn from_sources(self, sources: &Arc<Sources>) -> Self {
+        Self { sources: Some(Arc::clone(sources)), ..self }
     }
 
     /// Sends a written request and gives the answer. One that met a connection the server had closed meanwhile is sent
@@ -109,9 +117,20 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        let mut fresh = Connection::to(self.address).await?;
+        let mut fresh = self.connect().await?;
         let asked = fresh.ask(request).await?;
         Ok(self.done(fresh, asked))
+    }
+
+    async fn connect(&self) -> Result<Connection, ClientError> {
+        let failed = |error| ClientError::Connect(self.address, error);
+        let stream = match &self.sources {
+            Some(sources) => sources.connect(self.address).await,
+            None => TcpStream::connect(self.address).await,
+        };
+        let stream = stream.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        Ok(Connection { stream, read: Vec::with_capacity(PIECE) })
     }
 
     async fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, ClientError> {
@@ -154,13 +173,6 @@ impl Drop for Counted<'_> {
 }
 
 impl Connection {
-    async fn to(address: SocketAddr) -> Result<Self, ClientError> {
-        let failed = |error| ClientError::Connect(address, error);
-        let stream = TcpStream::connect(address).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        Ok(Self { stream, read: Vec::with_capacity(PIECE) })
-    }
-
     /// Tells whether the connection may be used again. What was read stays readable if it fails.
     async fn ask(&mut self, request: &[u8]) -> Result<(Answer, bool), ClientError> {
         self.read.clear();
@@ -184,8 +196,6 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::net::TcpListener;
 
     use super::*;

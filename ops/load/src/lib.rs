@@ -5,10 +5,12 @@
 
 pub mod chance;
 pub mod client;
+pub mod crowd;
 pub mod fleet;
 pub mod histogram;
 pub mod journey;
 pub mod knee;
+pub mod line;
 pub mod machine;
 pub mod metrics;
 pub mod monitor;
@@ -18,6 +20,7 @@ pub mod plot;
 pub mod report;
 pub mod request;
 pub mod schedule;
+pub mod source;
 pub mod tally;
 pub mod wire;
 pub mod worker;

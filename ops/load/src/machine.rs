@@ -123,6 +123,11 @@ pub fn processors() -> (f64, f64) {
     ((all - idle) / TICKS, all / TICKS)
 }
 
+/// How many files a process may have open, and those that it starts; none if that is not limited.
+pub fn open_files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
 /// What a number was measured on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {

@@ -26,6 +26,12 @@ impl Metrics {
         self.of(name).next().is_some()
     }
 
+    /// The sample of this name that has all these labels.
+    pub fn at(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let has = |text: &str| labels.iter().all(|(label, value)| text.contains(&format!("{label}=\"{value}\"")));
+        self.of(name).find(|(text, _)| has(text)).map(|(_, value)| value)
+    }
+
     /// The sums of all samples of this name by the value of one label.
     pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
@@ -57,6 +63,8 @@ mod tests {
         let metrics = Metrics::read(text);
         assert_eq!([metrics.sum("outbox"), metrics.sum("plain"), metrics.sum("age")], [12.0, 7.0, 0.0]);
         assert_eq!(metrics.by("outbox", "topic"), BTreeMap::from([("a".to_owned(), 8.0), ("b".to_owned(), 4.0)]));
+        assert_eq!(metrics.at("outbox", &[("topic", "a"), ("partition", "1")]), Some(5.0));
+        assert_eq!(metrics.at("outbox", &[("topic", "b"), ("partition", "1")]), None);
         assert!(metrics.has("age") && !metrics.has("nothing"));
     }
 }

@@ -1,7 +1,7 @@
 //! A worker process: sends at the moments that were decided before, and counts what comes of it.
 
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,9 @@ use service_kit::{clock, priority};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::chance::Chance;
+use crate::crowd;
 use crate::journey;
+use crate::line::{Line, Progress, say};
 use crate::machine::Times;
 use crate::pacer::Pacer;
 use crate::plan::{Journey, Plan};
@@ -23,44 +25,31 @@ use crate::world::World;
 /// So many arrivals that are due are sent before others get their turn.
 const AT_ONCE: u32 = 16;
 
-/// A line on a worker's standard output.
+/// What a worker process is told on the first line of its standard input.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Line {
-    /// How far it is.
-    Progress {
-        /// Seconds since the start.
-        second: usize,
-        /// Arrivals so far.
-        offered: u64,
-        /// Of which this many had what they came for.
-        acknowledged: u64,
-        /// And so many failed.
-        failed: u64,
-    },
-    /// Everything, at the end.
-    Result(Box<Tally>),
+pub enum Work {
+    /// Arrivals, each by itself.
+    Arrivals(Box<Plan>),
+    /// People who stay.
+    Crowd(Box<crowd::Plan>),
 }
 
-/// Reads a plan from standard input, does it, and writes lines to standard output.
+/// Reads what is to be done from standard input, does it, and writes lines to standard output.
 ///
 /// # Errors
-/// The plan is none, or nobody reads.
+/// The work is none, or nobody reads.
 pub fn main() -> anyhow::Result<()> {
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("read the plan")?;
-    let plan: Plan = serde_json::from_str(&text).context("the plan is none")?;
+    std::io::stdin().read_line(&mut text).context("read the plan")?;
+    let work: Work = serde_json::from_str(&text).context("the plan is none")?;
     // Buyers do not wait for a processor of the box office.
     priority::ahead_of_others();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build()?;
-    let tally = runtime.block_on(run(plan))?;
-    say(&Line::Result(Box::new(tally)))
-}
-
-fn say(line: &Line) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, line).context("write a line")?;
-    out.write_all(b"\n").and_then(|()| out.flush()).context("write a line")
+    match work {
+        Work::Arrivals(plan) => say(&Line::Result(Box::new(runtime.block_on(run(*plan))?))),
+        Work::Crowd(plan) => say(&Line::Result(Box::new(runtime.block_on(crowd::worker::run(*plan))?))),
+    }
 }
 
 /// Does a plan.
@@ -137,15 +126,19 @@ async fn farewell(world: &Arc<World>) {
 
 async fn progress(world: Arc<World>) {
     let mut next = Instant::now();
-    for second in 1.. {
+    loop {
         next += Duration::from_secs(1);
         tokio::time::sleep_until(next).await;
-        let (offered, acknowledged, failed) = {
+        let progress = {
             let tally = world.tally();
             let sum = |of: &dyn Fn(&crate::tally::Window) -> u64| tally.windows.iter().map(of).sum();
-            (sum(&|it| it.offered), sum(&|it| it.acknowledged), sum(&|it| it.failed()))
+            Progress {
+                offered: sum(&|it| it.offered),
+                acknowledged: sum(&|it| it.acknowledged),
+                failed: sum(&|it| it.failed()),
+            }
         };
-        if say(&Line::Progress { second, offered, acknowledged, failed }).is_err() {
+        if say(&Line::<Tally>::Progress(progress)).is_err() {
             return;
         }
     }

@@ -119,15 +119,15 @@ pub async fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
     if !program.is_file() {
         bail!("{} is missing; build the peers, or say --peer-program", program.display());
     }
-    let site = Installation::up(&args.common.wanted()?).await?;
+    let site = Installation::up(&args.common.site.wanted()?).await?;
     let compared = tokio::select! {
         compared = compare(&site, &args) => compared,
         asked = dev::stop_asked() => asked.and_then(|()| bail!("stopped")),
     };
-    site.down(args.common.keep).await;
+    site.down(args.common.site.keep).await;
     let comparison = compared?;
     stack::print(&comparison.text())?;
-    if let Some(path) = &args.common.json {
+    if let Some(path) = &args.common.site.json {
         let text = serde_json::to_vec(&comparison)?;
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
     }
@@ -140,7 +140,7 @@ pub async fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn compare(site: &Installation, args: &CompareArgs) -> anyhow::Result<Comparison> {
-    let peers = Peers::new(site, &args.peer_program, &args.redis_server, args.common.durability)?;
+    let peers = Peers::new(site, &args.peer_program, &args.redis_server, args.common.site.durability)?;
     let contestants: Vec<Contestant> =
         [Contestant::Ours].into_iter().chain(args.against.iter().map(|it| Contestant::Peer(*it))).collect();
     let mut turns = Vec::new();
@@ -152,7 +152,7 @@ async fn compare(site: &Installation, args: &CompareArgs) -> anyhow::Result<Comp
             turns.push(Turn { who: who.to_owned(), round, report });
         }
     }
-    Ok(Comparison::of(format!("{:?}", args.common.durability), turns))
+    Ok(Comparison::of(format!("{:?}", args.common.site.durability), turns))
 }
 
 async fn turn(

@@ -12,7 +12,7 @@ use load::report::{self, Report, shown};
 use super::installation::Installation;
 use super::scenario::{Scenario, Size};
 use super::step::{self, Load, Measured, Target};
-use super::{Common, LoadArgs, sale, verdict};
+use super::{Common, LoadArgs, Site, sale, verdict};
 use crate::stack;
 
 /// Sent later than this, a request tells more of the generator than of the box office.
@@ -93,7 +93,7 @@ pub async fn once(
     report.settings = settings(size, common, site.running().plan().overrides.clone());
     scenario.judge(size, &measured, &mut report);
     if measured.drained_s.is_none() {
-        report.doubts.push(format!("it did not come to rest within {} s", common.drain_within));
+        report.doubts.push(format!("it did not come to rest within {} s", common.site.drain_within));
     }
     Ok((report, measured))
 }
@@ -102,7 +102,7 @@ pub async fn once(
 pub fn load(scenario: Scenario, size: Size, common: &Common, shows: Vec<load::plan::Sale>) -> Load {
     let (phases, (warm_up_s, _)) = scenario.phases(size);
     let mut journey = scenario.journey();
-    let mut processes = usize::from(common.processes);
+    let mut processes = usize::from(common.site.processes);
     if let (Scenario::Idle, Journey::Purchase(habits)) = (scenario, &mut journey) {
         habits.one_by_one = size.times;
         processes = 1;
@@ -114,9 +114,9 @@ pub fn load(scenario: Scenario, size: Size, common: &Common, shows: Vec<load::pl
         shows,
         zipf: scenario.zipf(),
         processes,
-        connections: usize::from(common.connections),
+        connections: usize::from(common.site.connections),
         farewell_s: 60,
-        drain: Duration::from_secs(common.drain_within),
+        drain: Duration::from_secs(common.site.drain_within),
     }
 }
 
@@ -152,7 +152,7 @@ pub fn report_of(what: &str, (from, to): (u64, u64), measured: &Measured) -> Rep
 }
 
 fn what(scenario: Scenario, size: Size, common: &Common) -> String {
-    let Common { durability, partitions, command_apis, .. } = common;
+    let Site { durability, partitions, command_apis, .. } = &common.site;
     let free = if size.free { ", free" } else { "" };
     let rate = match scenario {
         Scenario::Idle => format!("one by one, {} times", size.times),
@@ -167,11 +167,11 @@ fn settings(size: Size, common: &Common, services: BTreeMap<String, String>) -> 
         ("duration_s", size.duration.to_string()),
         ("warm_up_s", size.warm_up.to_string()),
         ("free", size.free.to_string()),
-        ("processes", common.processes.to_string()),
-        ("connections", common.connections.to_string()),
-        ("durability", format!("{:?}", common.durability)),
-        ("partitions", common.partitions.to_string()),
-        ("command_apis", common.command_apis.to_string()),
+        ("processes", common.site.processes.to_string()),
+        ("connections", common.site.connections.to_string()),
+        ("durability", format!("{:?}", common.site.durability)),
+        ("partitions", common.site.partitions.to_string()),
+        ("command_apis", common.site.command_apis.to_string()),
         ("commit", commit().unwrap_or_else(|| "unknown".to_owned())),
         ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()),
     ];
@@ -179,7 +179,7 @@ fn settings(size: Size, common: &Common, services: BTreeMap<String, String>) -> 
 }
 
 /// Of the checkout that boxctl runs in; the programs may be older.
-fn commit() -> Option<String> {
+pub fn commit() -> Option<String> {
     let output = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -5,6 +5,7 @@ mod installation;
 mod measure;
 mod peer;
 mod pictures;
+pub mod queue;
 mod sale;
 mod scenario;
 mod step;
@@ -14,12 +15,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::stack;
 use crate::topology::Counts;
 pub use compare::CompareArgs;
 use installation::{Installation, Wanted};
+pub use queue::QueueArgs;
 pub use scenario::Scenario;
 use scenario::Size;
 
@@ -32,15 +34,9 @@ pub enum Durability {
     D2,
 }
 
-/// How an installation and its load are made up, whatever is measured.
+/// How an installation is made up, and who sends to it, whatever is measured.
 #[derive(Debug, Clone, Args)]
-pub struct Common {
-    /// Seconds that are measured.
-    #[arg(long, default_value_t = 10)]
-    pub duration: u64,
-    /// Seconds before that do not count.
-    #[arg(long, default_value_t = 3)]
-    pub warm_up: u64,
+pub struct Site {
     /// Worker processes of the generator.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub processes: u16,
@@ -56,9 +52,6 @@ pub struct Common {
     /// Instances of command-api.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
     pub command_apis: u16,
-    /// Tickets cost nothing: no payment is opened.
-    #[arg(long)]
-    pub free: bool,
     /// Where the services' programs are; beside boxctl if left out. Numbers count only from a release build.
     #[arg(long, value_name = "FOLDER")]
     pub programs: Option<PathBuf>,
@@ -71,15 +64,48 @@ pub struct Common {
     /// Write everything as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draw pictures, as SVG.
-    #[arg(long, value_name = "FOLDER")]
-    pub plots: Option<PathBuf>,
     /// On the servers that the tests share, whose Postgres does not sync to disk, instead of those of `boxctl stack`.
     #[arg(long)]
     pub tests: bool,
     /// Keep topics, tables and logs.
     #[arg(long)]
     pub keep: bool,
+}
+
+/// How arrivals are made up, whatever is measured by them.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 10)]
+    pub duration: u64,
+    /// Seconds before that do not count.
+    #[arg(long, default_value_t = 3)]
+    pub warm_up: u64,
+    /// Tickets cost nothing: no payment is opened.
+    #[arg(long)]
+    pub free: bool,
+    /// Draw pictures, as SVG.
+    #[arg(long, value_name = "FOLDER")]
+    pub plots: Option<PathBuf>,
+    #[command(flatten)]
+    pub site: Site,
+}
+
+/// `boxctl load`.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    apart: Option<Apart>,
+    #[command(flatten)]
+    arrivals: Option<LoadArgs>,
+}
+
+/// What has no arrivals.
+#[derive(Debug, Clone, Subcommand)]
+enum Apart {
+    /// A crowd in a waiting room: people join, and then stay and ask, or are told, until it is their turn.
+    Queue(QueueArgs),
 }
 
 /// What to measure, and how.
@@ -108,17 +134,29 @@ pub struct LoadArgs {
 ///
 /// # Errors
 /// Something cannot be brought up, or the generator cannot do its work.
+pub async fn run_cli(cli: Cli) -> anyhow::Result<ExitCode> {
+    match (cli.apart, cli.arrivals) {
+        (Some(Apart::Queue(args)), _) => queue::run(args).await,
+        (None, Some(args)) => run(args).await,
+        (None, None) => bail!("nothing to measure: name a scenario"),
+    }
+}
+
+/// The same for arrivals.
+///
+/// # Errors
+/// Something cannot be brought up, or the generator cannot do its work.
 pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let common = &args.common;
-    let site = Installation::up(&common.wanted()?).await?;
+    let site = Installation::up(&common.site.wanted()?).await?;
     let measured = tokio::select! {
         measured = measure::run(&site, &args) => measured,
         asked = crate::dev::stop_asked() => asked.and_then(|()| bail!("stopped")),
     };
-    site.down(common.keep).await;
+    site.down(common.site.keep).await;
     let report = measured?;
     stack::print(&report.text())?;
-    if let Some(path) = &common.json {
+    if let Some(path) = &common.site.json {
         std::fs::write(path, serde_json::to_vec(&report)?).with_context(|| format!("write {}", path.display()))?;
     }
     if let Some(folder) = &common.plots {
@@ -127,7 +165,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     Ok(if report.counts() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Common {
+impl Site {
     fn wanted(&self) -> anyhow::Result<Wanted> {
         let pair = |setting: &String| {
             let (name, value) = setting.split_once('=').context("a setting is NAME=VALUE")?;

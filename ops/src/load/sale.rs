@@ -31,8 +31,38 @@ pub struct Offer {
     pub price: i64,
     /// Seconds that a buyer has to pay.
     pub pay_within_s: u64,
-    /// Whether one has to wait in line.
-    pub waiting_room: bool,
+    /// In which line one has to wait, if in any.
+    pub waiting_room: Option<Room>,
+}
+
+/// How a waiting room lets people through.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Who may be admitted or ordering at once.
+    pub slots: u32,
+    /// How many are admitted in one round at most.
+    pub admission_batch: u32,
+    /// Between two rounds.
+    pub tick_ms: u64,
+    /// To enter.
+    pub enter_s: u32,
+    /// To order.
+    pub token_ttl_s: u32,
+    /// Who is not there for so long has lost the place.
+    pub away_grace_s: u32,
+}
+
+impl Room {
+    /// As many as the generator can send: the line itself is measured, not what an organizer would let through.
+    pub const WIDE: Self =
+        Self { slots: 50_000, admission_batch: 400, tick_ms: 100, enter_s: 30, token_ttl_s: 120, away_grace_s: 120 };
+
+    fn body(self) -> Value {
+        json!({
+            "enabled": true, "slots": self.slots, "admission_batch": self.admission_batch, "tick_ms": self.tick_ms,
+            "enter_s": self.enter_s, "token_ttl_s": self.token_ttl_s, "away_grace_s": self.away_grace_s
+        })
+    }
 }
 
 /// Makes the shows and waits until all are on sale.
@@ -67,12 +97,8 @@ impl Organizer {
         let price = json!({"amount": offer.price, "currency": "VND"});
         let class = json!({"name": "GA", "price": price, "capacity": offer.capacity, "max_per_order": 10});
         let mut configured = json!({"pay_within_s": offer.pay_within_s});
-        if offer.waiting_room {
-            // As many as the generator can send: the line itself is measured, not what an organizer would let through.
-            configured["waiting_room"] = json!({
-                "enabled": true, "slots": 50_000, "admission_batch": 400, "tick_ms": 100, "enter_s": 30,
-                "token_ttl_s": 120, "away_grace_s": 120
-            });
+        if let Some(room) = offer.waiting_room {
+            configured["waiting_room"] = room.body();
         }
         let steps = [
             (Method::PUT, path.clone(), show_body(), &self.organizer),

@@ -5,7 +5,7 @@ use load::plan::{Habits, Journey};
 use load::report::Report;
 use load::schedule::Phase;
 
-use super::sale::Offer;
+use super::sale::{Offer, Room};
 use super::step::Measured;
 
 /// Of a ticket that is paid for.
@@ -62,14 +62,14 @@ impl Scenario {
     /// What is put on sale.
     pub fn offer(self, size: Size) -> Offer {
         let price = if size.free || self == Self::Queries { 0 } else { PRICE };
-        let plain = Offer { shows: 1, capacity: PLENTY, price, pay_within_s: 900, waiting_room: false };
+        let plain = Offer { shows: 1, capacity: PLENTY, price, pay_within_s: 900, waiting_room: None };
         let offer = match self {
             Self::Hot | Self::Overload | Self::Queries => plain,
             Self::Sellout => Offer { capacity: TICKETS, ..plain },
             Self::Zipf => Offer { shows: 1000, ..plain },
             // Short, so that the run sees those end who walked away.
-            Self::Purchase => Offer { waiting_room: true, pay_within_s: 20, ..plain },
-            Self::Idle => Offer { waiting_room: true, ..plain },
+            Self::Purchase => Offer { waiting_room: Some(Room::WIDE), pay_within_s: 20, ..plain },
+            Self::Idle => Offer { waiting_room: Some(Room::WIDE), ..plain },
         };
         Offer { pay_within_s: size.pay_within_s.unwrap_or(offer.pay_within_s), ..offer }
     }

@@ -12,6 +12,7 @@ use load::monitor::{Monitor, Sample, Watched};
 use load::plan::{Journey, Plan, Sale};
 use load::schedule::Phase;
 use load::tally::Tally;
+use load::worker::Work;
 use service_kit::auth::{Rules, SigningKey};
 use service_kit::{clock, random};
 use tokio::time::{Instant, sleep};
@@ -119,7 +120,8 @@ pub struct Measured {
 pub async fn run(target: &Target, load: &Load) -> anyhow::Result<Measured> {
     let plans = plans(target, load)?;
     let program = std::env::current_exe().context("find our own program")?;
-    let fleet = Fleet::start(&worker_program(&program), &plans).await?;
+    let work: Vec<Work> = plans.iter().cloned().map(|plan| Work::Arrivals(Box::new(plan))).collect();
+    let fleet = Fleet::<Tally>::start(&worker_program(&program), &work).await?;
     let ahead = u64::try_from(plans.first().map_or(0, |it| it.start_us) - clock::now().0).unwrap_or(0);
     let monitor = Monitor::start(target.watched.clone(), clock::monotonic() + Duration::from_micros(ahead));
     for (number, pid) in fleet.pids().into_iter().enumerate() {
@@ -140,7 +142,7 @@ pub async fn run(target: &Target, load: &Load) -> anyhow::Result<Measured> {
 }
 
 /// The tests' own program is no boxctl; that lies one folder above it.
-fn worker_program(us: &Path) -> PathBuf {
+pub fn worker_program(us: &Path) -> PathBuf {
     let beside = us.ancestors().skip(1).take(2).map(|folder| folder.join("boxctl")).find(|it| it.is_file());
     beside.unwrap_or_else(|| us.to_owned())
 }
@@ -176,7 +178,7 @@ fn plans(target: &Target, load: &Load) -> anyhow::Result<Vec<Plan>> {
 }
 
 /// Waits until two looks in a row find nothing to be done; tells when the first of them was.
-async fn drain(monitor: &Monitor, limit: Duration) -> Option<f64> {
+pub async fn drain(monitor: &Monitor, limit: Duration) -> Option<f64> {
     let (deadline, mut rested, mut seen) = (Instant::now() + limit, None::<f64>, monitor.last()?.at_s);
     while Instant::now() < deadline {
         sleep(Duration::from_millis(100)).await;
