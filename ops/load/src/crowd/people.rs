@@ -19,8 +19,8 @@ use crate::wire::Answer;
 
 /// Requests that wait for a connection at most.
 const WAITING: u64 = 100_000;
-/// An answer comes within so long.
-const ANSWER: Duration = Duration::from_secs(30);
+/// An answer comes within so long, the wait for a connection included.
+const ANSWER: Duration = Duration::from_secs(60);
 /// Who is not told when to come again comes after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -90,11 +90,11 @@ async fn ask(people: Arc<People>, who: usize, due: Instant) {
         (request("GET", &path, says, None), person.home)
     });
     let servers = people.plan.query.len();
-    for attempt in 1..=servers {
-        let server = (home + attempt - 1) % servers;
+    for attempt in 0..servers {
+        let server = nth(home, who, attempt, servers);
         let answer = people.query(server, &asked).await;
         let status = answer.as_ref().map_or(0, |answer| answer.status);
-        if matches!(status, 0 | 503) && attempt < servers {
+        if matches!(status, 0 | 503) && attempt + 1 < servers {
             people.tally().moved += 1;
             continue;
         }
@@ -114,5 +114,31 @@ async fn ask(people: Arc<People>, who: usize, due: Instant) {
     people.with(who, |person| person.busy = if passes { Busy::Passing } else { Busy::Free });
     if passes {
         tokio::spawn(checkout::pass(Arc::clone(&people), who));
+    }
+}
+
+/// Whom somebody asks after so many servers did not answer: the one at home first, then each other one, and not everybody in
+/// the same order, or one server would get all whom another one loses.
+fn nth(home: usize, who: usize, attempt: usize, servers: usize) -> usize {
+    match attempt.checked_sub(1) {
+        None => home,
+        Some(other) => (home + 1 + (who + other) % (servers - 1)) % servers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::nth;
+
+    #[test]
+    fn each_server_is_asked_once_and_people_of_one_go_to_all_others() {
+        for who in 0..10 {
+            let asked: Vec<usize> = (0..4).map(|attempt| nth(2, who, attempt, 4)).collect();
+            assert_eq!((asked[0], asked.iter().collect::<BTreeSet<_>>().len()), (2, 4), "{asked:?}");
+        }
+        assert_eq!((0..3).map(|who| nth(2, who, 1, 4)).collect::<BTreeSet<_>>(), [0, 1, 3].into());
+        assert_eq!(nth(0, 7, 0, 1), 0);
     }
 }

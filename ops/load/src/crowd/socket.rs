@@ -48,7 +48,8 @@ pub async fn live(people: Arc<People>, who: usize, due: Instant) {
             }
             Err(error) => people.tally().error("socket not opened", || format!("{error:#}")),
         }
-        server = (server + 1) % people.plan.query.len();
+        // Whom one server lets go spread over all of them.
+        server = people.chance().below(people.plan.query.len());
         let pause = AGAIN.mul_f64(people.chance().unit());
         sleep(pause).await;
     }

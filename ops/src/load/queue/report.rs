@@ -100,6 +100,15 @@ impl Span {
         ours.map(|(_, [begun, ended])| (ended - begun) * 1024.0).sum()
     }
 
+    /// The memory of this one's beginning and of a later one's end.
+    pub fn until(&self, later: &Self) -> Self {
+        let mut both = self.clone();
+        for (name, [_, ended]) in &mut both.resident_mib {
+            *ended = later.resident_mib.get(name).map_or(*ended, |it| it[1]);
+        }
+        both
+    }
+
     fn seconds(&self) -> f64 {
         (self.to_s - self.from_s).max(1e-3)
     }
@@ -258,6 +267,8 @@ mod tests {
         span.measure(&[samples.as_slice(), &[sample(5.0, 9.0, 99.0)]].concat());
         assert_eq!(span.processor_s["query-api-1"], 0.75);
         assert_eq!(span.resident_mib["query-api-1"], [20.0, 60.0]);
+        let later = Span { resident_mib: [("query-api-1".to_owned(), [65.0, 70.0])].into(), ..Span::default() };
+        assert_eq!(span.until(&later).resident_mib["query-api-1"], [20.0, 70.0]);
         assert_eq!((span.growth_kib("query-api"), span.growth_kib("kafka")), (40.0 * 1024.0, 0.0));
     }
 }

@@ -137,10 +137,10 @@ fn notes(args: &QueueArgs, report: &mut Report) {
     });
     let last = (args.shape == Shape::Join)
         .then(|| format!("the last was told the place after {:.2} s", report.tally.last_placed_s));
+    // From before the first was opened until all have been quiet for a while.
     let sockets = report.span("connect").zip(report.span("idle")).map(|(connect, idle)| {
-        // From before the first was opened until all have been quiet for a while.
-        let whole = [connect.growth_kib("query-api"), idle.growth_kib("query-api")].iter().sum::<f64>();
-        format!("memory of query-api for each socket: {:.1} KiB", whole / people)
+        let both = connect.until(idle);
+        format!("memory for each socket: {}", each(&both, "query-api"))
     });
     let behind = (report.tally.behind > 0)
         .then(|| format!("{} answers of another server were older than what one had told", report.tally.behind));
