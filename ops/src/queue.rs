@@ -59,11 +59,12 @@ struct Milestone {
 /// What the log says of one room.
 #[derive(Debug, Default)]
 pub struct Story {
-    room: Room,
+    /// The room, recomputed.
+    pub room: Room,
+    /// What joining took of the log: key, header and value of each record.
+    pub joins_bytes: u64,
     events: u64,
     milestones: Vec<Milestone>,
-    /// What joining took of the log: key, header and value of each record.
-    joins_bytes: u64,
     /// What is wrong with the partition itself.
     broken: Faults,
 }
@@ -130,16 +131,6 @@ impl Story {
             }
         }
         Ok(story)
-    }
-
-    /// The room, recomputed.
-    pub fn room(&self) -> &Room {
-        &self.room
-    }
-
-    /// What the log took for all who joined, bytes, before Kafka packs them together.
-    pub fn joins_bytes(&self) -> u64 {
-        self.joins_bytes
     }
 
     async fn take(&mut self, show: ShowId, codec: &Codec, events: &[Valid]) -> anyhow::Result<()> {

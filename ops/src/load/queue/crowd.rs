@@ -1,7 +1,6 @@
 //! A crowd's run: stage after stage, watched, and looked at afterwards in the log.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -197,20 +196,4 @@ fn settings(site: &Installation, args: &QueueArgs) -> BTreeMap<String, String> {
     ];
     let services = site.running().plan().overrides.clone();
     ours.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(services).collect()
-}
-
-/// What the log of the waiting room's partition takes on disk, where the stack keeps it; none if it is not found.
-pub fn log_bytes(folder: &Path, partition: &str) -> Option<u64> {
-    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
-    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
-    // A broker's data lie at most a few folders below the stack's.
-    for _ in 0..4 {
-        let below: Vec<PathBuf> = folders.iter().flat_map(|it| entries(it)).filter(|it| it.is_dir()).collect();
-        if let Some(found) = below.iter().find(|it| it.file_name().is_some_and(|name| name == partition)) {
-            let logs = entries(found).filter(|it| it.extension().is_some_and(|it| it == "log"));
-            return Some(logs.filter_map(|it| Some(it.metadata().ok()?.len())).sum());
-        }
-        folders = below;
-    }
-    None
 }

@@ -2,6 +2,7 @@
 
 mod blow;
 mod crowd;
+mod disk;
 mod report;
 mod verdict;
 

@@ -43,6 +43,8 @@ pub struct Logged {
     pub joins_bytes: u64,
     /// What the whole partition takes on disk, everything else that happened in it too.
     pub partition_bytes: Option<u64>,
+    /// What the newest snapshot of the partition's state takes; none if none was taken.
+    pub snapshot_bytes: Option<u64>,
     /// Places that were acknowledged, and are not in the log or are somebody else's.
     pub lost: usize,
 }
@@ -217,16 +219,19 @@ impl Report {
     }
 
     fn log(&self, out: &mut String) -> std::fmt::Result {
-        let Logged { joined, admitted, inversions, slots, joins_bytes, partition_bytes, lost } = &self.logged;
+        let Logged { joined, admitted, inversions, slots, joins_bytes, lost, .. } = &self.logged;
         writeln!(
             out,
             "  log: {joined} joined, {admitted} admitted, order inversions {inversions}, slots at most {} of {}, places lost {lost}",
             slots[0], slots[1]
         )?;
         let each = |bytes: u64| bytes as f64 / float((*joined).max(1));
-        let disk =
-            partition_bytes.map(|bytes| format!("; the partition on disk {bytes} bytes, {:.0} a join", each(bytes)));
-        writeln!(out, "  log: {:.0} bytes for each join{}", each(*joins_bytes), disk.unwrap_or_default())
+        let told = |what: &str, bytes: Option<u64>| {
+            bytes.map_or_else(String::new, |bytes| format!("; {what} {bytes} bytes, {:.0} a join", each(bytes)))
+        };
+        let disk = told("the partition on disk", self.logged.partition_bytes);
+        let state = told("a snapshot of its state", self.logged.snapshot_bytes);
+        writeln!(out, "  log: {:.0} bytes for each join{disk}{state}", each(*joins_bytes))
     }
 
     fn costs(span: &Span, out: &mut String) -> std::fmt::Result {

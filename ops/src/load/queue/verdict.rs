@@ -8,7 +8,7 @@ use load::crowd::Tally;
 use uuid::Uuid;
 
 use super::report::{Logged, Report, Span};
-use super::{QueueArgs, Shape, Victim, crowd};
+use super::{QueueArgs, Shape, Victim, disk};
 use crate::load::installation::Installation;
 use crate::load::verdict;
 use crate::queue::{Story, place_of};
@@ -33,9 +33,10 @@ pub async fn judge(
     let plan = site.running().plan();
     let kafka = KafkaSettings::new(&site.endpoints().kafka, &plan.namespace, "boxctl");
     let at = place_of(show, plan.partitions);
-    let folder = format!("{}-{}", kafka.name(at.context.topic()), at.number);
+    let [folder, snapshots] =
+        [kafka.name(at.context.topic()), at.context.topic().to_owned()].map(|name| format!("{name}-{}", at.number));
     let story = Story::read(kafka, &site.endpoints().registry, plan.partitions, ShowId(show)).await?;
-    let room = story.room();
+    let room = &story.room;
     let session_of = |number: u32| {
         let at = usize::try_from(number.checked_sub(1)?).ok()?;
         room.visitors.get(at).map(|visitor| visitor.session.0)
@@ -48,8 +49,9 @@ pub async fn judge(
         admitted: room.admissions.len(),
         inversions: room.inversions,
         slots: [room.peak, u32::try_from(slots).unwrap_or(0)],
-        joins_bytes: story.joins_bytes(),
-        partition_bytes: crowd::log_bytes(&site.stack().folder, &folder),
+        joins_bytes: story.joins_bytes,
+        partition_bytes: disk::log_bytes(&site.stack().folder, &folder),
+        snapshot_bytes: disk::snapshot_bytes(&plan.snapshots(), &snapshots),
         lost: lost.len(),
     };
     let examples: Vec<String> = lost.iter().take(3).map(|(session, number)| format!("{number} of {session}")).collect();
@@ -179,8 +181,8 @@ mod tests {
             |it| it.overlapped = 1,
             |it| it.moved = 1,
             |it| it.polls = 1,
-            |it| drop(it.errors.insert("socket ended".to_owned(), 1)),
-            |it| drop(it.faults.insert("place changed".to_owned(), 1)),
+            |it| it.errors = [("socket ended".to_owned(), 1)].into(),
+            |it| it.faults = [("place changed".to_owned(), 1)].into(),
         ];
         for (number, way) in ways.into_iter().enumerate() {
             let mut tally = good();
