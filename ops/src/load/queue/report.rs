@@ -226,11 +226,13 @@ impl Report {
             slots[0], slots[1]
         )?;
         let each = |bytes: u64| bytes as f64 / float((*joined).max(1));
-        let told = |what: &str, bytes: Option<u64>| {
-            bytes.map_or_else(String::new, |bytes| format!("; {what} {bytes} bytes, {:.0} a join", each(bytes)))
-        };
-        let disk = told("the partition on disk", self.logged.partition_bytes);
-        let state = told("a snapshot of its state", self.logged.snapshot_bytes);
+        let disk = self
+            .logged
+            .partition_bytes
+            .map(|bytes| format!("; the partition on disk {bytes}, {:.0} a join", each(bytes)));
+        // It may be older than the last who joined.
+        let state = self.logged.snapshot_bytes.map(|bytes| format!("; the newest snapshot of its state {bytes}"));
+        let [disk, state] = [disk, state].map(Option::unwrap_or_default);
         writeln!(out, "  log: {:.0} bytes for each join{disk}{state}", each(*joins_bytes))
     }
 

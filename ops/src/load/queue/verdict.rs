@@ -51,7 +51,8 @@ pub async fn judge(
         slots: [room.peak, u32::try_from(slots).unwrap_or(0)],
         joins_bytes: story.joins_bytes,
         partition_bytes: disk::log_bytes(&site.stack().folder, &folder),
-        snapshot_bytes: disk::snapshot_bytes(&plan.snapshots(), &snapshots),
+        // A service makes a folder of its own in it for each namespace.
+        snapshot_bytes: disk::snapshot_bytes(&plan.snapshots().join(&plan.namespace), &snapshots),
         lost: lost.len(),
     };
     let examples: Vec<String> = lost.iter().take(3).map(|(session, number)| format!("{number} of {session}")).collect();
