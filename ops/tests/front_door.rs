@@ -1,5 +1,7 @@
 //! The front door passes everything on as it comes, and says what it cannot.
 
+mod passing_through;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

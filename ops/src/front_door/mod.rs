@@ -1,7 +1,9 @@
 //! One address for both APIs: a small streaming reverse proxy, as any other that stands before them in production.
 
+mod forwarded;
 mod proxy;
 mod route;
+mod tunnel;
 mod upstreams;
 
 pub use proxy::Proxy;
@@ -55,15 +57,21 @@ impl Door {
     }
 }
 
-/// Serves until `shutdown`; streams are cut soon after.
+/// Serves until `shutdown`; WebSockets end then, and other streams are cut soon after.
 ///
 /// # Errors
 /// The listener is broken.
 pub async fn serve(listener: TcpListener, door: Door, shutdown: CancellationToken) -> io::Result<()> {
     let limits = Http { drain: Duration::from_secs(2), ..Http::default() };
     let watching = Arc::clone(&door.pools).watch(door.proxy.clone(), shutdown.clone());
+    let tunnels = door.proxy.tunnels();
+    let ending = async {
+        shutdown.cancelled().await;
+        tunnels.end().await;
+    };
     let router = Router::new().fallback(pass).with_state(door);
-    let (served, ()) = tokio::join!(service_kit::http::serve(listener, router, &limits, shutdown), watching);
+    let serving = service_kit::http::serve(listener, router, &limits, shutdown.clone());
+    let (served, (), ()) = tokio::join!(serving, watching, ending);
     served
 }
 

@@ -10,16 +10,20 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Request, Uri, header};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use service_kit::client_address::Peer;
 use service_kit::json::MAX_BODY;
 use service_kit::prefer::Wait;
 use service_kit::problem::{Kind, Problem};
 use service_kit::trace::{REQUEST_ID, RequestId};
 
 use super::Limits;
+use super::tunnel::Tunnels;
 use super::upstreams::Pool;
+use super::{forwarded, tunnel};
 
 /// Shorter than the services keep an idle connection.
 const IDLE: Duration = Duration::from_secs(20);
@@ -42,6 +46,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 pub struct Proxy {
     client: Client<HttpConnector, Body>,
     limits: Limits,
+    tunnels: Tunnels,
 }
 
 impl Proxy {
@@ -52,7 +57,7 @@ impl Proxy {
         connector.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-        Self { client: builder.build(connector), limits }
+        Self { client: builder.build(connector), limits, tunnels: Tunnels::default() }
     }
 
     /// The answer of one of these services, streamed; or a problem of our own.
@@ -62,6 +67,11 @@ impl Proxy {
             Ok(response) => response,
             Err(problem) => answer(problem, &id),
         }
+    }
+
+    /// The WebSockets that go through it.
+    pub fn tunnels(&self) -> Tunnels {
+        self.tunnels.clone()
     }
 
     /// Nobody's.
@@ -79,18 +89,20 @@ impl Proxy {
 
     /// Who refuses the connection was sent nothing, so the next one gets the request. What only reads may be asked anew
     /// even if it was sent.
-    async fn try_pass(&self, to: &Pool, request: Request<Body>) -> Result<Response, Problem> {
+    async fn try_pass(&self, to: &Pool, mut request: Request<Body>) -> Result<Response, Problem> {
         let patience = self.limits.answer + Wait::of(request.headers()).0;
         let safe = request.method().is_safe();
-        let (parts, body) = self.read(request).await?;
+        let asked = tunnel::is_asked_for(request.method(), request.headers());
+        let client = asked.then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, body) = self.read(request).await?;
+        if asked {
+            tunnel::insert(&mut parts.headers);
+        }
         let mut last = None;
         for member in to.next() {
             let request = prepared(&member.at, &parts, body.clone())?;
             match tokio::time::timeout(patience, self.send(request)).await {
-                Ok(Ok(mut response)) => {
-                    drop_hop_by_hop(response.headers_mut());
-                    return Ok(response);
-                }
+                Ok(Ok(response)) => return Ok(self.passed_back(response, client)),
                 Ok(Err(error)) if error.is_connect() || safe => {
                     member.refused();
                     last = Some(error);
@@ -104,6 +116,17 @@ impl Proxy {
         Err(Problem::new(Kind::NotReady).detail("The service behind this address does not answer just now."))
     }
 
+    /// The answer as the client gets it. If it agrees to a WebSocket that the client asked for, that begins.
+    fn passed_back(&self, mut response: Response, client: Option<OnUpgrade>) -> Response {
+        let agreed = tunnel::is_agreed(response.status(), response.headers());
+        drop_hop_by_hop(response.headers_mut());
+        if let (true, Some(client)) = (agreed, client) {
+            tunnel::insert(response.headers_mut());
+            self.tunnels.begin(client, hyper::upgrade::on(&mut response));
+        }
+        response
+    }
+
     /// Reads the whole body first: a client that stops in the middle of it is no business of the service.
     async fn read(&self, request: Request<Body>) -> Result<(Parts, Bytes), Problem> {
         let (mut parts, body) = request.into_parts();
@@ -114,6 +137,9 @@ impl Proxy {
         // The client sets it anew; and whoever expects us to go on was answered by us.
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.remove(EXPECT);
+        if let Some(Peer(from)) = parts.extensions.get() {
+            forwarded::append(&mut parts.headers, *from);
+        }
         Ok((parts, body))
     }
 }
