@@ -182,6 +182,13 @@ async fn the_page_needs_nothing_from_elsewhere() {
     );
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none';") && policy.contains("connect-src 'self'"), "{policy}");
+    assert!(policy.contains("worker-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    let worker = world.get(&As::Nobody, "/queue/assets/proof.js").await;
+    assert_eq!(
+        (worker.status.as_u16(), &worker.headers["content-type"], &worker.headers["x-content-type-options"]),
+        (200, &"text/javascript; charset=utf-8".parse().unwrap(), &"nosniff".parse().unwrap())
+    );
+    assert_eq!(worker.headers["content-security-policy"], "default-src 'none'");
     assert!(page.text.contains(r#"aria-live="polite""#) && page.text.contains("name=\"viewport\""));
     world.get(&As::Nobody, "/queue/the-concert").await.is(400, "bad-parameter");
     world.end().await;
