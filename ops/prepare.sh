@@ -12,7 +12,7 @@ fail() {
     exit 1
 }
 
-# Prints the Debian packages that are missing, one a line.
+# Prints the Debian packages that are missing, one a line; with the argument "tests" those that only tests need, too.
 missing_packages() {
     command -v cc >/dev/null || echo gcc libc6-dev
     command -v make >/dev/null || echo make
@@ -24,11 +24,14 @@ missing_packages() {
     { command -v pkg-config >/dev/null && pkg-config --exists zlib; } || echo zlib1g-dev
     # The local stack fetches a Java of its own with pip where none is new enough.
     python3 -m pip --version >/dev/null 2>&1 || echo python3 python3-pip
+    [[ ${1:-} == tests ]] || return 0
+    # The page that people wait on is tested in a real browser.
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo chromium
 }
 
 install_packages() {
     local packages root=()
-    packages="$(missing_packages)"
+    packages="$(missing_packages "$@")"
     [[ -z $packages ]] && return
     # The names are separated by white space.
     # shellcheck disable=SC2086

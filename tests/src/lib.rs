@@ -1,7 +1,9 @@
 //! A whole Boxoffice in one process for tests: real Kafka, registry, Postgres and HTTP; the payment provider is played.
 
+pub mod browser;
 pub mod cleanup;
 pub mod client;
+pub mod entrance;
 mod environment;
 pub mod installation;
 pub mod journal;

@@ -7,6 +7,7 @@ mod log;
 mod orders;
 mod payments;
 mod queue;
+mod queue_page;
 mod reading;
 mod refusals;
 mod review;

@@ -1,0 +1,164 @@
+//! What stands between a person and a place: refusals, and the work that joining may ask for. The answers to joining are
+//! stubs, because a service gives them only under an attack or a crowd; whatever passes them is answered by the service.
+
+use std::sync::{Arc, Mutex};
+
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use system_tests::browser::{Asked, Browser, Reply};
+use system_tests::queue::room;
+use system_tests::run;
+
+use super::Scene;
+
+/// The headlines that a page has had, whether or not somebody looked.
+const HEADLINES: &str = "window.headlines = []; document.addEventListener('DOMContentLoaded', () => {
+    const headline = document.querySelector('#headline');
+    new MutationObserver(() => headlines.push(headline.textContent)).observe(headline, {childList: true});
+});";
+
+fn problem(status: u16, retry_after: Option<u32>, name: &str) -> Reply {
+    let body = json!({"type": format!("/problems/{name}"), "title": name, "status": status, "detail": name});
+    Reply::Problem(status, retry_after, body)
+}
+
+#[test]
+fn every_refusal_is_said_in_words_and_tried_again_as_it_asks() {
+    run(async {
+        let scene = Scene::of(&room(5)).await;
+        let page = &scene.page;
+        page.before_every_page(HEADLINES).await;
+        let asked = Arc::new(Mutex::new(Vec::<Asked>::new()));
+        let joins = asked.clone();
+        let reply = move |request: Asked| {
+            let mut asked = joins.lock().unwrap();
+            asked.push(request);
+            match asked.len() {
+                1 => problem(429, Some(1), "too-many-requests"),
+                2 => problem(503, Some(1), "overloaded"),
+                3 => problem(409, Some(1), "not-on-sale"),
+                4 | 5 => Reply::CutOff,
+                6 => problem(409, None, "not-on-sale"),
+                _ => Reply::Pass,
+            }
+        };
+        page.stub("*/queue", reply).await;
+        page.goes_to(&scene.address()).await;
+        page.shows("#headline", "You cannot join now").await;
+        page.taps("#go").await;
+        page.shows("#headline", "It is your turn").await;
+        let headlines = [
+            "Please wait a moment",
+            "Many people are coming at once",
+            "The queue is about to open",
+            "You cannot join now",
+            "One moment …",
+            "It is your turn",
+        ];
+        let seen = page.value("headlines.filter((it) => it !== 'You are in the queue')").await;
+        assert_eq!(seen, json!(headlines));
+        let asked = asked.lock().unwrap();
+        let keys: Vec<_> = asked.iter().map(|it| it.header("idempotency-key").unwrap()).collect();
+        assert!(keys[..6].iter().all(|key| *key == keys[0]), "one guest until it was refused for good: {keys:?}");
+        assert_eq!(asked.len(), 7);
+    });
+}
+
+/// A challenge as joining asks it.
+fn challenge(token: &str, bits: u32) -> Reply {
+    let challenge = json!({"token": token, "bits": bits, "expires_at": "2100-01-01T00:00:00Z", "algorithm": "sha-256"});
+    let body = json!({"type": "/problems/challenge-required", "title": "Challenge required", "status": 403,
+        "detail": "Solve it.", "challenge": challenge});
+    Reply::Problem(403, None, body)
+}
+
+/// Whether a request proves the work for a token.
+fn is_proved(asked: &Asked, token: &str, bits: u32) -> bool {
+    let (Some(proof), Some(key)) = (asked.header("queue-proof"), asked.header("idempotency-key")) else { return false };
+    let Some((of, nonce)) = proof.rsplit_once('.') else { return false };
+    let nonce_is_plain = (1..=32).contains(&nonce.len())
+        && nonce.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    let hash = digest(&SHA256, format!("{token}.{key}.{nonce}").as_bytes());
+    let first = u32::from_be_bytes(hash.as_ref()[..4].try_into().unwrap());
+    of == token && nonce_is_plain && first.leading_zeros() >= bits
+}
+
+#[test]
+fn the_work_that_joining_asks_for_is_done_by_itself() {
+    run(async {
+        let scene = Scene::of(&room(1)).await;
+        let [_first] = scene.crowd().await;
+        let page = &scene.page;
+        page.before_every_page(HEADLINES).await;
+        let asked = Arc::new(Mutex::new(Vec::<Asked>::new()));
+        let joins = asked.clone();
+        // The first token is refused, as if it had expired meanwhile.
+        let reply = move |request: Asked| {
+            let mut asked = joins.lock().unwrap();
+            asked.push(request);
+            match asked.len() {
+                1 => challenge("first.token", 12),
+                2 => challenge("second.token", 19),
+                _ => Reply::Pass,
+            }
+        };
+        page.stub("*/queue", reply).await;
+        page.goes_to(&scene.address()).await;
+        page.shows("#headline", "Checking that you are a person's browser …").await;
+        page.shows("#detail", "You are next.").await;
+        assert_eq!(page.text("#checking").await, "");
+        let seen = page.value("headlines").await;
+        assert_eq!(seen, json!(["Checking that you are a person's browser …", "You are in the queue"]));
+        let asked = asked.lock().unwrap();
+        let [bare, first, second] = &asked[..] else { panic!("three joins: {asked:?}") };
+        assert_eq!((bare.method.as_str(), bare.header("queue-proof")), ("POST", None));
+        assert!(is_proved(first, "first.token", 12), "{first:?}");
+        assert!(is_proved(second, "second.token", 19), "{second:?}");
+        let keys = [bare, first, second].map(|it| it.header("idempotency-key").unwrap());
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    });
+}
+
+#[test]
+fn a_check_that_never_succeeds_ends_in_words() {
+    run(async {
+        let scene = Scene::of(&room(5)).await;
+        let page = &scene.page;
+        let asked = Arc::new(Mutex::new(0));
+        let joins = asked.clone();
+        let reply = move |_| {
+            *joins.lock().unwrap() += 1;
+            challenge("a.token", 8)
+        };
+        page.stub("*/queue", reply).await;
+        page.goes_to(&scene.address()).await;
+        page.shows("#headline", "The check did not succeed").await;
+        page.shows("#go", "Try again").await;
+        assert_eq!(*asked.lock().unwrap(), 6);
+    });
+}
+
+#[test]
+fn our_sha_256_is_the_same_as_everybodys() {
+    run(async {
+        let (_browser, page) = Browser::start().await;
+        let proof = include_str!("../../../query-api/src/http/page/proof.js");
+        // Every way in which a message can end in a block, and the vectors of FIPS 180-4.
+        let messages: Vec<String> = (0..=130).map(|length| "x".repeat(length)).chain(["abc".to_owned()]).collect();
+        let hashes = format!(
+            "(() => {{ {proof}\n return {}.map((it) => sha256(new TextEncoder().encode(it))); }})()",
+            json!(messages)
+        );
+        let hashes = page.value(&hashes).await;
+        let expected: Vec<String> = messages.iter().map(|it| hex(digest(&SHA256, it.as_bytes()).as_ref())).collect();
+        assert_eq!(hashes, json!(expected));
+        assert_eq!(hashes.as_array().and_then(|it| it.last()), Some(&Value::from(ABC)));
+    });
+}
+
+/// FIPS 180-4, appendix B.1 of its first edition.
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
