@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use service_kit::clock;
+use service_kit::views::moment;
 use system_tests::browser::{Asked, Browser, Reply};
 use system_tests::queue::room;
 use system_tests::run;
@@ -64,9 +66,10 @@ fn every_refusal_is_said_in_words_and_tried_again_as_it_asks() {
     });
 }
 
-/// A challenge as joining asks it.
-fn challenge(token: &str, bits: u32) -> Reply {
-    let challenge = json!({"token": token, "bits": bits, "expires_at": "2100-01-01T00:00:00Z", "algorithm": "sha-256"});
+/// A challenge as joining asks it, whose token expires after so many seconds.
+fn challenge(token: &str, bits: u32, life_s: i64) -> Reply {
+    let expires_at = moment(clock::now().plus_s(life_s));
+    let challenge = json!({"token": token, "bits": bits, "expires_at": expires_at, "algorithm": "sha-256"});
     let body = json!({"type": "/problems/challenge-required", "title": "Challenge required", "status": 403,
         "detail": "Solve it.", "challenge": challenge});
     Reply::Problem(403, None, body)
@@ -92,13 +95,14 @@ fn the_work_that_joining_asks_for_is_done_by_itself() {
         page.before_every_page(HEADLINES).await;
         let asked = Arc::new(Mutex::new(Vec::<Asked>::new()));
         let joins = asked.clone();
-        // The first token is refused, as if it had expired meanwhile.
+        // The first token expires during the work, which is too much for it; the second one on its way to the service.
         let reply = move |request: Asked| {
             let mut asked = joins.lock().unwrap();
             asked.push(request);
             match asked.len() {
-                1 => challenge("first.token", 12),
-                2 => challenge("second.token", 19),
+                1 => challenge("first.token", 32, 2),
+                2 => challenge("second.token", 12, 100_000_000),
+                3 => challenge("third.token", 19, 300),
                 _ => Reply::Pass,
             }
         };
@@ -110,11 +114,12 @@ fn the_work_that_joining_asks_for_is_done_by_itself() {
         let seen = page.value("headlines").await;
         assert_eq!(seen, json!(["Checking that you are a person's browser …", "You are in the queue"]));
         let asked = asked.lock().unwrap();
-        let [bare, first, second] = &asked[..] else { panic!("three joins: {asked:?}") };
+        let [bare, late, second, third] = &asked[..] else { panic!("four joins: {asked:?}") };
         assert_eq!((bare.method.as_str(), bare.header("queue-proof")), ("POST", None));
-        assert!(is_proved(first, "first.token", 12), "{first:?}");
-        assert!(is_proved(second, "second.token", 19), "{second:?}");
-        let keys = [bare, first, second].map(|it| it.header("idempotency-key").unwrap());
+        assert_eq!(late.header("queue-proof"), None, "there is none for a token that has expired");
+        assert!(is_proved(second, "second.token", 12), "{second:?}");
+        assert!(is_proved(third, "third.token", 19), "{third:?}");
+        let keys = [bare, late, second, third].map(|it| it.header("idempotency-key").unwrap());
         assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
     });
 }
@@ -128,7 +133,7 @@ fn a_check_that_never_succeeds_ends_in_words() {
         let joins = asked.clone();
         let reply = move |_| {
             *joins.lock().unwrap() += 1;
-            challenge("a.token", 8)
+            challenge("a.token", 8, 300)
         };
         page.stub("*/queue", reply).await;
         page.goes_to(&scene.address()).await;

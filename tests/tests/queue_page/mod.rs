@@ -83,6 +83,7 @@ fn a_person_waits_keeps_the_place_and_comes_to_the_checkout() {
         page.shows("#ahead", "2").await;
         page.shows("#place", "4").await;
         page.shows("h1", "Anh Trai").await;
+        // This comes over the socket alone.
         page.shows("#left", "Tickets left: 10").await;
         assert_ne!(page.text("#wait").await, "");
         assert_eq!(page.text("#connection").await, "");
@@ -117,6 +118,7 @@ fn a_person_waits_keeps_the_place_and_comes_to_the_checkout() {
         page.until("window.sameAsBefore === undefined").await;
         page.shows("#detail", "You are next.").await;
         page.shows("#place", "4").await;
+        page.shows("#left", "Tickets left: 10").await;
         assert_eq!((scene.kept("session").await, scene.kept("key").await), (session, guest));
         assert!(!page.requests().contains(&scene.door.url(&format!("/v1/shows/{}/queue", scene.sale.show))));
 

@@ -28,7 +28,8 @@ function begin() {
 
 function later(ms, what) {
   clearTimeout(timer);
-  timer = setTimeout(what, ms);
+  // A longer time would be over at once.
+  timer = setTimeout(what, Math.min(ms, 2 ** 31 - 1));
 }
 
 // Twice as long every time, and never everybody at once.
