@@ -3,6 +3,7 @@ const at = (id) => document.getElementById(id);
 const count = new Intl.NumberFormat("en-GB");
 const SPOKEN_EVERY = 30000;
 let name = "Waiting room";
+let topic = "One moment …";
 let clock = 0;
 let last = "";
 let spoken = { words: "", at: -Infinity };
@@ -41,19 +42,23 @@ function say(headline, detail = "", next = "") {
 }
 
 function title(words) {
-  const whole = `${words} · ${name}`;
+  topic = words;
+  const whole = `${topic} · ${name}`;
   if (document.title !== whole) document.title = whole;
 }
 
 // Takes away what belongs to the state before.
 function clean() {
   clearInterval(clock);
+  // It would hide that it is the visitor's turn.
+  at("sure").close();
   for (const id of ["clock", "checking", "numbers", "go", "token", "seal", "leave"]) shown(id, false);
 }
 
 function describe(body) {
   name = body.name;
   text("show", name);
+  title(topic);
   const format = { weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit" };
   const zone = { timeZone: body.time_zone, timeZoneName: "short" };
   const when = new Date(body.starts_at).toLocaleString("en-GB", { ...format, ...zone });
