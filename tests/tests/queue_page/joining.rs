@@ -66,6 +66,40 @@ fn every_refusal_is_said_in_words_and_tried_again_as_it_asks() {
     });
 }
 
+#[test]
+fn a_busy_shop_and_a_lost_place_are_told_and_a_new_place_is_one_tap_away() {
+    run(async {
+        let scene = Scene::of(&room(1)).await;
+        let [_first] = scene.crowd().await;
+        let page = &scene.page;
+        page.before_every_page("delete window.WebSocket").await;
+        let asked = Arc::new(Mutex::new(0));
+        let reply = move |_| {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            match *asked {
+                2 => problem(503, Some(2), "overloaded"),
+                4 => problem(410, None, "queue-place-lost"),
+                _ => Reply::Pass,
+            }
+        };
+        page.stub("*/v1/shows/*/queue/*", reply).await;
+        page.goes_to(&scene.address()).await;
+        page.shows("#detail", "You are next.").await;
+        let (session, place) = (scene.kept("session").await, page.text("#place").await);
+        let busy = "The shop is very busy. Your place is kept for a while; this page goes on trying.";
+        page.shows("#connection", busy).await;
+        assert_eq!(page.text("#headline").await, "You are in the queue");
+        page.shows("#headline", "Your place is lost").await;
+        assert_eq!(page.text("#connection").await, "");
+        page.shows("#go", "Join the queue again").await;
+        page.taps("#go").await;
+        page.shows("#headline", "You are in the queue").await;
+        page.shows("#detail", "1 person is ahead of you.").await;
+        assert_ne!((scene.kept("session").await, page.text("#place").await), (session, place));
+    });
+}
+
 /// A challenge as joining asks it, whose token expires after so many seconds.
 fn challenge(token: &str, bits: u32, life_s: i64) -> Reply {
     let expires_at = moment(clock::now().plus_s(life_s));

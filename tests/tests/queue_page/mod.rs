@@ -3,6 +3,8 @@
 mod joining;
 
 use serde_json::{Value, json};
+use service_kit::clock;
+use service_kit::views::moment;
 use system_tests::browser::{Browser, Page};
 use system_tests::entrance::Entrance;
 use system_tests::purchase::{OnSale, class_body, id, key, show_body};
@@ -173,6 +175,24 @@ async fn fits(page: &Page) {
 }
 
 #[test]
+fn who_comes_early_sees_when_it_opens_and_then_the_place_that_was_drawn() {
+    run(async {
+        let opens_at = moment(clock::now().plus_s(25));
+        let scene = Scene::of(&with(room(1), &json!({"opens_at": opens_at}))).await;
+        let page = &scene.page;
+        page.goes_to(&scene.address()).await;
+        page.shows("#headline", "You are early").await;
+        page.until("/^It opens in 0:\\d\\d\\.$/.test(document.querySelector('#clock').innerText)").await;
+        page.until("/^The draw was sealed .* Its seal: [0-9a-f]{64}$/.test(document.querySelector('#seal').innerText)")
+            .await;
+        fits(page).await;
+        page.shows("#headline", "It is your turn").await;
+        assert_eq!(page.text("#seal").await, "");
+        scene.is_clean();
+    });
+}
+
+#[test]
 fn without_a_socket_the_page_asks_at_the_pace_it_is_told() {
     run(async {
         let scene = Scene::of(&room(1)).await;
@@ -214,9 +234,13 @@ fn a_person_learns_of_a_pause_and_gives_the_place_up() {
         page.shows("#headline", "You gave up your place").await;
         assert_eq!(page.value("localStorage.length").await, 0);
 
-        organizer.post(&mode, &json!({"mode": "queue"})).await.is(200);
         page.taps("#go").await;
+        page.shows("#headline", "The queue is paused").await;
+        page.taps("#leave").await;
+        page.shows("#really", "Give up your place?").await;
+        organizer.post(&mode, &json!({"mode": "queue"})).await.is(200);
         page.shows("#headline", "It is your turn").await;
+        assert_eq!(page.text("#really").await, "", "the question is gone when it is one's turn");
         scene.is_clean();
 
         organizer.post(&mode, &json!({"mode": "reject"})).await.is(200);
