@@ -1,4 +1,4 @@
-//! What stands between a person and a place: refusals, and the work that joining may ask for. The answers to joining are
+//! What stands between a person and a place: refusals, and the work that joining may ask for. Most answers to joining are
 //! stubs, because a service gives them only under an attack or a crowd; whatever passes them is answered by the service.
 
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use service_kit::clock;
 use service_kit::views::moment;
 use system_tests::browser::{Asked, Browser, Reply};
-use system_tests::queue::room;
+use system_tests::queue::{room, with};
 use system_tests::run;
 
 use super::Scene;
@@ -155,6 +155,21 @@ fn the_work_that_joining_asks_for_is_done_by_itself() {
         assert!(is_proved(third, "third.token", 19), "{third:?}");
         let keys = [bare, late, second, third].map(|it| it.header("idempotency-key").unwrap());
         assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    });
+}
+
+/// Nothing is played here: the service asks, and judges the work.
+#[test]
+fn the_work_that_the_service_asks_for_opens_the_queue() {
+    run(async {
+        let scene = Scene::of(&with(room(5), &json!({"challenge_bits": 16}))).await;
+        let page = &scene.page;
+        page.before_every_page(HEADLINES).await;
+        page.goes_to(&scene.address()).await;
+        page.shows("#headline", "It is your turn").await;
+        let seen = page.value("headlines").await;
+        assert_eq!(seen[0], "Checking that you are a person's browser …", "{seen}");
+        scene.is_clean();
     });
 }
 
