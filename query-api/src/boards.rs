@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::database::{Database, Failed};
+use crate::turns::Turns;
 
 /// Boards are read at least so far apart.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -71,6 +72,7 @@ struct Inner {
 #[derive(Debug)]
 struct Entry {
     look: watch::Sender<Look>,
+    turns: Arc<Turns>,
     wanted: bool,
     asked_at: Instant,
 }
@@ -102,13 +104,19 @@ impl Room {
 impl Boards {
     /// What is known of a board, and every look at it from now on. Only for shows that we know to have a waiting room.
     pub fn watch(&self, show: ShowId) -> watch::Receiver<Look> {
+        self.watch_turns(show).0
+    }
+
+    /// The same, and the bells of those who do not want to be woken by every look.
+    pub fn watch_turns(&self, show: ShowId) -> (watch::Receiver<Look>, Arc<Turns>) {
         let mut entries = self.entries();
         let entry = entries.entry(show).or_insert_with(|| {
             self.0.wanted.notify_one();
-            Entry { look: watch::channel(Look::default()).0, wanted: true, asked_at: Instant::now() }
+            let (look, turns) = (watch::channel(Look::default()).0, Arc::default());
+            Entry { look, turns, wanted: true, asked_at: Instant::now() }
         });
         entry.asked_at = Instant::now();
-        entry.look.subscribe()
+        (entry.look.subscribe(), Arc::clone(&entry.turns))
     }
 
     /// The board with everything that the client has written. From memory, unless it has never been asked for or is
@@ -209,25 +217,28 @@ impl Boards {
     }
 
     fn seen(&self, show: ShowId, began: Instant, found: Option<Room>) {
-        self.publish(show, |look| {
-            let newer = found.filter(|found| look.room.as_ref().is_none_or(|known| !found.is_behind(known)));
-            let room = newer.map(Arc::new).or_else(|| look.room.take());
-            *look = Look { room, began: Some(began), failed: false };
-        });
+        let entries = self.entries();
+        let Some(entry) = entries.get(&show) else { return };
+        let before = entry.look.borrow().room.clone();
+        let newer = found.filter(|found| before.as_ref().is_none_or(|known| !found.is_behind(known))).map(Arc::new);
+        let after = newer.or_else(|| before.clone());
+        entry.look.send_replace(Look { room: after.clone(), began: Some(began), failed: false });
+        let boards = (before.map(|room| Arc::clone(&room.board)), after.map(|room| Arc::clone(&room.board)));
+        match boards {
+            (Some(before), Some(after)) if Arc::ptr_eq(&before, &after) => {}
+            (before, Some(after)) => entry.turns.ring(before.as_deref(), &after),
+            (_, None) => {}
+        }
     }
 
     /// It is wanted as before.
     fn failed(&self, show: ShowId, began: Instant) {
         self.want(show);
-        self.publish(show, |look| {
-            look.began = Some(began);
-            look.failed = true;
-        });
-    }
-
-    fn publish(&self, show: ShowId, change: impl FnOnce(&mut Look)) {
         if let Some(entry) = self.entries().get(&show) {
-            entry.look.send_modify(change);
+            entry.look.send_modify(|look| {
+                look.began = Some(began);
+                look.failed = true;
+            });
         }
     }
 

@@ -14,3 +14,4 @@ mod progress;
 pub mod service;
 pub mod ticket_code;
 mod together;
+mod turns;

@@ -12,10 +12,12 @@ use crate::clock;
 const SOONEST: Duration = Duration::from_secs(1);
 /// Nor later: who waits longer than this is told a moment of the second half of it.
 const LATEST: Duration = Duration::from_secs(120);
-/// So many a second are served until more is known, and at least.
+/// So many a second are served until more is known.
+const AT_FIRST_A_SECOND: f64 = 500.0;
+/// And at least.
 const LEAST_A_SECOND: f64 = 50.0;
 /// How long the speed is measured before it is believed.
-const WINDOW: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_millis(250);
 
 /// The book. Cheap to ask.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ struct Book {
     per_s: f64,
     /// Whether the pace is what was measured last.
     measured: bool,
+    /// Whether anybody was refused in the window: only then is what was served all that can be.
+    full: bool,
     /// Spreads those for whom the book has no room.
     turn: u32,
 }
@@ -42,7 +46,14 @@ impl Default for Appointments {
 
 impl Appointments {
     fn new(now: Instant) -> Self {
-        Self(Mutex::new(Book { next: now, window: (now, 0), per_s: LEAST_A_SECOND, measured: true, turn: 0 }))
+        Self(Mutex::new(Book {
+            next: now,
+            window: (now, 0),
+            per_s: AT_FIRST_A_SECOND,
+            measured: true,
+            full: false,
+            turn: 0,
+        }))
     }
 
     /// Where so many a second are served, whatever happens.
@@ -74,14 +85,21 @@ impl Appointments {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.window.1 += 1;
         let took = now.duration_since(book.window.0);
-        if took >= WINDOW && book.measured {
-            book.per_s = (f64::from(book.window.1) / took.as_secs_f64()).max(LEAST_A_SECOND);
-            book.window = (now, 0);
+        if took < WINDOW || !book.measured {
+            return;
         }
+        let measured = (f64::from(book.window.1) / took.as_secs_f64()).max(LEAST_A_SECOND);
+        if book.full || measured > book.per_s {
+            // Moments that were given for another speed will be free sooner or later than was thought.
+            let booked = book.next.saturating_duration_since(now).mul_f64(book.per_s / measured);
+            (book.next, book.per_s) = (now + booked, measured);
+        }
+        (book.window, book.full) = ((now, 0), false);
     }
 
     fn give_at(&self, now: Instant) -> u32 {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.full = true;
         let apart = Duration::from_secs_f64(1.0 / book.per_s);
         let next = book.next.max(now + SOONEST);
         if next <= now + LATEST {
@@ -104,14 +122,24 @@ mod tests {
 
     use super::*;
 
-    /// Served so many in each of some seconds.
+    /// Where so many are served a second.
     fn book(per_s: u32) -> (Appointments, Instant) {
         let start = clock::monotonic();
         let book = Appointments::new(start);
-        for n in 1..=per_s * 3 {
-            book.served_at(start + Duration::from_secs(1) * n / per_s);
-        }
+        serve(&book, per_s, start);
+        book.0.lock().unwrap().next = start;
         (book, start + Duration::from_secs(3))
+    }
+
+    /// So many in each of three seconds, and one is refused now and then.
+    fn serve(book: &Appointments, per_s: u32, start: Instant) {
+        for n in 1..=per_s * 3 {
+            let now = start + Duration::from_secs(1) * n / per_s;
+            if n.is_multiple_of(per_s / 20) {
+                book.give_at(now);
+            }
+            book.served_at(now);
+        }
     }
 
     #[test]
@@ -152,6 +180,28 @@ mod tests {
         let now = clock::monotonic();
         let book = Appointments::new(now);
         let all: Vec<u32> = (0..100).map(|_| book.give_at(now)).collect();
-        assert_eq!((all[0], all[99]), (1, 3));
+        assert_eq!((all[0], all[99]), (1, 2));
+    }
+
+    #[test]
+    fn whoever_is_refused_before_the_speed_is_known_does_not_hold_up_those_after() {
+        let start = clock::monotonic();
+        let book = Appointments::new(start);
+        (0..10_000).for_each(|_| drop(book.give_at(start)));
+        assert_eq!(book.give_at(start), 21);
+        serve(&book, 10_000, start);
+        let now = start + Duration::from_secs(3);
+        assert!(book.give_at(now) <= 2, "{}", book.give_at(now));
+    }
+
+    #[test]
+    fn a_quiet_hour_says_nothing_about_how_fast_a_crowd_is_served() {
+        let (book, now) = book(2_000);
+        for second in 0..3_600 {
+            book.served_at(now + Duration::from_secs(second));
+        }
+        let now = now + Duration::from_secs(3_600);
+        let all: Vec<u32> = (0..10_000).map(|_| book.give_at(now)).collect();
+        assert_eq!((all[0], all[9_999]), (1, 6));
     }
 }

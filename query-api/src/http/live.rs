@@ -31,8 +31,9 @@ use super::showcase::Left;
 use super::since::Since;
 use super::sse;
 
-/// A ping goes out after so much silence, so that nothing in between takes the connection for dead.
-const PING_AFTER: Duration = Duration::from_secs(25);
+/// A ping goes out after so much silence, so that nothing in between takes the connection for dead: proxies wait a minute.
+/// Who watches a place has a fresh ticket before, and needs none.
+const PING_AFTER: Duration = Duration::from_secs(55);
 /// Clients have nothing to say: a longer message ends the connection.
 const MOST_HEARD: usize = 1024;
 /// What is kept for reading and writing, for each of very many connections.
@@ -132,15 +133,18 @@ async fn live(
     Query(wanted): Query<Wanted>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    app.show(show, &caller).await?;
     let place = match wanted.place(&app, show)? {
+        // Whoever has a place sees the show that it is in front of.
         Some(place) => {
             app.room(&place, &since).await?;
             let mut watcher = Watcher::new(app.clone(), place);
             watcher.look()?;
             Some(watcher)
         }
-        None => None,
+        None => {
+            app.show(show, &caller).await?;
+            None
+        }
     };
     let (slot, until) = (app.stream_slot()?, Instant::now() + app.streams.life);
     let mut left = app.showcase(show);

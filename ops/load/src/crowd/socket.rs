@@ -28,6 +28,8 @@ const PIECE: usize = 4096;
 const OPEN: Duration = Duration::from_secs(30);
 /// Before it is opened again, at most.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Whoever is admitted when the gate shuts is told within so long.
+const LAST_TOLD: Duration = Duration::from_secs(6);
 
 /// One person's socket, which was to be opened then, for as long as the process lives.
 pub async fn live(people: Arc<People>, who: usize, due: Instant) {
@@ -192,4 +194,6 @@ pub async fn admit(people: &Arc<People>, seconds: u64) {
     people.gate.send_replace(Gate::Open);
     sleep(Duration::from_secs(seconds)).await;
     people.gate.send_replace(Gate::Shut);
+    // The slots that are free fill up once more: those who get them are to be told, too.
+    sleep(LAST_TOLD).await;
 }

@@ -5,21 +5,25 @@
 //! front goes every second, only as often as asking would be worth it.
 
 use std::mem::discriminant;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::queue::{Mode, Standing};
+use futures::future::OptionFuture;
 use service_kit::problem::Problem;
 use service_kit::queue_ticket::Place;
 use service_kit::views::{QueuePlace, QueueStatus};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::boards::{Look, Room};
 use crate::http::App;
 use crate::http::sse;
+use crate::turns::Turns;
 
-/// A fresh ticket goes out at least so often.
-const REFRESH_MOST: Duration = Duration::from_secs(60);
+/// A fresh ticket goes out at least so often, which also keeps proxies from taking a connection for dead.
+const REFRESH_MOST: Duration = Duration::from_secs(50);
 /// And not more often than this, whatever the terms.
 const REFRESH_LEAST: Duration = Duration::from_millis(250);
 /// Whoever would be asked to come back so soon is told everything at once.
@@ -78,6 +82,8 @@ struct Last {
     fresh: Instant,
     /// Before that, numbers alone are not told again.
     quiet: Instant,
+    /// Where somebody far behind waits; whoever is near looks at every change.
+    bell: Option<Arc<Notify>>,
 }
 
 /// One who watches a place.
@@ -86,6 +92,7 @@ pub struct Watcher {
     /// As its bearer was last there: now, as long as this lives.
     place: Place,
     looks: watch::Receiver<Look>,
+    turns: Arc<Turns>,
     last: Option<Last>,
     ended: bool,
 }
@@ -93,8 +100,8 @@ pub struct Watcher {
 impl Watcher {
     /// Of a place whose board is known.
     pub fn new(app: App, place: Place) -> Self {
-        let looks = app.boards.watch(place.show);
-        Self { app, place, looks, last: None, ended: false }
+        let (looks, turns) = app.boards.watch_turns(place.show);
+        Self { app, place, looks, turns, last: None, ended: false }
     }
 
     /// As the place stands; none if there is no board.
@@ -111,6 +118,9 @@ impl Watcher {
     pub async fn next(&mut self, until: Instant) -> Option<Told> {
         let shutdown = self.app.shutdown.clone();
         while !self.ended && !shutdown.is_cancelled() && Instant::now() < until {
+            // Waiting at the bell begins before the look, so that nothing is missed between them.
+            let bell = self.last.as_ref().and_then(|last| last.bell.clone());
+            let mut rung = pin!(OptionFuture::from(bell.as_ref().map(|bell| bell.notified())));
             let mut wake = self.last.as_ref().map_or(until, |last| until.min(last.fresh));
             let room = self.looks.borrow_and_update().room.clone();
             if let Some(room) = room {
@@ -127,7 +137,13 @@ impl Watcher {
                     }
                 }
             }
-            let _ = shutdown.run_until_cancelled(timeout_at(wake, self.looks.changed())).await?;
+            let news = async {
+                match bell {
+                    Some(_) => drop(rung.as_mut().await),
+                    None => drop(self.looks.changed().await),
+                }
+            };
+            let _ = shutdown.run_until_cancelled(timeout_at(wake, news)).await?;
         }
         None
     }
@@ -146,7 +162,9 @@ impl Watcher {
     fn tell(&mut self, content: Content, told: Told) -> Told {
         self.ended = told.ended();
         let now = Instant::now();
-        self.last = Some(Last { content, fresh: now + self.refresh(), quiet: now + told.pace() });
+        let pace = told.pace();
+        let bell = (!pace.is_zero()).then(|| self.turns.bell(content.place.unwrap_or(self.place.number)));
+        self.last = Some(Last { content, fresh: now + self.refresh(), quiet: now + pace, bell });
         told
     }
 
