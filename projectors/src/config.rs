@@ -52,7 +52,7 @@ impl Config {
         );
         let board_every = env.with_default(
             "BOXOFFICE_BOARD_EVERY_MS",
-            "1000",
+            "500",
             env::millis(0..=60_000),
             "A waiting room's board is written at most so often.",
         );

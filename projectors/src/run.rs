@@ -65,7 +65,7 @@ impl Settings {
             partitions,
             batch_records: 2000,
             linger: Duration::from_millis(2),
-            board_every: Duration::from_secs(1),
+            board_every: Duration::from_millis(500),
             look_every: Duration::from_secs(1),
             health: Health::default(),
         }
