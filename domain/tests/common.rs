@@ -119,12 +119,10 @@ pub fn room_terms(opens_at: Option<Timestamp>) -> queue::Terms {
         opens_at,
         slots: 3,
         admission_batch: 2,
-        inflow_per_min: None,
-        challenge_bits: None,
-        tick_ms: 1_000,
         enter_s: ENTER_S,
         token_ttl_s: TOKEN_S,
         away_grace_s: AWAY_S,
+        ..queue::Terms::default()
     }
 }
 

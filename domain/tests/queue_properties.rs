@@ -88,11 +88,11 @@ fn terms() -> impl Strategy<Value = Terms> {
         slots,
         admission_batch,
         inflow_per_min,
-        challenge_bits: None,
         tick_ms: 700,
         enter_s: 10,
         token_ttl_s: 20,
         away_grace_s: 15,
+        ..Terms::default()
     })
 }
 

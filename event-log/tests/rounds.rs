@@ -50,17 +50,7 @@ fn join(n: u32) -> Submission<WaitingRoom, u32> {
 
 /// Four slots, two admitted a second, ten seconds to enter.
 fn open() -> Submission<WaitingRoom, u32> {
-    let terms = Terms {
-        opens_at: None,
-        slots: 4,
-        admission_batch: 2,
-        inflow_per_min: None,
-        challenge_bits: None,
-        tick_ms: 1000,
-        enter_s: ENTER_S,
-        token_ttl_s: 900,
-        away_grace_s: 300,
-    };
+    let terms = Terms { slots: 4, admission_batch: 2, enter_s: ENTER_S, ..Terms::default() };
     let opened = WaitingRoomOpened {
         show: ShowId(SHOW),
         organizer: "account:organizer".to_owned(),

@@ -62,17 +62,7 @@ mod tests {
 
     /// A room that lets in ten a second, with so many served of a crowd.
     fn board(served: u32) -> Board {
-        let terms = Terms {
-            opens_at: None,
-            slots: 100_000,
-            admission_batch: 10,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms: 1000,
-            enter_s: 60,
-            token_ttl_s: 900,
-            away_grace_s: 300,
-        };
+        let terms = Terms { slots: 100_000, ..Terms::default() };
         let organizer = "account:anna".to_owned();
         let opened = WaitingRoomOpened { show: SHOW, organizer, terms, checkout_url: None, draw_hash: None };
         let mut board = Board::default();

@@ -237,12 +237,10 @@ impl World {
             opens_at: Some(Timestamp(clock::now().0 + 300_000)),
             slots: 1,
             admission_batch: 1,
-            inflow_per_min: None,
-            challenge_bits: None,
             tick_ms: 100,
-            enter_s: 60,
             token_ttl_s: 60,
             away_grace_s: 60,
+            ..Terms::default()
         };
         let draw_hash = Some(promised.hash());
         let organizer = "account:o".to_owned();

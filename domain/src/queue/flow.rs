@@ -120,17 +120,7 @@ mod tests {
     use super::*;
 
     fn terms(tick_ms: i64) -> Terms {
-        Terms {
-            opens_at: None,
-            slots: 100,
-            admission_batch: 10,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms,
-            enter_s: 60,
-            token_ttl_s: 900,
-            away_grace_s: 300,
-        }
+        Terms { tick_ms, ..Terms::default() }
     }
 
     fn limited(inflow_per_min: i32) -> Flow {

@@ -29,6 +29,23 @@ pub struct Terms {
     pub challenge_bits: Option<i32>,
 }
 
+impl Default for Terms {
+    /// Open from the beginning, with room for a hundred, ten a second, a minute to enter and a quarter of an hour to order.
+    fn default() -> Self {
+        Self {
+            opens_at: None,
+            slots: 100,
+            admission_batch: 10,
+            tick_ms: 1_000,
+            enter_s: 60,
+            token_ttl_s: 900,
+            away_grace_s: 300,
+            inflow_per_min: None,
+            challenge_bits: None,
+        }
+    }
+}
+
 /// A setting that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must lie between {min} and {max}")]

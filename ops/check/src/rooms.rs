@@ -30,12 +30,10 @@ pub fn terms() -> Terms {
         opens_at: Some(at(10)),
         slots: 3,
         admission_batch: 2,
-        inflow_per_min: None,
-        challenge_bits: None,
-        tick_ms: 1000,
         enter_s: 5,
         token_ttl_s: TTL_S,
         away_grace_s: 60,
+        ..Terms::default()
     }
 }
 

@@ -82,17 +82,7 @@ mod tests {
 
     fn board(joined: i64) -> Board {
         let mut board = Board::default();
-        let terms = Terms {
-            opens_at: None,
-            slots: 5,
-            admission_batch: 1,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms: 1000,
-            enter_s: 60,
-            token_ttl_s: 900,
-            away_grace_s: 300,
-        };
+        let terms = Terms { slots: 5, admission_batch: 1, ..Terms::default() };
         let now = clock::now();
         let organizer = "account:anna".to_owned();
         let opened = WaitingRoomOpened { show: SHOW, organizer, terms, checkout_url: None, draw_hash: None };

@@ -97,17 +97,7 @@ impl Story {
 }
 
 pub fn terms(opens_at: Option<Timestamp>) -> Terms {
-    Terms {
-        opens_at,
-        slots: 100,
-        admission_batch: 10,
-        inflow_per_min: None,
-        challenge_bits: None,
-        tick_ms: 1000,
-        enter_s: 60,
-        token_ttl_s: 900,
-        away_grace_s: 300,
-    }
+    Terms { opens_at, ..Terms::default() }
 }
 
 /// What the board of a show is after these events.

@@ -133,15 +133,12 @@ mod tests {
     #[test]
     fn who_waits_long_asks_seldom_and_never_too_seldom() {
         let terms = |away_grace_s| Terms {
-            opens_at: None,
             slots: 1,
             admission_batch: 1,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms: 1000,
             enter_s: 1,
             token_ttl_s: 1,
             away_grace_s,
+            ..Terms::default()
         };
         let cases = [(None, 1000), (Some(4), 1000), (Some(30), 3000), (Some(1_000_000), 15_000)];
         for (wait_s, expected) in cases {
@@ -158,12 +155,10 @@ mod tests {
             opens_at,
             slots: 1,
             admission_batch: 1,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms: 1000,
             enter_s: 1,
             token_ttl_s: 1,
             away_grace_s: grace_s,
+            ..Terms::default()
         };
         let queued = Standing::Queued { place: 1, ahead: 0 };
         let lost =

@@ -30,17 +30,7 @@ pub struct Room<'a> {
 }
 
 pub fn terms(opens_at: Option<Timestamp>, away_grace_s: i64) -> Terms {
-    Terms {
-        opens_at,
-        slots: 2,
-        admission_batch: 1,
-        inflow_per_min: None,
-        challenge_bits: None,
-        tick_ms: 1000,
-        enter_s: 60,
-        token_ttl_s: 900,
-        away_grace_s,
-    }
+    Terms { opens_at, slots: 2, admission_batch: 1, away_grace_s, ..Terms::default() }
 }
 
 impl World {

@@ -249,17 +249,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
     fn opened(opens_at: Option<Timestamp>) -> WaitingRoomOpened {
-        let terms = Terms {
-            opens_at,
-            slots: 100,
-            admission_batch: 10,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms: 1000,
-            enter_s: 60,
-            token_ttl_s: 900,
-            away_grace_s: 300,
-        };
+        let terms = Terms { opens_at, ..Terms::default() };
         let draw_hash = opens_at.map(|_| "ab".repeat(32));
         let show = ShowId(Uuid::from_u128(1));
         WaitingRoomOpened { show, organizer: "account:o".to_owned(), terms, checkout_url: None, draw_hash }

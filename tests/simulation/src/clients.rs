@@ -389,12 +389,8 @@ impl World {
             opens_at: self.knobs.opens_in_s.map(|seconds| self.true_time().plus_s(seconds)),
             slots: self.knobs.slots,
             admission_batch: self.knobs.admission_batch,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms: 1000,
-            enter_s: 60,
             token_ttl_s: 300,
-            away_grace_s: 300,
+            ..Terms::default()
         }
     }
 

@@ -23,51 +23,51 @@ pub struct NewWaitingRoom {
     /// Nobody is admitted before; those who join before are put in an order by lot. Absent: open once published.
     opens_at: Option<jiff::Timestamp>,
     /// How many may be admitted or in checkout at once, 1 to 100,000.
-    #[serde(default = "hundred")]
+    #[serde(default = "slots")]
     slots: i32,
     /// How many are admitted in one tick at most, 1 to 400.
-    #[serde(default = "ten")]
+    #[serde(default = "admission_batch")]
     admission_batch: i32,
     /// How many are admitted a minute at most, 1 to 1,000,000; absent for no limit.
     inflow_per_min: Option<i32>,
     /// How hard the proof of work is that joining takes, 8 to 24 bits; absent for none.
     challenge_bits: Option<i32>,
     /// Between ticks, 100 to 60,000.
-    #[serde(default = "second")]
+    #[serde(default = "tick_ms")]
     tick_ms: i64,
     /// An admitted visitor enters within so many seconds, 1 to 3,600.
-    #[serde(default = "minute")]
+    #[serde(default = "enter_s")]
     enter_s: i64,
     /// A checkout token is good for so many seconds, 1 to 86,400.
-    #[serde(default = "quarter_of_an_hour")]
+    #[serde(default = "token_ttl_s")]
     token_ttl_s: i64,
     /// A queue ticket that was not shown for so many seconds is stale, 1 to 86,400.
-    #[serde(default = "five_minutes")]
+    #[serde(default = "away_grace_s")]
     away_grace_s: i64,
 }
 
-fn hundred() -> i32 {
-    100
+fn slots() -> i32 {
+    Terms::default().slots
 }
 
-fn ten() -> i32 {
-    10
+fn admission_batch() -> i32 {
+    Terms::default().admission_batch
 }
 
-fn second() -> i64 {
-    1000
+fn tick_ms() -> i64 {
+    Terms::default().tick_ms
 }
 
-fn minute() -> i64 {
-    60
+fn enter_s() -> i64 {
+    Terms::default().enter_s
 }
 
-fn five_minutes() -> i64 {
-    300
+fn away_grace_s() -> i64 {
+    Terms::default().away_grace_s
 }
 
-fn quarter_of_an_hour() -> i64 {
-    900
+fn token_ttl_s() -> i64 {
+    Terms::default().token_ttl_s
 }
 
 impl Validate for NewWaitingRoom {

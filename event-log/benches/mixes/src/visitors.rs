@@ -42,17 +42,7 @@ impl Visitors {
     }
 
     fn opened(&mut self, room: usize) -> Event {
-        let terms = Terms {
-            opens_at: None,
-            slots: 100,
-            admission_batch: 10,
-            inflow_per_min: None,
-            challenge_bits: None,
-            tick_ms: 1_000,
-            enter_s: 60,
-            token_ttl_s: 900,
-            away_grace_s: 300,
-        };
+        let terms = Terms { ..Terms::default() };
         let opened = WaitingRoomOpened {
             show: self.rooms[room].show,
             organizer: format!("account:{}", self.dice.id()),
