@@ -42,7 +42,7 @@ impl Visitors {
     }
 
     fn opened(&mut self, room: usize) -> Event {
-        let terms = Terms { ..Terms::default() };
+        let terms = Terms::default();
         let opened = WaitingRoomOpened {
             show: self.rooms[room].show,
             organizer: format!("account:{}", self.dice.id()),
