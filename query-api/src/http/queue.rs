@@ -28,6 +28,8 @@ pub(super) mod watch;
 
 /// Whoever waits longest asks this often.
 const POLL_MOST_MS: i64 = 15_000;
+/// Nobody is to ask more often.
+const POLL_LEAST_MS: i64 = 1_000;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(status)).routes(routes!(events))
@@ -64,6 +66,7 @@ impl App {
         let view = QueuePlace::of(self.auth.queue_tickets(), &seen, opened, order, standing);
         let estimated_wait_s = view.ahead.and_then(|ahead| board.estimated_wait_s(ahead, now));
         let poll_after_ms = poll_after_ms(&opened.terms, view.poll_after_ms, estimated_wait_s);
+        let poll_after_ms = spread_ms(poll_after_ms, place.number);
         let waits = matches!(standing, Standing::Queued { .. } | Standing::WaitingToOpen);
         let paused = waits && QueueMode::of(board.mode()) == QueueMode::Pause;
         Ok(QueuePlace { estimated_wait_s, poll_after_ms, paused, ..view })
@@ -75,6 +78,15 @@ impl App {
 fn poll_after_ms(terms: &Terms, by_terms: i64, wait_s: Option<i64>) -> i64 {
     let by_wait = wait_s.unwrap_or(0).saturating_mul(100).min(POLL_MOST_MS);
     by_terms.max(by_wait).min(terms.away_grace_s.saturating_mul(500))
+}
+
+/// Up to an eighth sooner, each number by another share: those who came at the same moment, or whom a restart has brought
+/// into step, fall out of it again.
+fn spread_ms(ms: i64, number: u32) -> i64 {
+    // Multiples of the golden ratio lie evenly (Knuth, The Art of Computer Programming, volume 3, section 6.4).
+    let share = i64::from(number.wrapping_mul(0x9e37_79b9) >> 24);
+    let most = (ms - POLL_LEAST_MS).max(0) / 8;
+    ms - most * share / 255
 }
 
 /// Whether somebody who was last here then has been away too long. Before the opening nobody has to come, and who has
@@ -146,6 +158,15 @@ mod tests {
         }
         assert_eq!(poll_after_ms(&terms(300), 9000, Some(30)), 9000, "rounds may be what one waits for");
         assert_eq!(poll_after_ms(&terms(4), 15_000, Some(1000)), 2000);
+    }
+
+    #[test]
+    fn those_who_ask_at_one_moment_do_not_ask_together_again() {
+        assert!((1..1_000).all(|number| spread_ms(1_000, number) == 1_000));
+        let next: Vec<i64> = (1..=10_000).map(|number| spread_ms(15_000, number)).collect();
+        assert!(next.iter().all(|ms| (13_250..=15_000).contains(ms)));
+        let tenth = |n: i64| next.iter().filter(|ms| (**ms - 13_250) / 175 == n).count();
+        assert!((0..10).all(|n| (900..1_100).contains(&tenth(n))), "{:?}", (0..10).map(tenth).collect::<Vec<_>>());
     }
 
     #[test]

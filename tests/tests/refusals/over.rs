@@ -44,7 +44,7 @@ fn a_paid_order_is_paid() {
 fn an_order_that_ended_is_over() {
     run(async {
         let mut quiet = Quiet::start().await;
-        let sale = quiet.world.on_sale(1000, 5, 1).await;
+        let sale = quiet.world.on_sale(1000, 5, 3).await;
         let (order, holder, _) = sale.buy(&quiet.world, 1).await;
         let ended = quiet.world.until(order, &holder, "cancelled").await;
         assert_eq!(ended.body["reason"], "expired");
