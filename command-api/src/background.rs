@@ -29,8 +29,6 @@ use crate::effects::Effects;
 use crate::http::{App, Joins};
 use crate::outbox::{self, Wanted};
 use crate::owners::Owners;
-use crate::payments::Gateways;
-use crate::payments::payos::Payos;
 use crate::person_keys::{KeyPool, KeyStore};
 use crate::watch;
 
@@ -77,7 +75,7 @@ impl Background {
         codec: Codec,
         log: &Arc<KafkaLog>,
     ) -> anyhow::Result<(Self, App)> {
-        let gateways = Arc::new(gateways(config)?);
+        let gateways = Arc::new(config.payments.providers.gateways(&config.common.public_url)?);
         let (give_up, lasting) = (config.payments.give_up, config.secrets.keys());
         let effects = Arc::new(Effects::new(Arc::clone(owners), Arc::clone(&gateways), give_up, lasting));
         let background = Self { tasks: TaskTracker::new(), ended: CancellationToken::new(), behind: Behind::start()? };
@@ -204,17 +202,6 @@ where
     };
     // What it waits for may never come: an owner that has left answers nobody.
     shutdown.run_until_cancelled(work).await;
-}
-
-fn gateways(config: &Config) -> anyhow::Result<Gateways> {
-    let gateways = Gateways::new(&config.common.public_url);
-    match &config.payments.payos {
-        Some(settings) => Ok(gateways.with(Arc::new(Payos::new(settings.clone())?))),
-        None => {
-            tracing::warn!("no payment provider is set up: only free orders can be placed");
-            Ok(gateways)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use service_kit::config::{self, Common, Env, Format, Noted, Secrets, Variable};
 use service_kit::env;
 use service_kit::keys::Secret32;
 
-use crate::payments::payos::PayosSettings;
+use crate::payments::ProviderSettings;
 
 /// Everything.
 #[derive(Debug, Clone)]
@@ -82,8 +82,8 @@ pub struct PaymentSettings {
     pub status_every: Duration,
     /// An effect that fails for so long makes its order stuck.
     pub give_up: Duration,
-    /// PayOS, if it is set up.
-    pub payos: Option<PayosSettings>,
+    /// The providers that are set up.
+    pub providers: ProviderSettings,
 }
 
 impl Config {
@@ -243,8 +243,8 @@ impl PaymentSettings {
             env::seconds(1..=86_400),
             "A provider call that fails for so long makes its order stuck.",
         );
-        let payos = PayosSettings::read(env);
-        Ok(Self { hold_backstop: backstop?, status_every: status?, give_up: give_up?, payos: payos? })
+        let providers = ProviderSettings::read(env);
+        Ok(Self { hold_backstop: backstop?, status_every: status?, give_up: give_up?, providers: providers? })
     }
 }
 

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::outbox::{insist, mark_stuck};
 use crate::owners::{Owners, Request};
-use crate::payments::gateway::{Intent, Report};
+use crate::payments::gateway::{Attempt, Intent, Report};
 use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
 
 /// Carries effects out. Each call may happen twice; providers recognise the second by its reference.
@@ -34,7 +34,7 @@ pub struct Effects {
 #[derive(Clone, Copy)]
 enum Call<'a> {
     Create(&'a CreatePayment),
-    Close { payment: PaymentId, provider: Provider, serial: i64 },
+    Close { payment: PaymentId, provider: Provider },
 }
 
 impl Call<'_> {
@@ -70,9 +70,8 @@ impl Effects {
     pub async fn carry_out(&self, effect: &Effect, correlation: Uuid, id: CommandId) {
         match effect {
             Effect::CreatePayment(create) => self.call(Call::Create(create), correlation, id).await,
-            Effect::ClosePayment { payment, provider, serial } => {
-                let (payment, provider, serial) = (*payment, *provider, *serial);
-                self.call(Call::Close { payment, provider, serial }, correlation, id).await;
+            Effect::ClosePayment { payment, provider, .. } => {
+                self.call(Call::Close { payment: *payment, provider: *provider }, correlation, id).await;
             }
             Effect::RevealSeed { show } => self.reveal_seed(*show, correlation, id).await,
         }
@@ -88,7 +87,7 @@ impl Effects {
         loop {
             let told = match call {
                 Call::Create(create) => self.create(gateway.as_ref(), create, id).await,
-                Call::Close { serial, .. } => self.close(gateway.as_ref(), payment, serial).await.map(Some),
+                Call::Close { .. } => self.close(gateway.as_ref(), payment).await.map(Some),
             };
             match told {
                 Ok(Some(telling)) => return self.tell(payment, telling, correlation).await,
@@ -129,7 +128,7 @@ impl Effects {
         create: &CreatePayment,
         id: CommandId,
     ) -> Result<Option<Telling>, String> {
-        let urls = self.gateways.urls(create.provider);
+        let urls = self.gateways.urls(create.provider, create.payment);
         let command = match gateway.create(create, &urls).await {
             Ok(Intent { reference, url }) => payment::Command::RecordIntent { reference, url },
             Err(CreateError::Refused { code }) => payment::Command::RecordFailure { reason: code },
@@ -151,7 +150,7 @@ impl Effects {
             Some(_) => return Ok(None),
             None => return Err("nobody knows how the payment stands".to_owned()),
         }
-        let command = match gateway.close(create.serial, "page lost").await {
+        let command = match gateway.close(&Attempt::from(create), "page lost").await {
             Ok(report) if report.movements.is_empty() => {
                 payment::Command::RecordFailure { reason: "page-lost".to_owned() }
             }
@@ -163,13 +162,13 @@ impl Effects {
 
     /// What is reported the second time may be more than the first time: so each report has an id of its own, and the
     /// payment makes a no-op of what it knows.
-    async fn close(&self, gateway: &dyn PaymentGateway, payment: PaymentId, serial: i64) -> Result<Telling, String> {
-        let report = match gateway.close(serial, "order over").await {
+    async fn close(&self, gateway: &dyn PaymentGateway, payment: PaymentId) -> Result<Telling, String> {
+        let known = self.known(payment).await.ok_or("nobody knows how the payment stands")?;
+        let report = match gateway.close(&Attempt::from(&known), "order over").await {
             Ok(report) => report,
             Err(GatewayError::NotFound) => Report::never_opened(),
             Err(error) => return Err(chain(&error)),
         };
-        let known = self.known(payment).await.ok_or("nobody knows how the payment stands")?;
         let report = if is_ours(&known, &report) { report } else { Report::never_opened() };
         Ok(Telling { command: reported(report), id: CommandId(random::id()) })
     }
@@ -228,8 +227,8 @@ impl Effects {
         let Some(known) = self.known(payment).await else { return };
         let Some(gateway) = self.gateways.get(known.provider) else { return };
         let asked = match known.status {
-            Status::Closing => gateway.close(known.serial, "order over").await,
-            Status::Ready => gateway.status(known.serial).await,
+            Status::Closing => gateway.close(&Attempt::from(&known), "order over").await,
+            Status::Ready => gateway.status(&Attempt::from(&known)).await,
             Status::Requested | Status::Completed | Status::Failed | Status::Expired => return,
         };
         match asked {

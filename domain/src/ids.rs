@@ -50,6 +50,8 @@ id! {
     OrderId;
     /// One attempt to collect money for an order.
     PaymentId;
+    /// One time that money of a payment goes back.
+    RefundId;
     /// One admission.
     TicketId;
     /// One visitor's place in a waiting room.

@@ -103,6 +103,14 @@ pub struct Sealed(#[serde(with = "serde_bytes")] pub Vec<u8>);
 pub enum Provider {
     /// PayOS: bank transfers by VietQR.
     Payos,
+    /// Stripe Checkout: cards and wallets.
+    Stripe,
+    /// VNPay: bank cards, accounts and QR codes.
+    Vnpay,
+    /// ZaloPay: wallet, cards and bank transfers.
+    Zalopay,
+    /// PayPal Orders.
+    Paypal,
     /// A provider that this version of the code does not know.
     #[default]
     #[serde(other)]
@@ -114,6 +122,7 @@ impl Provider {
     pub fn refunds_by_hand(self) -> bool {
         match self {
             Self::Payos | Self::Unknown => true,
+            Self::Stripe | Self::Vnpay | Self::Zalopay | Self::Paypal => false,
         }
     }
 
@@ -121,6 +130,10 @@ impl Provider {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Payos => "payos",
+            Self::Stripe => "stripe",
+            Self::Vnpay => "vnpay",
+            Self::Zalopay => "zalopay",
+            Self::Paypal => "paypal",
             Self::Unknown => "unknown",
         }
     }

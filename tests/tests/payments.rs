@@ -360,7 +360,8 @@ fn a_browser_comes_back() {
 fn a_payment_whose_opening_goes_wrong() {
     run(async {
         let world =
-            World::with(&[("BOXOFFICE_PAYOS_TIMEOUT_MS", "1000"), ("BOXOFFICE_PAYOS_FIRST_PAUSE_MS", "50")]).await;
+            World::with(&[("BOXOFFICE_PROVIDER_TIMEOUT_MS", "1000"), ("BOXOFFICE_PROVIDER_FIRST_PAUSE_MS", "50")])
+                .await;
         let sale = world.on_sale(1000, 50, 600).await;
         for script in [
             json!({"lose_create_answer": true}),
@@ -390,9 +391,9 @@ fn a_payment_whose_opening_goes_wrong() {
 fn a_provider_that_is_silent_at_the_deadline() {
     run(async {
         let settings = [
-            ("BOXOFFICE_PAYOS_TIMEOUT_MS", "300"),
-            ("BOXOFFICE_PAYOS_ATTEMPTS", "1"),
-            ("BOXOFFICE_PAYOS_BREAKER_MS", "200"),
+            ("BOXOFFICE_PROVIDER_TIMEOUT_MS", "300"),
+            ("BOXOFFICE_PROVIDER_ATTEMPTS", "1"),
+            ("BOXOFFICE_PROVIDER_BREAKER_MS", "200"),
             ("BOXOFFICE_STATUS_EVERY_MS", "300"),
             ("BOXOFFICE_HOLD_BACKSTOP_S", "4"),
         ];

@@ -13,7 +13,7 @@ use super::*;
 use crate::config::OwnerSettings;
 use crate::outbox;
 use crate::owners::Setup;
-use crate::payments::gateway::{Answer, Notification, Notified, Outcome as Heard, Rejected, Returned, Urls};
+use crate::payments::gateway::{Answer, Notification, Notified, Outcome as Heard, Refund, Refunded, Rejected, Urls};
 
 const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
 const CORRELATION: Uuid = Uuid::from_u128(8);
@@ -39,26 +39,26 @@ impl PaymentGateway for Forgetful {
         async { Err(CreateError::PageLost { reference: "link".to_owned() }) }.boxed()
     }
 
-    fn status(&self, _: i64) -> BoxFuture<'_, Result<Report, GatewayError>> {
+    fn status<'a>(&'a self, _: &'a Attempt) -> BoxFuture<'a, Result<Report, GatewayError>> {
         let report = self.report.lock().unwrap().clone();
         async { report.ok_or(GatewayError::NotFound) }.boxed()
     }
 
-    fn close<'a>(&'a self, serial: i64, _: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
+    fn close<'a>(&'a self, attempt: &'a Attempt, _: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
         *self.closed.lock().unwrap() += 1;
-        self.status(serial)
+        self.status(attempt)
     }
 
-    fn notify(&self, _: &Notification<'_>) -> Result<Notified, Rejected> {
-        Err(Rejected::Signature)
+    fn notify<'a>(&'a self, _: &'a Notification<'a>) -> BoxFuture<'a, Result<Notified, Rejected>> {
+        async { Err(Rejected::Signature) }.boxed()
     }
 
     fn answer(&self, _: Heard) -> Answer {
         unreachable!("nobody sends a webhook")
     }
 
-    fn returned(&self, _: &str) -> Result<Returned, Rejected> {
-        Err(Rejected::Signature)
+    fn refund<'a>(&'a self, _: &'a Refund) -> BoxFuture<'a, Result<Refunded, GatewayError>> {
+        async { Ok(Refunded::ByHand) }.boxed()
     }
 }
 

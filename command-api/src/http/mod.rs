@@ -9,6 +9,7 @@ mod refusals;
 mod shows;
 mod submit;
 mod visitors;
+mod webhooks;
 
 use std::sync::Arc;
 

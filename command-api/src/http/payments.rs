@@ -5,8 +5,8 @@ use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::ids::{CommandId, PaymentId};
 use domain::order::{self, Order};
-use domain::payment::{Command, Movement, Payment};
-use domain::value::{Actor, Fingerprint, Provider};
+use domain::payment::{Command, Payment};
+use domain::value::{Actor, Fingerprint};
 use event_log::owner::{Outcome, Target};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
@@ -20,7 +20,11 @@ use uuid::Uuid;
 
 use super::App;
 use super::submit::Write;
-use crate::payments::gateway::{self, Answer, Notification, Notified};
+use super::webhooks;
+use crate::payments::gateway::{self, Answer, Notification};
+
+/// A raw query longer than this is no provider's.
+const LONGEST_QUERY: usize = 4096;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(notify, notify_get)).routes(routes!(returned))
@@ -49,59 +53,18 @@ async fn notified(app: &App, provider: &str, request: Request) -> Result<Respons
     let body = json::read(body).await?;
     let query = parts.uri.query().unwrap_or_default();
     let raw = Notification { method: &parts.method, headers: &parts.headers, query, body: &body };
-    let outcome = match gateway.notify(&raw) {
-        Ok(notified) => record(app, gateway.provider(), notified).await,
+    let outcome = match gateway.notify(&raw).await {
+        Ok(notified) => webhooks::record(app, gateway.as_ref(), notified).await,
         Err(rejected) => {
             tracing::warn!(provider, reason = %rejected, "a webhook was turned away");
             metrics::counter!("boxoffice_webhooks_rejected_total", "provider" => provider.to_owned()).increment(1);
-            gateway::Outcome::Rejected
+            gateway::Outcome::Rejected(rejected)
         }
     };
     Ok(spoken(gateway.answer(outcome)))
 }
 
-async fn record(app: &App, provider: Provider, notified: Notified) -> gateway::Outcome {
-    if notified.report.movements.is_empty() {
-        return gateway::Outcome::Accepted;
-    }
-    let Ok(serial) = u64::try_from(notified.serial) else { return gateway::Outcome::Rejected };
-    let movements = notified.report.movements;
-    let report = Command::Report { movements: movements.clone(), standing: notified.report.standing };
-    match app.outcome::<Payment>(Target::Serial(serial), report, &by_system()).await {
-        Outcome::Done(_) => gateway::Outcome::Accepted,
-        Outcome::NoSuchSerial => quarantine(app, provider, notified.serial, movements).await,
-        outcome => not_recorded(provider, notified.serial, &outcome),
-    }
-}
-
-/// Whatever the reason, the provider still knows of money that is not in the log: it must say so again.
-fn not_recorded(provider: Provider, serial: i64, outcome: &Outcome<Payment>) -> gateway::Outcome {
-    if let Outcome::Refused(_) | Outcome::KeyReused | Outcome::TooLarge = outcome {
-        tracing::error!(
-            provider = provider.as_str(),
-            serial,
-            ?outcome,
-            "a payment does not take what its provider reports"
-        );
-    }
-    gateway::Outcome::RetryLater
-}
-
-/// Money for a reference nobody knows is kept under a name of its own, for a person to look at.
-async fn quarantine(app: &App, provider: Provider, serial: i64, movements: Vec<Movement>) -> gateway::Outcome {
-    for movement in movements {
-        let name = format!("{}:{serial}", provider.as_str());
-        let payment = PaymentId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()));
-        let command = Command::Quarantine { payment, provider, serial, movement };
-        match app.outcome::<Payment>(Target::Id(payment.0), command, &by_system()).await {
-            Outcome::Done(_) => {}
-            outcome => return not_recorded(provider, serial, &outcome),
-        }
-    }
-    gateway::Outcome::Unknown
-}
-
-fn by_system() -> Write {
+pub(super) fn by_system() -> Write {
     Write::of(Actor::System, CommandId(random::id()), Fingerprint::default())
 }
 
@@ -120,24 +83,41 @@ async fn returned(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let gateway = app.0.gateways.by_name(&provider).ok_or_else(|| Problem::new(Kind::NotFound))?;
-    let back = gateway.returned(query.as_deref().unwrap_or_default()).map_err(|_| Problem::new(Kind::NotFound))?;
-    let serial = u64::try_from(back.serial).map_err(|_| Problem::new(Kind::NotFound))?;
-    let payment = match app.outcome::<Payment>(Target::Serial(serial), Command::Look, &by_system()).await {
+    let query = query.unwrap_or_default();
+    let back = Back::read(&query).ok_or_else(|| Problem::new(Kind::NotFound))?;
+    let payment = match app.outcome::<Payment>(Target::Id(back.payment.0), Command::Look, &by_system()).await {
         Outcome::Refused(_) => return Err(Problem::new(Kind::NotFound)),
         outcome => super::submit::done(outcome)?.state,
     };
-    // Only a browser that was at the payment's page knows its name: strangers learn neither orders nor addresses.
-    let known = payment.known().filter(|known| known.reference.as_deref() == Some(&*back.reference));
+    let known = payment.known().filter(|known| known.provider == gateway.provider());
     let known = known.ok_or_else(|| Problem::new(Kind::NotFound))?;
     let order = app.look::<Order>(known.order.0, order::Command::Look).await?;
     let status = order.known().map_or("reserved", super::orders::status_word);
-    let to = match (&known.cancel_url, back.cancelled) {
+    let to = match (&known.cancel_url, back.gave_up || gateway.gave_up(&query)) {
         (Some(cancel_url), true) => cancel_url,
         _ => &known.return_url,
     };
     let location =
         HeaderValue::from_str(&with_query(to, known.order.0, status)).map_err(|_| Problem::new(Kind::Internal))?;
     Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
+}
+
+/// What we told the provider to send the browser back with. Only who was at the payment's page, or ordered it, knows its
+/// id: strangers learn neither orders nor addresses.
+struct Back {
+    payment: PaymentId,
+    gave_up: bool,
+}
+
+impl Back {
+    fn read(query: &str) -> Option<Self> {
+        if query.len() > LONGEST_QUERY {
+            return None;
+        }
+        let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let payment = value("payment")?.parse().ok()?;
+        Some(Self { payment, gave_up: value("gave_up") == Some("true") })
+    }
 }
 
 /// Display only: whoever comes back this way has proved nothing.
@@ -159,5 +139,18 @@ mod tests {
         assert_eq!(plain, format!("https://shop.test/r?order={order}&status=completed"));
         let full = with_query("https://shop.test/r?a=1#top", order, "completed");
         assert_eq!(full, format!("https://shop.test/r?a=1&order={order}&status=completed#top"));
+    }
+
+    #[test]
+    fn a_browser_names_the_payment_it_comes_from() {
+        let payment = Uuid::from_u128(7);
+        let read = |query: &str| Back::read(query).map(|back| (back.payment.0, back.gave_up));
+        assert_eq!(read(&format!("payment={payment}")), Some((payment, false)));
+        let more = format!("payment={payment}&gave_up=true&code=00&orderCode=1");
+        assert_eq!(read(&more), Some((payment, true)));
+        let long = format!("payment={payment}&x={}", "x".repeat(LONGEST_QUERY));
+        for nothing in ["", "payment=", "payment=1", "orderCode=1", &long] {
+            assert!(read(nothing).is_none(), "{nothing}");
+        }
     }
 }

@@ -3,16 +3,15 @@
 //! Invariant: nothing a provider did not sign or answer itself becomes a movement of money, and an answer that was lost
 //! is never taken for a refusal.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::payment::{Movement, Standing};
+use domain::ids::{PaymentId, RefundId};
+use domain::payment::{Known, Movement, Standing};
 use domain::saga::CreatePayment;
-use domain::value::{Currency, Provider};
+use domain::value::{Currency, Provider, Timestamp};
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -33,35 +32,41 @@ pub trait PaymentGateway: Send + Sync + fmt::Debug {
     /// Refused for good, perhaps opened, opened without a page, or not opened yet.
     fn create<'a>(&'a self, payment: &'a CreatePayment, back: &'a Urls) -> BoxFuture<'a, Result<Intent, CreateError>>;
 
-    /// How a payment stands.
+    /// How a payment stands. Where money only moves when we ask for it (PayPal), this asks for it.
     ///
     /// # Errors
-    /// There is none with this serial number, or the provider cannot be asked now.
-    fn status(&self, serial: i64) -> BoxFuture<'_, Result<Report, GatewayError>>;
+    /// There is none of that name, or the provider cannot be asked now.
+    fn status<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Report, GatewayError>>;
 
     /// Cancels a payment, then says how it stands: one that was paid meanwhile stays paid. One that was never opened
-    /// counts as ended, since nobody got a page to pay it on. `reason` is for people at the provider, at most 100
-    /// characters.
+    /// counts as ended, since nobody got a page to pay it on. One that cannot be cancelled there is still open: it is
+    /// asked for again until its time is over. `reason` is for people at the provider, at most 100 characters.
     ///
     /// # Errors
     /// It would not be cancelled and is still open, or nobody knows: ask again.
-    fn close<'a>(&'a self, serial: i64, reason: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>>;
+    fn close<'a>(&'a self, attempt: &'a Attempt, reason: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>>;
+
+    /// Sends money back, once: asked again for the same refund, it finds how that one stands.
+    ///
+    /// # Errors
+    /// Refused for good, or nobody knows: ask again.
+    fn refund<'a>(&'a self, refund: &'a Refund) -> BoxFuture<'a, Result<Refunded, GatewayError>>;
 
     /// Verifies and reads a webhook. What it says goes to the payment as a report; only after that is acknowledged is
     /// the webhook answered.
     ///
     /// # Errors
     /// It is not the provider's, or makes no sense.
-    fn notify(&self, raw: &Notification<'_>) -> Result<Notified, Rejected>;
+    fn notify<'a>(&'a self, raw: &'a Notification<'a>) -> BoxFuture<'a, Result<Notified, Rejected>>;
 
     /// What the provider wants to hear.
     fn answer(&self, outcome: Outcome) -> Answer;
 
-    /// Reads the raw query that a browser comes back with. Anyone can write one: for display only.
-    ///
-    /// # Errors
-    /// It names no payment.
-    fn returned(&self, query: &str) -> Result<Returned, Rejected>;
+    /// Whether the raw query that a browser comes back with says that the payer gave up, beside our own word for it.
+    /// Anyone can write one: for display only.
+    fn gave_up(&self, _query: &str) -> bool {
+        false
+    }
 }
 
 /// Where the provider sends the payer's browser: to us, with nothing of the buyer's in it.
@@ -71,6 +76,69 @@ pub struct Urls {
     pub paid: String,
     /// After giving up.
     pub cancelled: String,
+}
+
+/// An attempt to collect money, as far as its provider has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Ours, a UUID.
+    pub payment: PaymentId,
+    /// Ours, an integer.
+    pub serial: i64,
+    /// The provider's own name of it, as its intent said; none if that never reached us.
+    pub reference: Option<String>,
+    /// To be collected, minor units.
+    pub amount: i64,
+    /// In what.
+    pub currency: Currency,
+    /// Until when.
+    pub pay_by: Timestamp,
+}
+
+impl From<&Known> for Attempt {
+    fn from(known: &Known) -> Self {
+        Self {
+            payment: known.payment,
+            serial: known.serial,
+            reference: known.reference.as_deref().map(ToOwned::to_owned),
+            amount: known.amount,
+            currency: known.currency,
+            pay_by: known.pay_by,
+        }
+    }
+}
+
+impl From<&CreatePayment> for Attempt {
+    fn from(create: &CreatePayment) -> Self {
+        let CreatePayment { payment, serial, amount, currency, pay_by, .. } = *create;
+        Self { payment, serial, reference: None, amount, currency, pay_by }
+    }
+}
+
+/// Money of a payment that is to go back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// Ours: the same at every try, and unlike that of any other refund.
+    pub refund: RefundId,
+    /// Whose money.
+    pub attempt: Attempt,
+    /// Minor units of the attempt's currency; all of it, or a part.
+    pub amount: i64,
+    /// When it was asked for first.
+    pub requested_at: Timestamp,
+}
+
+/// How a refund stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refunded {
+    /// The payer has it, or the provider promises it; `reference` is the provider's own name of it.
+    Done { reference: String },
+    /// The provider is at it: ask again.
+    Pending,
+    /// The provider says that it failed, with its code; a person has to do it.
+    Failed { code: String },
+    /// The provider has no call for it: a person has to do it.
+    ByHand,
 }
 
 /// An open payment.
@@ -124,26 +192,43 @@ impl fmt::Debug for Notification<'_> {
     }
 }
 
+/// Which payment a provider speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// By our integer.
+    Serial(i64),
+    /// By our UUID.
+    Payment(PaymentId),
+    /// By a name that we never gave.
+    Foreign(String),
+}
+
 /// What a verified webhook says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notified {
     /// Which payment; one that nobody knows is answered with [`Outcome::Unknown`], its money quarantined.
-    pub serial: i64,
-    /// What it tells: often one movement of several. Without movements there is nothing to record.
+    pub about: About,
+    /// What it tells: often one movement of several. Open and without movements there is nothing to record.
     pub report: Report,
+    /// Whether the provider has to be asked how an open payment stands, because the webhook alone does not tell.
+    pub ask: bool,
 }
 
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is recorded, now or before.
+    /// It is recorded now, or there was nothing to record.
     Accepted,
-    /// It is genuine, but no payment of ours; it is recorded as such.
+    /// All of it was known before.
+    Repeated,
+    /// It is genuine and recorded, but not over the amount that we asked for.
+    WrongAmount,
+    /// It is genuine, but no payment of ours; its money is recorded as such.
     Unknown,
     /// It could not be recorded: it must come again.
     RetryLater,
     /// It was not genuine, or made no sense.
-    Rejected,
+    Rejected(Rejected),
 }
 
 /// An answer to a provider, in its own words.
@@ -157,18 +242,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// What a browser that comes back says; proves nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Returned {
-    /// Which payment.
-    pub serial: i64,
-    /// Whether the payer seems to have given up.
-    pub cancelled: bool,
-    /// The provider's own name for the payment, which nobody guesses: serial numbers can be counted through.
-    pub reference: String,
-}
-
-/// Why a webhook or a returning browser is turned away.
+/// Why a webhook is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// It was not signed, or not by the provider.
@@ -238,49 +312,10 @@ pub enum GatewayError {
     },
 }
 
-/// The providers that are set up.
-#[derive(Debug, Clone)]
-pub struct Gateways {
-    public_url: String,
-    by_provider: BTreeMap<Provider, Arc<dyn PaymentGateway>>,
-}
-
-impl Gateways {
-    /// None yet; `public_url` is how browsers reach us.
-    pub fn new(public_url: &str) -> Self {
-        Self { public_url: public_url.trim_end_matches('/').to_owned(), by_provider: BTreeMap::new() }
-    }
-
-    /// With one more, or another in its place.
-    #[must_use]
-    pub fn with(mut self, gateway: Arc<dyn PaymentGateway>) -> Self {
-        self.by_provider.insert(gateway.provider(), gateway);
-        self
-    }
-
-    /// The gateway of a provider, if it is set up.
-    pub fn get(&self, provider: Provider) -> Option<&Arc<dyn PaymentGateway>> {
-        self.by_provider.get(&provider)
-    }
-
-    /// The gateway whose provider has this name in URLs.
-    pub fn by_name(&self, name: &str) -> Option<&Arc<dyn PaymentGateway>> {
-        self.by_provider.values().find(|gateway| gateway.provider().as_str() == name)
-    }
-
-    /// Whether this provider is set up and takes this currency.
-    pub fn takes(&self, provider: Provider, currency: Currency) -> bool {
-        self.get(provider).is_some_and(|gateway| gateway.currencies().contains(&currency))
-    }
-
-    /// Every provider that is set up, with its currencies.
-    pub fn offered(&self) -> impl Iterator<Item = (Provider, &[Currency])> {
-        self.by_provider.iter().map(|(provider, gateway)| (*provider, gateway.currencies()))
-    }
-
-    /// Where this provider sends browsers back to.
-    pub fn urls(&self, provider: Provider) -> Urls {
-        let back = format!("{}/v1/payments/{}/return", self.public_url, provider.as_str());
-        Urls { paid: back.clone(), cancelled: back }
-    }
+/// An attempt of 1,000 dong that its provider knows by this integer alone.
+#[cfg(test)]
+pub(super) fn attempt_of(serial: i64) -> Attempt {
+    let currency = "VND".parse().expect("VND is three upper-case letters");
+    let payment = PaymentId(uuid::Uuid::from_u128(7));
+    Attempt { payment, serial, reference: None, amount: 1000, currency, pay_by: Timestamp(0) }
 }

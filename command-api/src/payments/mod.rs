@@ -1,7 +1,17 @@
 //! Collecting money: the seam, and the providers behind it.
 
 mod breaker;
+mod caller;
+mod failure;
 pub mod gateway;
+mod gateways;
+mod hex;
 pub mod payos;
+mod providers;
+mod wait;
 
-pub use gateway::{CreateError, GatewayError, Gateways, PaymentGateway};
+pub use breaker::BreakerSettings;
+pub use caller::{CallSettings, ClientError};
+pub use gateway::{CreateError, GatewayError, PaymentGateway};
+pub use gateways::Gateways;
+pub use providers::ProviderSettings;

@@ -124,7 +124,7 @@ struct Outcome {
 #[test]
 fn who_overslept_gives_no_stale_yes_and_no_stale_no() {
     run(async {
-        let shop = start(&[("BOXOFFICE_KEY_POOL", "256"), ("BOXOFFICE_PAYOS_TIMEOUT_MS", "60000")]).await;
+        let shop = start(&[("BOXOFFICE_KEY_POOL", "256"), ("BOXOFFICE_PROVIDER_TIMEOUT_MS", "60000")]).await;
         let (journal, claims) = (shop.journal().await, Vec::new());
         let (reserved, commands) = (BTreeMap::new(), BTreeMap::new());
         let mut truth = Truth { journal, claims, reserved, commands, requested: BTreeSet::new() };

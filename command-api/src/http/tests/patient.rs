@@ -5,8 +5,8 @@ use http::{HeaderMap, StatusCode};
 
 use crate::payments::PaymentGateway;
 use crate::payments::gateway::{
-    Answer as Spoken, CreateError, GatewayError, Intent, Notification, Notified, Outcome as Heard, Rejected, Report,
-    Returned, Urls,
+    Answer as Spoken, Attempt, CreateError, GatewayError, Intent, Notification, Notified, Outcome as Heard, Refund,
+    Refunded, Rejected, Report, Urls,
 };
 
 /// A provider at which payments are opened and never paid.
@@ -32,23 +32,23 @@ impl PaymentGateway for Patient {
         async { Ok(Intent { reference: "link".to_owned(), url: "https://p.test/link".to_owned() }) }.boxed()
     }
 
-    fn status(&self, _: i64) -> BoxFuture<'_, Result<Report, GatewayError>> {
+    fn status<'a>(&'a self, _: &'a Attempt) -> BoxFuture<'a, Result<Report, GatewayError>> {
         async { Err(GatewayError::NotFound) }.boxed()
     }
 
-    fn close<'a>(&'a self, _: i64, _: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
+    fn close<'a>(&'a self, _: &'a Attempt, _: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
         async { Ok(Report::never_opened()) }.boxed()
     }
 
-    fn notify(&self, _: &Notification<'_>) -> Result<Notified, Rejected> {
-        Err(Rejected::Signature)
+    fn notify<'a>(&'a self, _: &'a Notification<'a>) -> BoxFuture<'a, Result<Notified, Rejected>> {
+        async { Err(Rejected::Signature) }.boxed()
     }
 
     fn answer(&self, _: Heard) -> Spoken {
         Spoken { status: StatusCode::OK, headers: HeaderMap::new(), body: Default::default() }
     }
 
-    fn returned(&self, _: &str) -> Result<Returned, Rejected> {
-        Err(Rejected::Signature)
+    fn refund<'a>(&'a self, _: &'a Refund) -> BoxFuture<'a, Result<Refunded, GatewayError>> {
+        async { Ok(Refunded::ByHand) }.boxed()
     }
 }

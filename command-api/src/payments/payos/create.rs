@@ -1,13 +1,14 @@
 //! Opening a payment, and finding out whether one was opened whose answer never came.
 
 use domain::saga::CreatePayment;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use service_kit::validate::is_web_url;
 
-use super::client::{Call, Repeats};
-use super::failure::{Failure, Trouble};
+use super::client::is_not_found;
 use super::types::{self, Create, Created, Link, Status};
-use super::{CURRENCY, Payos, json, signature};
+use super::{CURRENCY, Payos, signature};
+use crate::payments::caller::{Call, Repeats};
+use crate::payments::failure::{Failure, Trouble};
 use crate::payments::gateway::{Cause, CreateError, Intent, Urls};
 
 /// The official Node SDK reads an order code as a double.
@@ -19,7 +20,7 @@ impl Payos {
         match self.client.call(&call).await {
             Ok(data) => match types::read(data) {
                 Ok(created) => opened(payment, created),
-                Err(error) => Err(CreateError::Ambiguous(Box::new(Trouble::Unreadable(error)))),
+                Err(error) => Err(CreateError::Ambiguous(Box::new(Trouble::Unreadable(error.into())))),
             },
             Err(Failure::Unsent { retry_after, cause }) => Err(CreateError::Unavailable { retry_after, cause }),
             Err(Failure::Lost { cause, .. }) => self.find(payment, cause).await,
@@ -52,13 +53,7 @@ impl Payos {
             expired_at: i32::try_from(payment.pay_by.0.div_euclid(1_000_000)).unwrap_or(i32::MAX),
             signature: self.settings.keys.checksum_key.sign(&text),
         };
-        Ok(Call {
-            name: "create",
-            method: Method::POST,
-            path: "/v2/payment-requests".to_owned(),
-            body: Some(json(&create)),
-            repeats: Repeats::Allowed,
-        })
+        Ok(Call::json("create", "/v2/payment-requests", &create, Repeats::Allowed))
     }
 
     /// No answer came: perhaps the link is there.
@@ -74,7 +69,7 @@ impl Payos {
     async fn take_over(&self, payment: &CreatePayment, code: String) -> Result<Intent, CreateError> {
         match self.link(payment.serial).await {
             Ok(link) => self.adopt(payment, link),
-            Err(failure) if failure.is_not_found() && code != "231" => Err(CreateError::Refused { code }),
+            Err(failure) if is_not_found(&failure) && code != "231" => Err(CreateError::Refused { code }),
             Err(Failure::Refused { code: asked, .. }) => {
                 let cause = format!("creating is refused with code {code}, and asking with code {asked}");
                 Err(CreateError::Ambiguous(cause.into()))

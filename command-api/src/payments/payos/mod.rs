@@ -2,11 +2,9 @@
 
 mod client;
 mod create;
-mod failure;
 mod settings;
 mod signature;
 mod types;
-mod wait;
 mod webhook;
 
 use std::sync::LazyLock;
@@ -17,25 +15,21 @@ use domain::saga::CreatePayment;
 use domain::value::{Currency, Provider};
 use futures::future::{BoxFuture, FutureExt};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use reqwest::Url;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
-pub use client::ClientError;
 pub use settings::{PayosKeys, PayosSettings};
 
-pub use super::breaker::BreakerSettings;
+use super::caller::{Call, CallSettings, ClientError, Repeats};
+use super::failure::{Failure, Trouble};
 use super::gateway::{
-    Answer, CreateError, GatewayError, Intent, Notification, Notified, Outcome, PaymentGateway, Rejected, Report,
-    Returned, Urls,
+    Answer, Attempt, CreateError, GatewayError, Intent, Notification, Notified, Outcome, PaymentGateway, Refund,
+    Refunded, Rejected, Report, Urls,
 };
-use client::{Call, Client, Repeats};
-use failure::{Failure, Trouble};
+use client::{Client, is_not_found};
 use types::{Cancel, Link, Status};
 
 /// The only currency of PayOS.
 static CURRENCY: LazyLock<Currency> = LazyLock::new(|| "VND".parse().expect("VND is three upper-case letters"));
-/// A raw query longer than this is not PayOS's.
-const LONGEST_QUERY: usize = 4096;
 
 /// One payment channel of PayOS.
 #[derive(Debug)]
@@ -49,8 +43,8 @@ impl Payos {
     ///
     /// # Errors
     /// The address or a key is unusable, or the system has no certificates.
-    pub fn new(settings: PayosSettings) -> Result<Self, ClientError> {
-        Ok(Self { client: Client::new(settings.clone())?, settings })
+    pub fn new(settings: PayosSettings, calls: CallSettings) -> Result<Self, ClientError> {
+        Ok(Self { client: Client::new(settings.clone(), calls)?, settings })
     }
 
     /// The page of a link, where the settings know its address.
@@ -61,22 +55,20 @@ impl Payos {
     }
 
     async fn link(&self, serial: i64) -> Result<Link, Failure> {
-        let path = format!("/v2/payment-requests/{serial}");
-        let call = Call { name: "query", method: Method::GET, path, body: None, repeats: Repeats::Allowed };
+        let call = Call::get("query", format!("/v2/payment-requests/{serial}"));
         self.read_link(&call, serial).await
     }
 
     async fn cancelled(&self, serial: i64, reason: &str) -> Result<Link, Failure> {
         let reason: String = reason.chars().take(100).collect();
-        let body = Some(json(&Cancel { cancellation_reason: &reason }));
         let path = format!("/v2/payment-requests/{serial}/cancel");
-        let call = Call { name: "cancel", method: Method::POST, path, body, repeats: Repeats::Never };
+        let call = Call::json("cancel", &path, &Cancel { cancellation_reason: &reason }, Repeats::Never);
         self.read_link(&call, serial).await
     }
 
     async fn read_link(&self, call: &Call, serial: i64) -> Result<Link, Failure> {
         let data = self.client.call(call).await?;
-        let link: Link = types::read(data).map_err(|error| Failure::lost(None, Trouble::Unreadable(error)))?;
+        let link: Link = types::read(data).map_err(|error| Failure::lost(None, Trouble::Unreadable(error.into())))?;
         if link.order_code != serial {
             return Err(Failure::lost(None, Trouble::AnotherPayment));
         }
@@ -86,7 +78,7 @@ impl Payos {
     async fn ask(&self, serial: i64) -> Result<Report, GatewayError> {
         match self.link(serial).await {
             Ok(link) => Ok(self.report(link)),
-            Err(failure) if failure.is_not_found() => Err(GatewayError::NotFound),
+            Err(failure) if is_not_found(&failure) => Err(GatewayError::NotFound),
             Err(Failure::Refused { code, .. }) => Err(GatewayError::Refused { code }),
             // Asking does nothing, so that a lost answer leaves no doubt.
             Err(Failure::Unsent { retry_after, cause } | Failure::Lost { retry_after, cause }) => {
@@ -101,7 +93,7 @@ impl Payos {
                 Report { standing: Standing::Open, .. } => GatewayError::Refused { code: "still-open".to_owned() },
                 report => return Ok(report),
             },
-            Err(failure) if failure.is_not_found() => return Ok(Report::never_opened()),
+            Err(failure) if is_not_found(&failure) => return Ok(Report::never_opened()),
             Err(Failure::Refused { code, .. }) => GatewayError::Refused { code },
             Err(Failure::Lost { cause, .. }) => GatewayError::Ambiguous(cause),
             Err(Failure::Unsent { retry_after, cause }) => {
@@ -148,44 +140,36 @@ impl PaymentGateway for Payos {
         self.open(payment, back).boxed()
     }
 
-    fn status(&self, serial: i64) -> BoxFuture<'_, Result<Report, GatewayError>> {
-        self.ask(serial).boxed()
+    fn status<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Report, GatewayError>> {
+        self.ask(attempt.serial).boxed()
     }
 
-    fn close<'a>(&'a self, serial: i64, reason: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
-        self.end(serial, reason).boxed()
+    fn close<'a>(&'a self, attempt: &'a Attempt, reason: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
+        self.end(attempt.serial, reason).boxed()
     }
 
-    fn notify(&self, raw: &Notification<'_>) -> Result<Notified, Rejected> {
-        webhook::read(&self.settings.keys.checksum_key, raw)
+    /// PayOS has payouts, but no call that gives the money of a link back.
+    fn refund<'a>(&'a self, _: &'a Refund) -> BoxFuture<'a, Result<Refunded, GatewayError>> {
+        async { Ok(Refunded::ByHand) }.boxed()
+    }
+
+    fn notify<'a>(&'a self, raw: &'a Notification<'a>) -> BoxFuture<'a, Result<Notified, Rejected>> {
+        async { webhook::read(&self.settings.keys.checksum_key, raw) }.boxed()
     }
 
     fn answer(&self, outcome: Outcome) -> Answer {
         let (status, body) = match outcome {
-            Outcome::Accepted | Outcome::Unknown => (StatusCode::OK, r#"{"success":true}"#),
+            Outcome::Accepted | Outcome::Repeated | Outcome::WrongAmount | Outcome::Unknown => {
+                (StatusCode::OK, r#"{"success":true}"#)
+            }
             Outcome::RetryLater => (StatusCode::SERVICE_UNAVAILABLE, r#"{"success":false}"#),
-            Outcome::Rejected => (StatusCode::BAD_REQUEST, r#"{"success":false}"#),
+            Outcome::Rejected(_) => (StatusCode::BAD_REQUEST, r#"{"success":false}"#),
         };
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
-    }
-
-    fn returned(&self, query: &str) -> Result<Returned, Rejected> {
-        if query.len() > LONGEST_QUERY {
-            return Err(Rejected::Malformed("the query is too long"));
-        }
-        let mut url = Url::parse("http://localhost/").expect("a constant URL");
-        url.set_query(Some(query));
-        let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        let serial = value("orderCode").and_then(|text| text.parse().ok()).filter(|serial| *serial > 0);
-        let serial = serial.ok_or(Rejected::Malformed("the query names no orderCode"))?;
-        let cancelled = value("cancel").as_deref() == Some("true") || value("status").as_deref() == Some("CANCELLED");
-        let reference = value("id").filter(|id| !id.is_empty());
-        let reference = reference.ok_or(Rejected::Malformed("the query names no id"))?;
-        Ok(Returned { serial, cancelled, reference })
     }
 }
 
@@ -201,10 +185,6 @@ fn standing(link: &Link) -> Standing {
             Standing::Open
         }
     }
-}
-
-fn json(body: &impl serde::Serialize) -> Bytes {
-    Bytes::from(serde_json::to_vec(body).expect("numbers and texts can always be written as JSON"))
 }
 
 #[cfg(test)]

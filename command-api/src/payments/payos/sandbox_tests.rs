@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use domain::ids::PaymentId;
+use http::Method;
 use provider_sandbox::{Running, Settings, start};
 use serde_json::{Value, json};
 use service_kit::{clock, random};
 
 use super::*;
+use crate::payments::gateway::{About, attempt_of};
 
 const AMOUNT: i64 = 150_000;
 const SERIAL: i64 = 8_190;
@@ -21,26 +23,26 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        Self::with(|_| {}).await
+        Self::with(|_, _| {}).await
     }
 
     /// With the page's address known, so that lost pages are found.
     async fn with_page() -> Self {
-        Self::with(|settings| settings.page = Some(format!("{}/pay/{{id}}", settings.url))).await
+        Self::with(|settings, _| settings.page = Some(format!("{}/pay/{{id}}", settings.url))).await
     }
 
-    async fn with(change: impl FnOnce(&mut PayosSettings)) -> Self {
+    async fn with(change: impl FnOnce(&mut PayosSettings, &mut CallSettings)) -> Self {
         Self::of(Settings::default(), change).await
     }
 
-    async fn of(sandbox: Settings, change: impl FnOnce(&mut PayosSettings)) -> Self {
+    async fn of(sandbox: Settings, change: impl FnOnce(&mut PayosSettings, &mut CallSettings)) -> Self {
         let keys = PayosKeys::new(&sandbox.client_id, &sandbox.api_key, &sandbox.checksum_key);
         let sandbox = start(sandbox).await.unwrap();
         let mut settings = PayosSettings::new(&sandbox.base_url(), keys);
-        settings.timeout = Duration::from_millis(500);
-        settings.first_pause = Duration::from_millis(10);
-        change(&mut settings);
-        let payos = Payos::new(settings).unwrap();
+        let (timeout, first_pause) = (Duration::from_millis(500), Duration::from_millis(10));
+        let mut calls = CallSettings { timeout, first_pause, ..CallSettings::default() };
+        change(&mut settings, &mut calls);
+        let payos = Payos::new(settings, calls).unwrap();
         Self { sandbox, payos, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
@@ -73,16 +75,16 @@ impl World {
     }
 
     async fn status(&self) -> Result<Report, GatewayError> {
-        self.payos.status(SERIAL).await
+        self.payos.status(&attempt_of(SERIAL)).await
     }
 
     async fn close(&self) -> Result<Report, GatewayError> {
-        self.payos.close(SERIAL, "order over").await
+        self.payos.close(&attempt_of(SERIAL), "order over").await
     }
 }
 
 fn urls() -> Urls {
-    crate::payments::Gateways::new("https://tickets.test/").urls(Provider::Payos)
+    crate::payments::Gateways::new("https://tickets.test/").urls(Provider::Payos, PaymentId(uuid::Uuid::from_u128(7)))
 }
 
 fn payment() -> CreatePayment {
@@ -122,16 +124,16 @@ async fn creating_opens_a_link_with_our_data() {
     );
     assert_eq!((&link["amount"], &link["description"]), (&json!(AMOUNT), &json!("K7M2P9Q4TX")));
     assert_eq!(link["expiredAt"], json!(payment.pay_by.0 / 1_000_000));
-    let back = json!("https://tickets.test/v1/payments/payos/return");
-    assert_eq!((&link["returnUrl"], &link["cancelUrl"]), (&back, &back));
+    let (paid, cancelled) = (json!(urls().paid), json!(urls().cancelled));
+    assert_eq!((&link["returnUrl"], &link["cancelUrl"]), (&paid, &cancelled));
 }
 
 #[tokio::test]
 async fn a_bank_account_that_is_not_linked_takes_nine_characters() {
     let sandbox = || Settings { description_limit: 9, ..Settings::default() };
-    let world = World::of(sandbox(), |settings| settings.description_limit = 9).await;
+    let world = World::of(sandbox(), |settings, _| settings.description_limit = 9).await;
     world.create().await.unwrap();
-    let world = World::of(sandbox(), |_| {}).await;
+    let world = World::of(sandbox(), |_, _| {}).await;
     assert_eq!(code(world.create().await), "20");
 }
 
@@ -177,8 +179,8 @@ async fn a_lost_answer_is_asked_for() {
 
 #[tokio::test]
 async fn a_lost_answer_without_a_second_attempt_is_asked_for_too() {
-    let world = World::with(|settings| {
-        settings.attempts = 1;
+    let world = World::with(|settings, calls| {
+        calls.attempts = 1;
         settings.page = Some(format!("{}/pay/{{id}}", settings.url));
     });
     let world = world.await;
@@ -220,7 +222,7 @@ async fn failing_twice_is_forgiven_and_failing_longer_is_in_doubt() {
 
 #[tokio::test]
 async fn a_silent_provider_leaves_doubt_and_no_conclusion() {
-    let world = World::with(|settings| settings.attempts = 2).await;
+    let world = World::with(|_, calls| calls.attempts = 2).await;
     world.script(json!({ "silent": true, "lose_create_answer": "cut" })).await;
     assert!(matches!(world.create().await, Err(CreateError::Ambiguous(_))));
     assert!(matches!(world.status().await, Err(GatewayError::Unavailable { .. })));
@@ -262,8 +264,9 @@ async fn what_payos_refuses_is_final_once_it_is_sure_that_nothing_is_there() {
 
 #[tokio::test]
 async fn wrong_keys_are_refused() {
-    let wrong =
-        |id, api, checksum| move |settings: &mut PayosSettings| settings.keys = PayosKeys::new(id, api, checksum);
+    let wrong = |id, api, checksum| {
+        move |settings: &mut PayosSettings, _: &mut CallSettings| settings.keys = PayosKeys::new(id, api, checksum)
+    };
     let world = World::with(wrong("sandbox-client", "x", "sandbox-checksum-key")).await;
     assert_eq!(code(world.create().await), "401");
     assert!(matches!(world.status().await, Err(GatewayError::Refused { code }) if code == "401"));
@@ -273,7 +276,7 @@ async fn wrong_keys_are_refused() {
 
 #[tokio::test]
 async fn nobody_there_means_not_sent() {
-    let world = World::with(|settings| settings.url = "http://127.0.0.1:1".to_owned()).await;
+    let world = World::with(|settings, _| settings.url = "http://127.0.0.1:1".to_owned()).await;
     assert!(matches!(world.create().await, Err(CreateError::Unavailable { .. })));
     assert!(matches!(world.status().await, Err(GatewayError::Unavailable { .. })));
     assert!(matches!(world.close().await, Err(GatewayError::Unavailable { .. })));
@@ -343,19 +346,22 @@ async fn webhooks_of_the_sandbox_are_read_and_equal_what_a_query_says() {
     world.happens("pay", json!({ "parts": [1000, 2000] })).await;
     let link = world.link().await;
     let headers = HeaderMap::new();
-    let read = |body: &str| {
+    let read = async |body: &str| {
         let raw = Notification { method: &Method::POST, headers: &headers, query: "", body: body.as_bytes() };
-        world.payos.notify(&raw)
+        world.payos.notify(&raw).await
     };
     let bodies: Vec<_> = link["deliveries"].as_array().unwrap().iter().map(|it| it["body"].as_str().unwrap()).collect();
     let mut told = Vec::new();
     for body in &bodies {
-        let notified = read(body).unwrap();
-        assert_eq!((notified.serial, notified.report.reference.as_deref()), (SERIAL, link["paymentLinkId"].as_str()));
+        let notified = read(body).await.unwrap();
+        assert_eq!(
+            (notified.about, notified.report.reference.as_deref()),
+            (About::Serial(SERIAL), link["paymentLinkId"].as_str())
+        );
         told.extend(notified.report.movements);
     }
     assert_eq!(told, world.status().await.unwrap().movements);
-    assert_eq!(read(&bodies[0].replace("1000", "9000")), Err(Rejected::Signature));
+    assert_eq!(read(&bodies[0].replace("1000", "9000")).await, Err(Rejected::Signature));
 }
 
 #[tokio::test]
@@ -366,20 +372,16 @@ async fn a_webhook_signed_by_somebody_else_is_refused() {
     let link = world.happens("pay", json!({})).await;
     let (headers, body) = (HeaderMap::new(), link["deliveries"][0]["body"].as_str().unwrap());
     let raw = Notification { method: &Method::POST, headers: &headers, query: "", body: body.as_bytes() };
-    assert_eq!(world.payos.notify(&raw), Err(Rejected::Signature));
+    assert_eq!(world.payos.notify(&raw).await, Err(Rejected::Signature));
 }
 
 #[tokio::test]
-async fn the_way_back_of_the_sandbox_names_the_payment() {
+async fn the_way_back_of_the_sandbox_keeps_what_we_gave_it() {
     let world = World::new().await;
     let page = world.create().await.unwrap().url;
     let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let response = browser.post(format!("{page}/cancel")).send().await.unwrap();
-    let back: Url = response.headers()["location"].to_str().unwrap().parse().unwrap();
-    assert_eq!(back.path(), "/v1/payments/payos/return");
-    let returned = world.payos.returned(back.query().unwrap()).unwrap();
-    assert_eq!(
-        returned,
-        Returned { serial: SERIAL, cancelled: true, reference: page.rsplit('/').next().unwrap().to_owned() }
-    );
+    let back = response.headers()["location"].to_str().unwrap();
+    let ours = urls().cancelled;
+    assert!(ours.contains('?') && back.starts_with(&format!("{ours}&")), "{back}");
 }

@@ -1,13 +1,11 @@
 //! How one payment channel of PayOS is reached.
 
 use std::fmt;
-use std::time::Duration;
 
 use service_kit::config::{Env, Format, Noted};
 use service_kit::env;
 
 use super::signature::ChecksumKey;
-use crate::payments::breaker::BreakerSettings;
 
 /// Where PayOS answers (payos.vn/docs).
 const LIVE_URL: &str = "https://api-merchant.payos.vn";
@@ -19,20 +17,10 @@ pub struct PayosSettings {
     pub url: String,
     /// What we are known by there.
     pub keys: PayosKeys,
-    /// A connection not open by then is given up.
-    pub connect_timeout: Duration,
-    /// A call not answered by then is given up.
-    pub timeout: Duration,
-    /// How often a call that may be repeated is made, at least once.
-    pub attempts: u32,
-    /// Before the second attempt; doubled each time.
-    pub first_pause: Duration,
     /// The page of a payment with `{id}` in place of its name; without it, a page whose answer was lost is lost.
     pub page: Option<String>,
     /// The most characters of a description: 25, or 9 for a bank account that is not linked.
     pub description_limit: usize,
-    /// When calls pause.
-    pub breaker: BreakerSettings,
 }
 
 /// What a payment channel is known by; never shown.
@@ -60,17 +48,7 @@ impl fmt::Debug for PayosKeys {
 impl PayosSettings {
     /// A channel at this address with the defaults of everything else.
     pub fn new(url: &str, keys: PayosKeys) -> Self {
-        Self {
-            url: url.trim_end_matches('/').to_owned(),
-            keys,
-            connect_timeout: Duration::from_secs(2),
-            timeout: Duration::from_secs(10),
-            attempts: 3,
-            first_pause: Duration::from_millis(500),
-            page: None,
-            description_limit: 25,
-            breaker: BreakerSettings { failures: 10, pause: Duration::from_secs(5) },
-        }
+        Self { url: url.trim_end_matches('/').to_owned(), keys, page: None, description_limit: 25 }
     }
 
     /// Reads them; none if no key is set.
@@ -80,30 +58,6 @@ impl PayosSettings {
     pub fn read(env: &mut Env) -> Result<Option<Self>, Noted> {
         let url = env.with_default("BOXOFFICE_PAYOS_URL", LIVE_URL, env::url(), "The API of PayOS.");
         let keys = read_keys(env);
-        let connect = env.with_default(
-            "BOXOFFICE_PAYOS_CONNECT_TIMEOUT_MS",
-            "2000",
-            env::millis(10..=60_000),
-            "A connection to PayOS not open by then is given up.",
-        );
-        let timeout = env.with_default(
-            "BOXOFFICE_PAYOS_TIMEOUT_MS",
-            "10000",
-            env::millis(10..=120_000),
-            "A call to PayOS not answered by then is given up.",
-        );
-        let attempts = env.with_default(
-            "BOXOFFICE_PAYOS_ATTEMPTS",
-            "3",
-            env::whole(1..=10),
-            "How often a call to PayOS that may be repeated is made.",
-        );
-        let pause = env.with_default(
-            "BOXOFFICE_PAYOS_FIRST_PAUSE_MS",
-            "500",
-            env::millis(1..=10_000),
-            "The pause before the second attempt; doubled each time, at most 10 s.",
-        );
         let page = env.optional(
             "BOXOFFICE_PAYOS_PAGE",
             page(),
@@ -115,32 +69,8 @@ impl PayosSettings {
             env::whole(9..=25),
             "The most characters of a transfer's text; 9 for a bank account that is not linked.",
         );
-        let failures = env.with_default(
-            "BOXOFFICE_PAYOS_BREAKER_FAILURES",
-            "10",
-            env::whole(1..=1000),
-            "So many failed calls in a row make calls to PayOS pause.",
-        );
-        let breaker = env.with_default(
-            "BOXOFFICE_PAYOS_BREAKER_MS",
-            "5000",
-            env::millis(1..=600_000),
-            "How long calls to PayOS pause.",
-        );
-        let (url, connect, timeout, attempts, pause) = (url?, connect?, timeout?, attempts?, pause?);
-        let breaker = BreakerSettings { failures: failures?, pause: breaker? };
-        let (page, limit, keys) = (page?, limit?, keys?);
-        Ok(keys.map(|keys| Self {
-            url,
-            keys,
-            connect_timeout: connect,
-            timeout,
-            attempts,
-            first_pause: pause,
-            page,
-            description_limit: limit,
-            breaker,
-        }))
+        let (url, page, description_limit, keys) = (url?, page?, limit?, keys?);
+        Ok(keys.map(|keys| Self { url, keys, page, description_limit }))
     }
 }
 

@@ -6,6 +6,8 @@ use ring::hmac;
 use serde_json::{Map, Value};
 use service_kit::canonical;
 
+use crate::payments::hex;
+
 /// The key of all signatures of one payment channel.
 #[derive(Clone)]
 pub struct ChecksumKey(hmac::Key);
@@ -18,13 +20,12 @@ impl ChecksumKey {
 
     /// The signature of a text.
     pub fn sign(&self, text: &str) -> String {
-        let tag = hmac::sign(&self.0, text.as_bytes());
-        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::lower(hmac::sign(&self.0, text.as_bytes()).as_ref())
     }
 
     /// Whether a signature is that of the text, compared in constant time; upper-case hex is none.
     pub fn verify(&self, text: &str, signature: &str) -> bool {
-        lower_hex(signature).is_some_and(|tag| hmac::verify(&self.0, text.as_bytes(), &tag).is_ok())
+        hex::from_lower(signature).is_some_and(|tag| hmac::verify(&self.0, text.as_bytes(), &tag).is_ok())
     }
 }
 
@@ -68,21 +69,6 @@ fn plain(value: &Value) -> String {
         Value::String(text) if text == "null" || text == "undefined" => String::new(),
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => canonical::to_string(&value.into()),
-    }
-}
-
-fn lower_hex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-        return None;
-    };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
     }
 }
 

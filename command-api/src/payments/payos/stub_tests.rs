@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::payments::BreakerSettings;
+use crate::payments::gateway::attempt_of;
 
 const SERIAL: i64 = 4_711;
 const KEYS: (&str, &str, &str) = ("client-hunter2", "api-hunter2", "checksum-hunter2");
@@ -51,14 +53,17 @@ impl Stub {
         self.requests.lock().unwrap().len()
     }
 
-    fn payos(&self, change: impl FnOnce(&mut PayosSettings)) -> Payos {
-        let mut settings = PayosSettings::new(&self.url, PayosKeys::new(KEYS.0, KEYS.1, KEYS.2));
-        settings.timeout = Duration::from_secs(2);
-        settings.first_pause = Duration::from_millis(5);
-        settings.attempts = 1;
-        change(&mut settings);
-        Payos::new(settings).unwrap()
+    fn payos(&self, change: impl FnOnce(&mut CallSettings)) -> Payos {
+        let settings = PayosSettings::new(&self.url, PayosKeys::new(KEYS.0, KEYS.1, KEYS.2));
+        let (timeout, first_pause) = (Duration::from_secs(2), Duration::from_millis(5));
+        let mut calls = CallSettings { timeout, first_pause, attempts: 1, ..CallSettings::default() };
+        change(&mut calls);
+        Payos::new(settings, calls).unwrap()
     }
+}
+
+fn attempt() -> Attempt {
+    attempt_of(SERIAL)
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -100,7 +105,7 @@ fn payment() -> CreatePayment {
 }
 
 async fn create(payos: &Payos) -> Result<Intent, CreateError> {
-    let urls = crate::payments::Gateways::new("https://tickets.test").urls(Provider::Payos);
+    let urls = crate::payments::Gateways::new("https://tickets.test").urls(Provider::Payos, PaymentId(random::id()));
     payos.create(&payment(), &urls).await
 }
 
@@ -108,7 +113,7 @@ async fn create(payos: &Payos) -> Result<Intent, CreateError> {
 async fn an_answer_is_believed_only_with_its_signature() {
     let good = link(json!({}));
     let right = Stub::new([signed(&good)]).await;
-    assert_eq!(right.payos(|_| {}).status(SERIAL).await.unwrap().standing, Standing::Open);
+    assert_eq!(right.payos(|_| {}).status(&attempt()).await.unwrap().standing, Standing::Open);
     let unsigned = answer("200 OK", "", &json!({ "code": "00", "desc": "", "data": good }).to_string());
     for wrong in [
         envelope(&good, "00"),
@@ -123,7 +128,7 @@ async fn an_answer_is_believed_only_with_its_signature() {
         "nonsense\r\n\r\n".to_owned(),
     ] {
         let stub = Stub::new([wrong.clone()]).await;
-        let told = stub.payos(|_| {}).status(SERIAL).await;
+        let told = stub.payos(|_| {}).status(&attempt()).await;
         let shown: String = wrong.chars().take(200).collect();
         assert!(matches!(told, Err(GatewayError::Unavailable { .. })), "{shown}: {told:?}");
         assert_eq!(stub.calls(), 1, "{shown}");
@@ -170,7 +175,7 @@ async fn paid_needs_the_money_and_an_unknown_status_decides_nothing() {
         ("REFUNDED", 1000, Standing::Open),
     ] {
         let stub = Stub::new([signed(&link(json!({ "status": status, "amountPaid": paid })))]).await;
-        assert_eq!(stub.payos(|_| {}).status(SERIAL).await.unwrap().standing, standing, "{status} {paid}");
+        assert_eq!(stub.payos(|_| {}).status(&attempt()).await.unwrap().standing, standing, "{status} {paid}");
     }
 }
 
@@ -178,14 +183,14 @@ async fn paid_needs_the_money_and_an_unknown_status_decides_nothing() {
 async fn transfers_without_money_or_name_are_no_movements() {
     let transactions = json!([{ "reference": "", "amount": 5 }, { "reference": "R", "amount": -5 }, { "reference": "S", "amount": 5 }]);
     let stub = Stub::new([signed(&link(json!({ "transactions": transactions })))]).await;
-    let movements = stub.payos(|_| {}).status(SERIAL).await.unwrap().movements;
+    let movements = stub.payos(|_| {}).status(&attempt()).await.unwrap().movements;
     assert_eq!(movements, [Movement { reference: "S".to_owned(), amount: 5, currency: *CURRENCY }]);
 }
 
 #[tokio::test]
 async fn a_link_that_stays_open_is_not_closed() {
     let stub = Stub::new([signed(&link(json!({}))), signed(&link(json!({})))]).await;
-    let closed = stub.payos(|_| {}).close(SERIAL, "over").await;
+    let closed = stub.payos(|_| {}).close(&attempt(), "over").await;
     assert!(matches!(&closed, Err(GatewayError::Refused { code }) if code == "still-open"), "{closed:?}");
     assert_eq!(stub.calls(), 2);
 }
@@ -203,7 +208,7 @@ async fn who_is_asked_to_wait_long_waits_outside() {
 async fn who_is_asked_to_wait_shortly_waits() {
     let stub = Stub::new([answer("429 Slow", "retry-after: 1\r\n", ""), signed(&link(json!({})))]).await;
     let started = clock::monotonic();
-    stub.payos(|settings| settings.attempts = 2).status(SERIAL).await.unwrap();
+    stub.payos(|settings| settings.attempts = 2).status(&attempt()).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
 }
 
@@ -218,7 +223,7 @@ async fn a_first_attempt_in_doubt_stays_in_doubt_whatever_comes_next() {
 #[tokio::test]
 async fn a_cancel_is_never_repeated_by_itself() {
     let stub = Stub::new([answer("500 Oh", "", ""), signed(&link(json!({})))]).await;
-    let closed = stub.payos(|settings| settings.attempts = 3).close(SERIAL, "over").await;
+    let closed = stub.payos(|settings| settings.attempts = 3).close(&attempt(), "over").await;
     assert!(matches!(closed, Err(GatewayError::Ambiguous(_))), "{closed:?}");
     assert_eq!(stub.calls(), 2, "one cancel, one question");
 }
@@ -230,7 +235,7 @@ async fn the_breaker_opens_and_closes() {
     let pause = Duration::from_millis(300);
     let payos = stub.payos(|settings| settings.breaker = BreakerSettings { failures: 3, pause });
     for _ in 0..3 {
-        assert!(payos.status(SERIAL).await.is_err());
+        assert!(payos.status(&attempt()).await.is_err());
     }
     let refused = create(&payos).await;
     assert!(
@@ -239,14 +244,14 @@ async fn the_breaker_opens_and_closes() {
     );
     assert_eq!(stub.calls(), 3, "an open breaker calls nobody");
     tokio::time::sleep(pause).await;
-    assert!(payos.status(SERIAL).await.is_err());
-    assert!(payos.status(SERIAL).await.is_err());
+    assert!(payos.status(&attempt()).await.is_err());
+    assert!(payos.status(&attempt()).await.is_err());
     assert_eq!(stub.calls(), 4, "one tried, and failed");
     stub.answers.lock().unwrap().extend([signed(&link(json!({}))), failing(), signed(&link(json!({})))]);
     tokio::time::sleep(pause).await;
-    payos.status(SERIAL).await.unwrap();
-    assert!(payos.status(SERIAL).await.is_err());
-    payos.status(SERIAL).await.unwrap();
+    payos.status(&attempt()).await.unwrap();
+    assert!(payos.status(&attempt()).await.is_err());
+    payos.status(&attempt()).await.unwrap();
     assert_eq!(stub.calls(), 7, "closed again");
 }
 
@@ -264,11 +269,11 @@ async fn refusals_and_slowing_down_are_signs_of_life() {
     .await;
     let payos =
         stub.payos(|settings| settings.breaker = BreakerSettings { failures: 1, pause: Duration::from_secs(60) });
-    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Refused { code }) if code == "20"));
-    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Unavailable { .. })));
-    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::Refused { .. })));
-    assert!(matches!(payos.status(SERIAL).await, Err(GatewayError::NotFound)));
-    payos.status(SERIAL).await.unwrap();
+    assert!(matches!(payos.status(&attempt()).await, Err(GatewayError::Refused { code }) if code == "20"));
+    assert!(matches!(payos.status(&attempt()).await, Err(GatewayError::Unavailable { .. })));
+    assert!(matches!(payos.status(&attempt()).await, Err(GatewayError::Refused { .. })));
+    assert!(matches!(payos.status(&attempt()).await, Err(GatewayError::NotFound)));
+    payos.status(&attempt()).await.unwrap();
 }
 
 #[tokio::test]
@@ -286,10 +291,15 @@ async fn keys_travel_in_their_headers_and_show_nowhere() {
 
 #[test]
 fn answers_to_webhooks_are_in_payos_words() {
-    let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
-    for (outcome, status) in
-        [(Outcome::Accepted, 200), (Outcome::Unknown, 200), (Outcome::RetryLater, 503), (Outcome::Rejected, 400)]
-    {
+    let payos =
+        Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c")), CallSettings::default())
+            .unwrap();
+    for (outcome, status) in [
+        (Outcome::Accepted, 200),
+        (Outcome::Unknown, 200),
+        (Outcome::RetryLater, 503),
+        (Outcome::Rejected(Rejected::Signature), 400),
+    ] {
         let answer = payos.answer(outcome);
         assert_eq!(
             (answer.status.as_u16(), answer.headers[CONTENT_TYPE].to_str().unwrap()),
@@ -301,46 +311,14 @@ fn answers_to_webhooks_are_in_payos_words() {
 }
 
 #[test]
-fn the_way_back_names_a_payment_or_nothing() {
-    let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
-    let returned = |query: &str| payos.returned(query);
-    let paid = "code=00&id=124c&cancel=false&status=PAID&orderCode=123";
-    assert_eq!(returned(paid), Ok(Returned { serial: 123, cancelled: false, reference: "124c".to_owned() }));
-    for gave_up in [
-        "cancel=true&status=CANCELLED&orderCode=123&id=124c",
-        "id=124c&status=CANCELLED&orderCode=123",
-        "orderCode=%31%323&cancel=true&id=12%34c",
-    ] {
-        assert_eq!(
-            returned(gave_up),
-            Ok(Returned { serial: 123, cancelled: true, reference: "124c".to_owned() }),
-            "{gave_up}"
-        );
-    }
-    let long = format!("orderCode=123&x={}", "x".repeat(5000));
-    for nothing in [
-        "",
-        "orderCode=123",
-        "orderCode=123&id=",
-        "id=124c&orderCode=",
-        "orderCode=0",
-        "orderCode=-1",
-        "orderCode=x",
-        "orderCode=99999999999999999999",
-        "ordercode=1",
-        &long,
-    ] {
-        assert!(returned(nothing).is_err(), "{nothing}");
-    }
-}
-
-#[test]
 fn offered_is_what_is_set_up() {
     let none = crate::payments::Gateways::new("https://tickets.test");
     assert!(
         none.offered().next().is_none() && none.by_name("payos").is_none() && !none.takes(Provider::Payos, *CURRENCY)
     );
-    let payos = Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c"))).unwrap();
+    let payos =
+        Payos::new(PayosSettings::new("https://x.test", PayosKeys::new("a", "b", "c")), CallSettings::default())
+            .unwrap();
     let one = none.with(Arc::new(payos));
     assert_eq!(one.offered().collect::<Vec<_>>(), [(Provider::Payos, &[*CURRENCY][..])]);
     assert!(one.takes(Provider::Payos, *CURRENCY) && !one.takes(Provider::Payos, "EUR".parse().unwrap()));

@@ -10,7 +10,7 @@ use service_kit::canonical::Strict;
 use super::CURRENCY;
 use super::signature::{self, ChecksumKey};
 use super::types::{self, DONE, Transfer};
-use crate::payments::gateway::{Notification, Notified, Rejected, Report};
+use crate::payments::gateway::{About, Notification, Notified, Rejected, Report};
 
 /// No webhook is longer: the documented one has 700 bytes.
 const LONGEST: usize = 64 * 1024;
@@ -77,7 +77,7 @@ fn notified(transfer: Transfer) -> Result<Notified, Rejected> {
         }
         report.movements.push(Movement { reference: transfer.reference, amount: transfer.amount, currency });
     }
-    Ok(Notified { serial: transfer.order_code, report })
+    Ok(Notified { about: About::Serial(transfer.order_code), report, ask: false })
 }
 
 #[cfg(test)]

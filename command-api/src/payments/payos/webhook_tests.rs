@@ -46,7 +46,7 @@ fn movement(notified: &Notified) -> (&str, i64, &str) {
 #[test]
 fn a_signed_webhook_is_one_movement_of_an_open_payment() {
     let notified = read_body(&signed(&data())).unwrap();
-    assert_eq!((notified.serial, notified.report.standing), (8_190, Standing::Open));
+    assert_eq!((notified.about.clone(), notified.report.standing), (About::Serial(8_190), Standing::Open));
     assert_eq!(movement(&notified), ("FT26325001", 150_000, "VND"));
     assert_eq!(notified.report.reference.as_deref(), Some("0b1d7e5c3f2a49c8a6e4d2b09f817263"));
 }
@@ -62,14 +62,18 @@ fn the_documented_sample_is_genuine_and_moves_no_money() {
     let key = ChecksumKey::new("1a54716c8f0efb2744fb28b6e38b25da7f67a925d98bc1c18bd8faaecadd7675");
     let raw = Notification { method: &Method::POST, headers: &HeaderMap::new(), query: "", body: body.as_bytes() };
     let notified = read(&key, &raw).unwrap();
-    assert_eq!((notified.serial, notified.report.movements), (123, vec![]), "order code 123 may be a real payment");
+    assert_eq!(
+        (notified.about, notified.report.movements),
+        (About::Serial(123), vec![]),
+        "order code 123 may be a real payment"
+    );
     assert_eq!(read_body(body.as_bytes()), Err(Rejected::Signature), "under our own key it is none");
 }
 
 #[test]
 fn a_real_transfer_of_order_code_123_counts() {
     let notified = read_body(&signed(&with(json!({ "orderCode": 123, "reference": "TF230204212323" })))).unwrap();
-    assert_eq!((notified.serial, movement(&notified).1), (123, 150_000));
+    assert_eq!((notified.about.clone(), movement(&notified).1), (About::Serial(123), 150_000));
 }
 
 #[test]

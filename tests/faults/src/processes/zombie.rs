@@ -51,7 +51,7 @@ enum Wakes {
 fn place() -> LocalBoxFuture<'static, anyhow::Result<Place>> {
     Box::pin(async {
         let shared = Place::shared().await?;
-        Ok(shared.with("BOXOFFICE_KEY_POOL", "256").with("BOXOFFICE_PAYOS_TIMEOUT_MS", "60000"))
+        Ok(shared.with("BOXOFFICE_KEY_POOL", "256").with("BOXOFFICE_PROVIDER_TIMEOUT_MS", "60000"))
     })
 }
 

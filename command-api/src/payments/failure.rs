@@ -1,11 +1,11 @@
-//! What can be wrong with a call to PayOS, and what that leaves known.
+//! What can be wrong with a call to a provider, and what that leaves known.
 
 use std::error::Error;
 use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::payments::gateway::Cause;
+use super::gateway::Cause;
 
 /// No answer is longer than this; the longest real ones list a link's transfers, 500 bytes each.
 pub(super) const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -13,9 +13,9 @@ pub(super) const LONGEST_ANSWER: usize = 1024 * 1024;
 /// Why a call brought no result.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// PayOS says no.
+    /// The provider says no.
     Refused { status: StatusCode, code: String },
-    /// It did not reach PayOS, or PayOS did not look at it.
+    /// It did not reach the provider, or was not looked at.
     Unsent { retry_after: Option<Duration>, cause: Cause },
     /// It may have been done.
     Lost { retry_after: Option<Duration>, cause: Cause },
@@ -24,14 +24,14 @@ pub(super) enum Failure {
 /// What was wrong with an answer, or in its place.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
-    #[error("PayOS has not answered lately: calls to it pause")]
+    #[error("the provider has not answered lately: calls to it pause")]
     Paused,
-    #[error("PayOS answers with HTTP status {0}")]
+    #[error("the provider answers with HTTP status {0}")]
     Status(StatusCode),
     #[error("the answer is longer than {LONGEST_ANSWER} bytes")]
     TooLong,
     #[error("the answer cannot be read")]
-    Unreadable(#[source] serde_json::Error),
+    Unreadable(#[source] Cause),
     #[error("the answer's signature does not verify")]
     Signature,
     #[error("the answer is about another payment")]
@@ -49,11 +49,6 @@ impl Failure {
         Self::Refused { status, code: code.to_owned() }
     }
 
-    /// Whether PayOS says that there is no such link.
-    pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status, code } if *status == StatusCode::NOT_FOUND || code == "101")
-    }
-
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { .. } => None,
@@ -66,7 +61,7 @@ impl Failure {
         matches!(self, Self::Unsent { cause, .. } if matches!(cause.downcast_ref(), Some(Trouble::Paused)))
     }
 
-    /// Whether PayOS gave no sign of life, or one of failing; asking us to slow down is a sign of life.
+    /// Whether the provider gave no sign of life, or one of failing; asking us to slow down is a sign of life.
     pub(super) fn is_deaf(&self) -> bool {
         let slow_down =
             |cause: &Cause| matches!(cause.downcast_ref(), Some(Trouble::Status(StatusCode::TOO_MANY_REQUESTS)));

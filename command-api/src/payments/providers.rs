@@ -1,0 +1,45 @@
+//! Which providers are set up: each has its own keys, and is not offered without them.
+
+use std::sync::Arc;
+
+use service_kit::config::{Env, Noted};
+
+use super::caller::{CallSettings, ClientError};
+use super::gateways::Gateways;
+use super::payos::{Payos, PayosSettings};
+
+/// The settings of every provider that is set up.
+#[derive(Debug, Clone, Default)]
+pub struct ProviderSettings {
+    /// How all of them are called.
+    pub calls: CallSettings,
+    /// PayOS.
+    pub payos: Option<PayosSettings>,
+}
+
+impl ProviderSettings {
+    /// Reads them; none of a provider without keys.
+    ///
+    /// # Errors
+    /// Noted in `env`; some keys of a provider without the others, too.
+    pub fn read(env: &mut Env) -> Result<Self, Noted> {
+        let calls = CallSettings::read(env);
+        let payos = PayosSettings::read(env);
+        Ok(Self { calls: calls?, payos: payos? })
+    }
+
+    /// The gateways to them; calls nobody yet. `public_url` is how browsers reach us.
+    ///
+    /// # Errors
+    /// An address or a key is unusable, or the system has no certificates.
+    pub fn gateways(&self, public_url: &str) -> Result<Gateways, ClientError> {
+        let mut gateways = Gateways::new(public_url);
+        if let Some(settings) = &self.payos {
+            gateways = gateways.with(Arc::new(Payos::new(settings.clone(), self.calls)?));
+        }
+        if gateways.offered().next().is_none() {
+            tracing::warn!("no payment provider is set up: only free orders can be placed");
+        }
+        Ok(gateways)
+    }
+}
