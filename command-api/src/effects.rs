@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::event::{Command, Refusal};
-use domain::ids::{CommandId, PaymentId, ShowId, derived};
+use domain::ids::{CommandId, PaymentId, RefundId, ShowId, derived};
 use domain::order::Step;
 use domain::payment::{self, Payment, Status};
 use domain::queue;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::outbox::{insist, mark_stuck};
 use crate::owners::{Owners, Request};
-use crate::payments::gateway::{Attempt, Intent, Report};
+use crate::payments::gateway::{Attempt, Intent, Refund, Refunded, Report};
 use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
 
 /// Carries effects out. Each call may happen twice; providers recognise the second by its reference.
@@ -73,6 +73,7 @@ impl Effects {
             Effect::ClosePayment { payment, provider, .. } => {
                 self.call(Call::Close { payment: *payment, provider: *provider }, correlation, id).await;
             }
+            Effect::RefundPayment { payment, refund, .. } => self.refund(*payment, *refund, correlation).await,
             Effect::RevealSeed { show } => self.reveal_seed(*show, correlation, id).await,
         }
     }
@@ -173,6 +174,48 @@ impl Effects {
         Ok(Telling { command: reported(report), id: CommandId(random::id()) })
     }
 
+    /// Has the provider give money back. What it does not end now (it takes its time, or does not answer) is asked for
+    /// again with the open payments, for as long as it takes.
+    async fn refund(&self, payment: PaymentId, refund: RefundId, correlation: Uuid) {
+        let known = loop {
+            match self.asked(payment).await {
+                Outcome::Done(answer) => break answer.state,
+                Outcome::Refused(_) => return,
+                _ => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        };
+        if let Some(known) = known.known() {
+            self.give_back(known, refund, correlation).await;
+        }
+    }
+
+    async fn give_back(&self, known: &payment::Known, refund: RefundId, correlation: Uuid) {
+        let Some(asked) = known.asked_refunds().find(|it| it.refund == refund) else { return };
+        let Some(gateway) = self.gateways.get(known.provider) else {
+            tracing::error!(payment.id = %known.payment, "money is to go back by a provider that is not set up here");
+            return;
+        };
+        let (attempt, amount, requested_at) = (Attempt::from(known), asked.amount, asked.requested_at);
+        let command = match gateway.refund(&Refund { refund, attempt, amount, requested_at }).await {
+            Ok(Refunded::Done { reference }) => payment::Command::RecordRefund { refund, reference },
+            Ok(Refunded::Failed { code }) => payment::Command::RecordRefundFailure { refund, reason: code },
+            Ok(Refunded::ByHand) => payment::Command::RecordRefundFailure { refund, reason: "by-hand".to_owned() },
+            Err(GatewayError::Refused { code }) => payment::Command::RecordRefundFailure { refund, reason: code },
+            Err(GatewayError::NotFound) => {
+                payment::Command::RecordRefundFailure { refund, reason: "not-found".to_owned() }
+            }
+            Ok(Refunded::Pending) => return,
+            Err(error @ (GatewayError::Ambiguous(_) | GatewayError::Unavailable { .. })) => {
+                let reason = chain(&error);
+                return tracing::warn!(payment.id = %known.payment, reason, "a refund is asked for again later");
+            }
+        };
+        if let payment::Command::RecordRefundFailure { reason, .. } = &command {
+            tracing::error!(payment.id = %known.payment, reason, "a provider does not give money back: a person has to");
+        }
+        self.tell(known.payment, Telling { command, id: CommandId(random::id()) }, correlation).await;
+    }
+
     async fn tell(&self, payment: PaymentId, telling: Telling, correlation: Uuid) {
         let command = Command::Payment(payment, telling.command);
         if let Err(refusal) = insist(&self.owners, command, telling.id, correlation, telling.id.0).await {
@@ -222,10 +265,13 @@ impl Effects {
         self.owners.ask::<Payment>(Target::Id(payment.0), request).await
     }
 
-    /// Asks the provider how an open payment stands, and tells the payment if there is news.
+    /// Asks the provider how an open payment or a refund stands, and tells the payment if there is news.
     pub async fn ask(&self, payment: PaymentId) {
         let Some(known) = self.known(payment).await else { return };
         let Some(gateway) = self.gateways.get(known.provider) else { return };
+        for refund in known.asked_refunds() {
+            self.give_back(&known, refund.refund, random::id()).await;
+        }
         let asked = match known.status {
             Status::Closing => gateway.close(&Attempt::from(&known), "order over").await,
             Status::Ready => gateway.status(&Attempt::from(&known)).await,
