@@ -170,6 +170,8 @@ pub struct PaymentRefunded {
     pub reference: String,
     pub amount: i64,
     pub currency: Currency,
+    /// Whether a person did it, past the provider.
+    pub by_hand: bool,
 }
 
 /// The provider says that a refund cannot be: a person has to do it.

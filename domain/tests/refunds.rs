@@ -200,7 +200,19 @@ fn asked(provider: Provider, refund: RefundId, amount: i64, why: RefundWhy) -> p
 
 fn done(provider: Provider, refund: RefundId, amount: i64, reference: &str) -> payment::Event {
     let (reference, currency) = (reference.to_owned(), vnd());
-    PaymentRefunded { payment: PAYMENT, order: ORDER, show: SHOW, provider, refund, reference, amount, currency }.into()
+    let by_hand = provider == Provider::Payos;
+    PaymentRefunded {
+        payment: PAYMENT,
+        order: ORDER,
+        show: SHOW,
+        provider,
+        refund,
+        reference,
+        amount,
+        currency,
+        by_hand,
+    }
+    .into()
 }
 
 fn part(refund: RefundId, amount: i64) -> payment::Command {

@@ -34,6 +34,13 @@ pub enum RefundState {
     Done(Box<str>),
 }
 
+/// Who gave money back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Provider,
+    Person,
+}
+
 impl Known {
     /// Refunds that the provider is being asked for.
     pub fn asked_refunds(&self) -> impl Iterator<Item = &Refund> {
@@ -66,7 +73,7 @@ impl Known {
     pub(super) fn record_refund(&self, refund: RefundId, reference: String) -> Decision {
         let known = self.find(refund).ok_or(Refusal::NoSuchRefund)?;
         match known.state {
-            RefundState::Asked | RefundState::Due => Ok(vec![self.refunded(known, reference)]),
+            RefundState::Asked | RefundState::Due => Ok(vec![self.refunded(known, reference, By::Provider)]),
             RefundState::Done(_) => Ok(vec![]), // A retry.
         }
     }
@@ -89,7 +96,7 @@ impl Known {
             None => self.only_due(&reference)?,
         };
         match &known.state {
-            RefundState::Due => Ok(vec![self.refunded(known, reference)]),
+            RefundState::Due => Ok(vec![self.refunded(known, reference, By::Person)]),
             RefundState::Done(before) if **before == *reference => Ok(vec![]), // A retry.
             RefundState::Done(before) => Err(Refusal::RefundedBefore { reference: before.to_string() }),
             RefundState::Asked => Err(Refusal::NoSuchRefund),
@@ -131,10 +138,11 @@ impl Known {
         event.into()
     }
 
-    fn refunded(&self, known: &Refund, reference: String) -> Event {
+    fn refunded(&self, known: &Refund, reference: String, by: By) -> Event {
         let Self { payment, order, show, provider, currency, .. } = *self;
         let (refund, amount) = (known.refund, known.amount);
-        PaymentRefunded { payment, order, show, provider, refund, reference, amount, currency }.into()
+        let by_hand = by == By::Person;
+        PaymentRefunded { payment, order, show, provider, refund, reference, amount, currency, by_hand }.into()
     }
 
     pub(super) fn fold_refund(&mut self, event: &RefundRequested) {

@@ -2,6 +2,8 @@
 
 use domain::inventory::ReleaseReason;
 use domain::order::{self, Step};
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use sqlx::postgres::PgListener;
 
@@ -219,4 +221,41 @@ async fn listeners_hear_of_orders_and_shows_that_they_can_read() {
     }
     drop(listener);
     shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_balances_and_tells_where_all_money_is() {
+    let lanes = told(&everything());
+    let database = Database::new().await;
+    let running = database.run(&lanes);
+    database.caught_up(&lanes).await;
+    let number = |row: &Value, field: &str| row[field].as_i64().unwrap();
+    let lines = database.view("ledger").await;
+    let mut by_event: BTreeMap<String, (i64, usize)> = BTreeMap::new();
+    let mut accounts: BTreeMap<String, i64> = BTreeMap::new();
+    for line in &lines {
+        let event = by_event.entry(line["event_id"].to_string()).or_default();
+        *event = (event.0 + number(line, "amount"), event.1 + 1);
+        *accounts.entry(line["account"].as_str().unwrap().to_owned()).or_default() += number(line, "amount");
+        assert_eq!((&line["provider"], &line["currency"]), (&json!("payos"), &json!("VND")), "{line}");
+    }
+    assert!(by_event.values().all(|sums| *sums == (0, 2)), "{by_event:?}");
+    let payments = database.view("payments").await;
+    let received: i64 = payments.iter().map(|payment| number(payment, "received")).sum();
+    let refunds = database.view("refunds").await;
+    let back = |status: Option<&str>| -> i64 {
+        let refunds = refunds.iter().filter(|refund| status.is_none_or(|status| refund["status"] == status));
+        refunds.map(|refund| number(refund, "amount")).sum()
+    };
+    let quarantined = number(&database.view("quarantined_money").await[0], "amount");
+    let expected = [
+        ("bank", -back(Some("done"))),
+        ("provider", received + quarantined),
+        ("quarantine", -quarantined),
+        ("refunds_due", -back(Some("due"))),
+        ("sales", -(received - back(None))),
+    ];
+    assert_eq!(accounts, expected.map(|(name, sum)| (name.to_owned(), sum)).into());
+    running.stop().await;
+    database.drop().await;
 }

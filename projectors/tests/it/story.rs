@@ -390,6 +390,7 @@ impl Story {
             reference: format!("FT back {n}"),
             amount,
             currency: vnd(),
+            by_hand: true,
         };
         self.payment(payment, payment::Event::PaymentRefunded(back))
     }
@@ -433,7 +434,9 @@ pub fn everything() -> Story {
     let mut story = Story::default();
     story.show(1).show(2).show(3);
     for (n, way) in (0..).zip(WAYS.iter().cycle().take(4 * WAYS.len())) {
-        story.purchase(1 + n % 2, 100 + n, *way);
+        // Every way in both shows.
+        let round = n / WAYS.len() as u128;
+        story.purchase(1 + (n + round) % 2, 100 + n, *way);
     }
     let price = inventory::PriceChanged { show: show_id(2), ticket_class: class_id(2), price: PRICE + 1 };
     let capacity = inventory::CapacityChanged { show: show_id(2), ticket_class: class_id(2), capacity: 2000 };
