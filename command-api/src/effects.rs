@@ -53,6 +53,15 @@ impl Call<'_> {
     }
 }
 
+/// When a payment is to be asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Less often the longer it is open.
+    Usual,
+    /// An order waits for it to be over.
+    Soon,
+}
+
 /// What a payment is told.
 struct Telling {
     command: payment::Command,
@@ -266,16 +275,17 @@ impl Effects {
     }
 
     /// Asks the provider how an open payment or a refund stands, and tells the payment if there is news.
-    pub async fn ask(&self, payment: PaymentId) {
-        let Some(known) = self.known(payment).await else { return };
-        let Some(gateway) = self.gateways.get(known.provider) else { return };
+    pub async fn ask(&self, payment: PaymentId) -> Pace {
+        let Some(known) = self.known(payment).await else { return Pace::Usual };
+        let Some(gateway) = self.gateways.get(known.provider) else { return Pace::Usual };
+        let pace = if known.status == Status::Closing { Pace::Soon } else { Pace::Usual };
         for refund in known.asked_refunds() {
             self.give_back(&known, refund.refund, random::id()).await;
         }
         let asked = match known.status {
             Status::Closing => gateway.close(&Attempt::from(&known), "order over").await,
             Status::Ready => gateway.status(&Attempt::from(&known)).await,
-            Status::Requested | Status::Completed | Status::Failed | Status::Expired => return,
+            Status::Requested | Status::Completed | Status::Failed | Status::Expired => return pace,
         };
         match asked {
             Ok(report) if is_news(&known, &report) && is_ours(&known, &report) => {
@@ -287,6 +297,7 @@ impl Effects {
                 tracing::warn!(payment.id = %payment, reason = chain(&error), "a provider does not say how a payment stands")
             }
         }
+        pace
     }
 }
 
