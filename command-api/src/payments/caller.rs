@@ -164,6 +164,20 @@ impl Call {
         let body = Some(("application/json", Bytes::from(bytes)));
         Self { name, method: Method::POST, path: path.to_owned(), headers: HeaderMap::new(), body, repeats }
     }
+
+    /// A call with a form in its body.
+    pub(super) fn form(name: &'static str, path: &str, form: &[(&str, &str)], repeats: Repeats) -> Self {
+        let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let body = Some(("application/x-www-form-urlencoded", Bytes::from(text)));
+        Self { name, method: Method::POST, path: path.to_owned(), headers: HeaderMap::new(), body, repeats }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
 }
 
 /// A header that is never shown.
