@@ -9,6 +9,7 @@ mod gateways;
 mod hex;
 mod minor;
 pub mod payos;
+pub mod paypal;
 mod providers;
 mod reference;
 pub mod stripe;

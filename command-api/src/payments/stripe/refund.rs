@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::client::keyed;
+use super::client::{is_locked_out, keyed};
 use super::session::Metadata;
 use super::{Stripe, amounts};
 use crate::payments::caller::Call;
@@ -55,6 +55,7 @@ impl Stripe {
         ];
         match self.client.call(&keyed("refund", "/v1/refunds", &form, &key)).await {
             Ok(made) => Ok(stands(made)),
+            Err(failure @ Failure::Refused { .. }) if is_locked_out(&failure) => Err(super::unasked(failure)),
             Err(Failure::Refused { code, .. }) => Ok(Refunded::Failed { code }),
             Err(Failure::Lost { cause, .. }) => Err(GatewayError::Ambiguous(cause)),
             Err(Failure::Unsent { retry_after, cause }) => Err(GatewayError::Unavailable { retry_after, cause }),

@@ -379,6 +379,9 @@ async fn a_refund_can_be_refused_or_in_doubt() {
         let told = stripe(&stub, |_| {}).refund(&refund()).await;
         assert!(matches!(told, Err(GatewayError::Unavailable { .. })), "{told:?}");
     }
+    let stub = Stub::new(asked().chain([refusal("401 No", "invalid_request_error", None)])).await;
+    let told = stripe(&stub, |_| {}).refund(&refund()).await;
+    assert!(matches!(told, Err(GatewayError::Refused { .. })), "it is our key that is wrong: {told:?}");
     let stub = Stub::new([ok(json!({}))]).await;
     let told = stripe(&stub, |_| {}).refund(&refund()).await.unwrap();
     assert_eq!(told, Refunded::Failed { code: "nothing-came".to_owned() });
