@@ -7,6 +7,7 @@ use crate::journal::{Entry, Journal};
 use crate::ledger::{Ledger, Movement, Transfer};
 use crate::payos::{Payment, Payments};
 use crate::provider::Provider;
+use crate::replays::{Replay, Replays};
 use crate::sale::{Sale, Sales};
 use crate::script::Scripts;
 
@@ -19,6 +20,8 @@ pub struct Books {
     deliveries: Deliveries,
     /// The scripts of payments still to come.
     pub scripts: Scripts,
+    /// The calls that came with a key; finished ones go in by `add_replay`.
+    pub replays: Replays,
     targets: Targets,
     journal: Option<Journal>,
 }
@@ -75,11 +78,17 @@ impl Books {
 
     /// Changes a sale and returns what `change` returns; `None` when there is no such sale.
     pub fn change_sale<T>(&mut self, number: u64, change: impl FnOnce(&mut Sale) -> T) -> Option<T> {
-        let sale = self.sales.get_mut(number)?;
-        let result = change(sale);
-        let changed = sale.clone();
-        self.write(|| Entry::Sale(Box::new(changed)));
+        let mut sale = self.sales.get(number)?.clone();
+        let result = change(&mut sale);
+        self.write(|| Entry::Sale(Box::new(sale.clone())));
+        self.sales.put(sale);
         Some(result)
+    }
+
+    /// Keeps the answer to a call.
+    pub fn add_replay(&mut self, replay: Replay) {
+        self.write(|| Entry::Replay(replay.clone()));
+        self.replays.put(replay);
     }
 
     /// Books a movement of money at any provider but PayOS.
@@ -146,6 +155,7 @@ impl Books {
         match entry {
             Entry::Payment(payment) => self.payments.put(*payment),
             Entry::Sale(sale) => self.sales.put(*sale),
+            Entry::Replay(replay) => self.replays.put(replay),
             Entry::Transfer(transfer) => self.ledger.push_transfer(transfer),
             Entry::Movement(movement) => self.ledger.push(movement),
             Entry::Delivery(delivery) => self.deliveries.put(delivery),
@@ -162,6 +172,7 @@ impl Books {
         let movements = elsewhere.cloned().map(Entry::Movement);
         let deliveries = self.deliveries.iter().cloned().map(Entry::Delivery);
         let urls = self.targets.urls().map(|(provider, url)| Entry::TargetUrl(provider, url.to_owned()));
-        payments.chain(sales).chain(transfers).chain(movements).chain(deliveries).chain(urls).collect()
+        let replays = self.replays.iter().cloned().map(Entry::Replay);
+        payments.chain(sales).chain(replays).chain(transfers).chain(movements).chain(deliveries).chain(urls).collect()
     }
 }

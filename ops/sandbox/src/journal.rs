@@ -11,6 +11,7 @@ use crate::delivery::Delivery;
 use crate::ledger::{Movement, Transfer};
 use crate::payos::Payment;
 use crate::provider::Provider;
+use crate::replays::Replay;
 use crate::sale::Sale;
 
 /// One line of the journal.
@@ -21,6 +22,8 @@ pub enum Entry {
     Payment(Box<Payment>),
     /// A sale as it is now.
     Sale(Box<Sale>),
+    /// The answer to a call that came with a key, written once.
+    Replay(Replay),
     /// A transfer of PayOS, written once.
     Transfer(Transfer),
     /// A movement at another provider, written once.

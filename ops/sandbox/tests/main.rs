@@ -16,6 +16,8 @@ mod kit;
 mod money;
 #[path = "main/page.rs"]
 mod page;
+#[path = "main/stripe/mod.rs"]
+mod stripe;
 #[path = "main/vectors.rs"]
 mod vectors;
 #[path = "main/webhooks.rs"]

@@ -125,12 +125,7 @@ pub fn end(app: &Arc<App>, number: u64, status: Status, happening: Happening) ->
     if !sale.takes_money(now) {
         return Err(NotOpen(sale.status(now)));
     }
-    books.change_sale(number, |sale| {
-        sale.state = status;
-        if status == Status::Expired {
-            sale.expires_at = Some(now);
-        }
-    });
+    books.change_sale(number, |sale| sale.state = status);
     Ok(tell(app, books, number, vec![happening]))
 }
 
@@ -159,11 +154,12 @@ pub fn processing(app: &Arc<App>, number: u64) -> Result<(), NotOpen> {
 
 fn unhappy(app: &Arc<App>, number: u64, event: Unhappy, status: Status, told: Happening) -> Result<Tries, NotOpen> {
     let now = app.clock.now();
-    let books = app.books();
+    let mut books = app.books();
     let sale = sale_of(&books, number);
     if !sale.takes_money(now) {
         return Err(NotOpen(sale.status(now)));
     }
+    books.change_sale(number, |sale| sale.declines += u32::from(event == Unhappy::Declined));
     if sale.provider.protocol().stays_open_after(event) {
         return Ok(tell(app, books, number, vec![told]));
     }

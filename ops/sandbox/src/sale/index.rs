@@ -11,6 +11,7 @@ pub struct Sales {
     by_number: BTreeMap<u64, Sale>,
     by_reference: HashMap<(Provider, String), u64>,
     by_id: HashMap<(Provider, String), u64>,
+    by_part: HashMap<(Provider, String), u64>,
 }
 
 impl Sales {
@@ -23,6 +24,9 @@ impl Sales {
     pub fn put(&mut self, sale: Sale) {
         let reference = self.by_reference.entry((sale.provider, sale.reference.clone())).or_default();
         *reference = sale.number.max(*reference);
+        for part in parts(&sale) {
+            self.by_part.insert((sale.provider, part.to_owned()), sale.number);
+        }
         self.by_id.insert((sale.provider, sale.id.clone()), sale.number);
         self.by_number.insert(sale.number, sale);
     }
@@ -30,11 +34,6 @@ impl Sales {
     /// The sale with this number.
     pub fn get(&self, number: u64) -> Option<&Sale> {
         self.by_number.get(&number)
-    }
-
-    /// The sale with this number, to change.
-    pub fn get_mut(&mut self, number: u64) -> Option<&mut Sale> {
-        self.by_number.get_mut(&number)
     }
 
     /// The newest sale with this reference of the shop.
@@ -45,6 +44,11 @@ impl Sales {
     /// The sale that the provider calls so.
     pub fn by_id(&self, provider: Provider, id: &str) -> Option<&Sale> {
         self.get(*self.by_id.get(&(provider, id.to_owned()))?)
+    }
+
+    /// The sale that has a capture, a refund (by either name) or an `alias` in its `extra` of this name.
+    pub fn by_part(&self, provider: Provider, part: &str) -> Option<&Sale> {
+        self.get(*self.by_part.get(&(provider, part.to_owned()))?)
     }
 
     /// The sale with this name or reference, of one provider or of any.
@@ -69,4 +73,11 @@ impl Sales {
     pub fn after(&self, after: u64) -> impl Iterator<Item = &Sale> {
         self.by_number.range(after.saturating_add(1)..).map(|(_, sale)| sale)
     }
+}
+
+fn parts(sale: &Sale) -> impl Iterator<Item = &str> {
+    let captures = sale.captures.iter().map(|capture| capture.reference.as_str());
+    let refunds = sale.refunds.iter().flat_map(|refund| [Some(refund.id.as_str()), refund.reference.as_deref()]);
+    let alias = Some(sale.extra_text("alias")).filter(|alias| !alias.is_empty());
+    captures.chain(refunds.flatten()).chain(alias)
 }

@@ -49,6 +49,9 @@ pub struct Sale {
     pub notify_url: Option<String>,
     /// What only this provider knows.
     pub extra: Map<String, Value>,
+    /// How often the bank refused.
+    #[serde(default)]
+    pub declines: u32,
     /// The money that was taken.
     pub captures: Vec<Capture>,
     /// The money that was given back.
