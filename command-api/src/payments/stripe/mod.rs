@@ -158,4 +158,6 @@ impl PaymentGateway for Stripe {
 }
 
 #[cfg(test)]
+mod sandbox_tests;
+#[cfg(test)]
 mod stub_tests;
