@@ -142,7 +142,7 @@ impl Effects {
         let command = match gateway.create(create, &urls).await {
             Ok(Intent { reference, url }) => payment::Command::RecordIntent { reference, url },
             Err(CreateError::Refused { code }) => payment::Command::RecordFailure { reason: code },
-            Err(CreateError::PageLost { .. }) => return self.page_lost(gateway, create, id).await,
+            Err(CreateError::PageLost { reference }) => return self.page_lost(gateway, create, reference, id).await,
             Err(error @ (CreateError::Ambiguous(_) | CreateError::Unavailable { .. })) => return Err(chain(&error)),
         };
         Ok(Some(Telling { command, id: CommandId(derived(id.0, "created", 0)) }))
@@ -153,14 +153,16 @@ impl Effects {
         &self,
         gateway: &dyn PaymentGateway,
         create: &CreatePayment,
+        reference: String,
         id: CommandId,
     ) -> Result<Option<Telling>, String> {
+        let attempt = Attempt { reference: Some(reference), ..Attempt::from(create) };
         match self.look(create.payment).await {
             Some(Status::Requested) => {}
             Some(_) => return Ok(None),
             None => return Err("nobody knows how the payment stands".to_owned()),
         }
-        let command = match gateway.close(&Attempt::from(create), "page lost").await {
+        let command = match gateway.close(&attempt, "page lost").await {
             Ok(report) if report.movements.is_empty() => {
                 payment::Command::RecordFailure { reason: "page-lost".to_owned() }
             }

@@ -3,11 +3,18 @@
 mod breaker;
 mod caller;
 mod failure;
+mod formats;
 pub mod gateway;
 mod gateways;
 mod hex;
+mod minor;
 pub mod payos;
+pub mod paypal;
 mod providers;
+mod reference;
+pub mod stripe;
+#[cfg(test)]
+mod stub;
 mod wait;
 
 pub use breaker::BreakerSettings;

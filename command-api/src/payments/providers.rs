@@ -7,6 +7,8 @@ use service_kit::config::{Env, Noted};
 use super::caller::{CallSettings, ClientError};
 use super::gateways::Gateways;
 use super::payos::{Payos, PayosSettings};
+use super::paypal::{Paypal, PaypalSettings};
+use super::stripe::{Stripe, StripeSettings};
 
 /// The settings of every provider that is set up.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +17,10 @@ pub struct ProviderSettings {
     pub calls: CallSettings,
     /// PayOS.
     pub payos: Option<PayosSettings>,
+    /// PayPal.
+    pub paypal: Option<PaypalSettings>,
+    /// Stripe.
+    pub stripe: Option<StripeSettings>,
 }
 
 impl ProviderSettings {
@@ -25,7 +31,9 @@ impl ProviderSettings {
     pub fn read(env: &mut Env) -> Result<Self, Noted> {
         let calls = CallSettings::read(env);
         let payos = PayosSettings::read(env);
-        Ok(Self { calls: calls?, payos: payos? })
+        let paypal = PaypalSettings::read(env);
+        let stripe = StripeSettings::read(env);
+        Ok(Self { calls: calls?, payos: payos?, paypal: paypal?, stripe: stripe? })
     }
 
     /// The gateways to them; calls nobody yet. `public_url` is how browsers reach us.
@@ -36,6 +44,12 @@ impl ProviderSettings {
         let mut gateways = Gateways::new(public_url);
         if let Some(settings) = &self.payos {
             gateways = gateways.with(Arc::new(Payos::new(settings.clone(), self.calls)?));
+        }
+        if let Some(settings) = &self.paypal {
+            gateways = gateways.with(Arc::new(Paypal::new(settings.clone(), self.calls)?));
+        }
+        if let Some(settings) = &self.stripe {
+            gateways = gateways.with(Arc::new(Stripe::new(settings.clone(), self.calls)?));
         }
         if gateways.offered().next().is_none() {
             tracing::warn!("no payment provider is set up: only free orders can be placed");

@@ -15,6 +15,10 @@ mod kit;
 mod money;
 #[path = "main/page.rs"]
 mod page;
+#[path = "main/paypal/mod.rs"]
+mod paypal;
+#[path = "main/stripe/mod.rs"]
+mod stripe;
 #[path = "main/vectors.rs"]
 mod vectors;
 #[path = "main/webhooks.rs"]
