@@ -8,6 +8,10 @@ mod gateways;
 mod hex;
 pub mod payos;
 mod providers;
+#[cfg(test)]
+mod scripted;
+mod vietnam;
+pub mod vnpay;
 mod wait;
 
 pub use breaker::BreakerSettings;

@@ -7,6 +7,7 @@ use service_kit::config::{Env, Noted};
 use super::caller::{CallSettings, ClientError};
 use super::gateways::Gateways;
 use super::payos::{Payos, PayosSettings};
+use super::vnpay::{Vnpay, VnpaySettings};
 
 /// The settings of every provider that is set up.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,8 @@ pub struct ProviderSettings {
     pub calls: CallSettings,
     /// PayOS.
     pub payos: Option<PayosSettings>,
+    /// VNPay.
+    pub vnpay: Option<VnpaySettings>,
 }
 
 impl ProviderSettings {
@@ -25,7 +28,8 @@ impl ProviderSettings {
     pub fn read(env: &mut Env) -> Result<Self, Noted> {
         let calls = CallSettings::read(env);
         let payos = PayosSettings::read(env);
-        Ok(Self { calls: calls?, payos: payos? })
+        let vnpay = VnpaySettings::read(env);
+        Ok(Self { calls: calls?, payos: payos?, vnpay: vnpay? })
     }
 
     /// The gateways to them; calls nobody yet. `public_url` is how browsers reach us.
@@ -36,6 +40,9 @@ impl ProviderSettings {
         let mut gateways = Gateways::new(public_url);
         if let Some(settings) = &self.payos {
             gateways = gateways.with(Arc::new(Payos::new(settings.clone(), self.calls)?));
+        }
+        if let Some(settings) = &self.vnpay {
+            gateways = gateways.with(Arc::new(Vnpay::new(settings.clone(), self.calls)?));
         }
         if gateways.offered().next().is_none() {
             tracing::warn!("no payment provider is set up: only free orders can be placed");
