@@ -13,6 +13,7 @@ mod scripted;
 mod vietnam;
 pub mod vnpay;
 mod wait;
+pub mod zalopay;
 
 pub use breaker::BreakerSettings;
 pub use caller::{CallSettings, ClientError};

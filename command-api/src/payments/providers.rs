@@ -8,6 +8,7 @@ use super::caller::{CallSettings, ClientError};
 use super::gateways::Gateways;
 use super::payos::{Payos, PayosSettings};
 use super::vnpay::{Vnpay, VnpaySettings};
+use super::zalopay::{Zalopay, ZalopaySettings};
 
 /// The settings of every provider that is set up.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,8 @@ pub struct ProviderSettings {
     pub payos: Option<PayosSettings>,
     /// VNPay.
     pub vnpay: Option<VnpaySettings>,
+    /// ZaloPay.
+    pub zalopay: Option<ZalopaySettings>,
 }
 
 impl ProviderSettings {
@@ -29,7 +32,8 @@ impl ProviderSettings {
         let calls = CallSettings::read(env);
         let payos = PayosSettings::read(env);
         let vnpay = VnpaySettings::read(env);
-        Ok(Self { calls: calls?, payos: payos?, vnpay: vnpay? })
+        let zalopay = ZalopaySettings::read(env);
+        Ok(Self { calls: calls?, payos: payos?, vnpay: vnpay?, zalopay: zalopay? })
     }
 
     /// The gateways to them; calls nobody yet. `public_url` is how browsers reach us.
@@ -43,6 +47,9 @@ impl ProviderSettings {
         }
         if let Some(settings) = &self.vnpay {
             gateways = gateways.with(Arc::new(Vnpay::new(settings.clone(), self.calls)?));
+        }
+        if let Some(settings) = &self.zalopay {
+            gateways = gateways.with(Arc::new(Zalopay::new(settings.clone(), self.calls)?));
         }
         if gateways.offered().next().is_none() {
             tracing::warn!("no payment provider is set up: only free orders can be placed");

@@ -20,6 +20,11 @@ pub(super) fn second(at: Timestamp) -> String {
     local(at).strftime(SECOND).to_string()
 }
 
+/// `yymmdd`.
+pub(super) fn day(at: Timestamp) -> String {
+    local(at).strftime("%y%m%d").to_string()
+}
+
 /// Whether two moments are of the same Vietnamese day.
 pub(super) fn same_day(one: Timestamp, other: Timestamp) -> bool {
     local(one).date() == local(other).date()
@@ -29,6 +34,11 @@ pub(super) fn same_day(one: Timestamp, other: Timestamp) -> bool {
 pub(super) fn is_second(text: &str) -> bool {
     let digits = text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit());
     digits && DateTime::strptime(SECOND, text).is_ok()
+}
+
+/// Whether a text is a day as [`day`] writes it.
+pub(super) fn is_day(text: &str) -> bool {
+    text.len() == 6 && is_second(&format!("20{text}000000"))
 }
 
 /// A payment's id as our references hold it: 32 lower-case digits.
@@ -53,24 +63,27 @@ mod tests {
 
     #[test]
     fn from_17_o_clock_utc_it_is_tomorrow() {
-        for (utc, local) in [
-            ("2026-10-10T16:59:59Z", "20261010235959"),
-            ("2026-10-10T17:00:00Z", "20261011000000"),
-            ("2026-10-10T23:59:59Z", "20261011065959"),
-            ("2026-12-31T17:00:00Z", "20270101000000"),
-            ("2028-02-28T20:00:00.999999Z", "20280229030000"),
+        for (utc, local, today) in [
+            ("2026-10-10T16:59:59Z", "20261010235959", "261010"),
+            ("2026-10-10T17:00:00Z", "20261011000000", "261011"),
+            ("2026-10-10T23:59:59Z", "20261011065959", "261011"),
+            ("2026-12-31T17:00:00Z", "20270101000000", "270101"),
+            ("2028-02-28T20:00:00.999999Z", "20280229030000", "280229"),
         ] {
-            assert_eq!(second(at(utc)), local, "{utc}");
+            assert_eq!((second(at(utc)).as_str(), day(at(utc)).as_str()), (local, today), "{utc}");
         }
         assert!(same_day(at("2026-10-10T17:00:00Z"), at("2026-10-11T16:59:59Z")));
         assert!(!same_day(at("2026-10-10T16:59:59Z"), at("2026-10-10T17:00:00Z")));
     }
 
     #[test]
-    fn only_moments_of_the_calendar_are_read() {
-        assert!(is_second("20261010235959"));
+    fn only_moments_and_days_of_the_calendar_are_read() {
+        assert!(is_second("20261010235959") && is_day("280229"));
         for bad in ["", "2026101023595", "202610102359590", "20261310235959", "20260229000000", "+0261010235959"] {
             assert!(!is_second(bad), "{bad}");
+        }
+        for bad in ["", "26101", "2610100", "261301", "260229", "26101O", "é1010"] {
+            assert!(!is_day(bad), "{bad}");
         }
     }
 
