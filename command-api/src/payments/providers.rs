@@ -57,3 +57,23 @@ impl ProviderSettings {
         Ok(gateways)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_keys_is_offered() {
+        let keys = [
+            ("BOXOFFICE_VNPAY_TMN_CODE", "CGXZLS0Z"),
+            ("BOXOFFICE_VNPAY_HASH_SECRET", "secret"),
+            ("BOXOFFICE_ZALOPAY_APP_ID", "2553"),
+            ("BOXOFFICE_ZALOPAY_KEY1", "one"),
+            ("BOXOFFICE_ZALOPAY_KEY2", "two"),
+        ];
+        let settings = Env::from_map(keys).read(ProviderSettings::read).unwrap();
+        let gateways = settings.gateways("https://tickets.test").unwrap();
+        let offered: Vec<&str> = gateways.offered().map(|(provider, _)| provider.as_str()).collect();
+        assert_eq!(offered, ["vnpay", "zalopay"]);
+    }
+}

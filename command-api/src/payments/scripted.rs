@@ -18,6 +18,8 @@ pub(super) struct Scripted {
     pub url: String,
     answers: Arc<Mutex<VecDeque<Answering>>>,
     requests: Arc<Mutex<Vec<Asked>>>,
+    /// Connections that are left without an answer.
+    silent: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 /// A request as it came.
@@ -37,7 +39,7 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        let server = Self { url, answers, requests: Arc::default() };
+        let server = Self { url, answers, requests: Arc::default(), silent: Arc::default() };
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -52,6 +54,9 @@ impl Scripted {
         let next = self.answers.lock().unwrap().pop_front();
         let answer = next.map_or_else(|| answer("500 Oh", ""), |make| make(&asked.body));
         self.requests.lock().unwrap().push(asked);
+        if answer == SILENCE {
+            return self.silent.lock().unwrap().push(stream);
+        }
         // A client that had enough closes early.
         let _ = stream.write_all(answer.as_bytes()).await;
     }
@@ -88,14 +93,17 @@ pub(super) fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
+/// In place of an answer: the connection stays open, and nothing comes.
+pub(super) const SILENCE: &str = "silence";
+
 /// No answer at all: the connection breaks after the request was read.
 pub(super) fn cut() -> String {
     String::new()
 }
 
-/// One attempt, short limits.
+/// One attempt, and patience with a busy machine.
 pub(super) fn calls() -> CallSettings {
-    let (timeout, first_pause) = (Duration::from_secs(2), Duration::from_millis(5));
+    let (timeout, first_pause) = (Duration::from_secs(20), Duration::from_millis(5));
     let breaker = BreakerSettings { failures: 100, pause: Duration::from_secs(5) };
     CallSettings { timeout, first_pause, attempts: 1, breaker, ..CallSettings::default() }
 }

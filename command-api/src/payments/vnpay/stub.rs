@@ -8,14 +8,21 @@ use uuid::Uuid;
 
 use super::vectors::TEST_SECRET;
 use super::{DONG, GRACE_S, Vnpay, VnpayKeys, VnpaySettings, signature};
+use crate::payments::caller::CallSettings;
 use crate::payments::gateway::{Attempt, Refund};
 use crate::payments::scripted::{Answering, Asked, Scripted, answer, calls};
 
 pub(super) const REFERENCE: &str = "20261011003000-00000000000000000000000000000007";
 
 pub(super) fn vnpay(server: &Scripted) -> Vnpay {
+    vnpay_at(&server.url, |_| {})
+}
+
+pub(super) fn vnpay_at(url: &str, change: impl FnOnce(&mut CallSettings)) -> Vnpay {
+    let mut settings = calls();
+    change(&mut settings);
     let keys = VnpayKeys::new("CGXZLS0Z", TEST_SECRET);
-    Vnpay::new(VnpaySettings::new(&server.url, "https://pay.test/vpcpay.html", keys), calls()).unwrap()
+    Vnpay::new(VnpaySettings::new(url, "https://pay.test/vpcpay.html", keys), settings).unwrap()
 }
 
 pub(super) fn attempt(pay_by: Timestamp) -> Attempt {

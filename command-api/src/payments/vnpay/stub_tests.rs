@@ -4,10 +4,10 @@ use domain::payment::{Movement, Standing};
 use serde_json::{Value, json};
 use service_kit::clock;
 
-use super::stub::{REFERENCE, attempt, body, over, refund, running, signed, told, vnpay};
+use super::stub::{REFERENCE, attempt, body, over, refund, running, signed, told, vnpay, vnpay_at};
 use super::vectors::TEST_SECRET;
 use super::*;
-use crate::payments::scripted::{Answering, Scripted, answer, cut};
+use crate::payments::scripted::{Answering, SILENCE, Scripted, answer, cut};
 
 async fn standing(changes: Value, attempt: &Attempt) -> Standing {
     let server = Scripted::new([told(changes)]).await;
@@ -128,6 +128,19 @@ async fn an_answer_is_believed_only_with_its_signature() {
         matches!(vnpay(&server).close(&over(), "").await, Err(GatewayError::Unavailable { .. })),
         "a lost answer ends nothing"
     );
+}
+
+#[tokio::test]
+async fn a_silent_provider_leaves_doubt_and_nobody_there_means_not_sent() {
+    let brief = |calls: &mut CallSettings| calls.timeout = std::time::Duration::from_millis(200);
+    let silence = || -> Answering { Box::new(|_| SILENCE.to_owned()) };
+    let server = Scripted::new([silence(), silence()]).await;
+    let silent = vnpay_at(&server.url, brief);
+    assert!(matches!(silent.status(&running()).await, Err(GatewayError::Unavailable { .. })));
+    assert!(matches!(silent.close(&over(), "").await, Err(GatewayError::Unavailable { .. })));
+    let nobody = vnpay_at("http://127.0.0.1:1", |_| {});
+    assert!(matches!(nobody.status(&running()).await, Err(GatewayError::Unavailable { .. })));
+    assert!(matches!(nobody.refund(&refund(1, clock::now())).await, Err(GatewayError::Unavailable { .. })));
 }
 
 #[tokio::test]

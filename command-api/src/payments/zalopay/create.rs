@@ -17,8 +17,8 @@ const LONGEST_S: i64 = 2_592_000;
 const APP_USER: &str = "boxoffice";
 /// An order of this name was opened before.
 const DUPLICATE: i64 = -68;
-/// No order has this name.
-const UNKNOWN: i64 = -101;
+/// No order has this name, or can have it.
+const UNKNOWN: [i64; 2] = [-101, -92];
 
 impl Zalopay {
     pub(super) async fn open(
@@ -85,7 +85,7 @@ impl Zalopay {
     /// Whatever the code, an earlier call may have opened it.
     async fn refused(&self, name: &AppTransId, refusal: String) -> Result<Intent, CreateError> {
         match self.client.query(name).await {
-            Ok(told) if told.code == 2 && told.sub == UNKNOWN => Err(CreateError::Refused { code: refusal }),
+            Ok(told) if told.code == 2 && UNKNOWN.contains(&told.sub) => Err(CreateError::Refused { code: refusal }),
             Ok(_) => Err(CreateError::PageLost { reference: name.to_string() }),
             Err(Failure::Refused { code, .. }) => {
                 let cause = format!("creating is refused with code {refusal}, and asking with code {code}");

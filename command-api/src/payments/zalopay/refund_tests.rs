@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::stub::{no, not_yet, paid, refund, told, zalopay, zalopay_with};
+use super::super::stub::{no, not_yet, paid, refund, told, zalopay, zalopay_at};
 use super::super::vectors::{KEY1_OF_2553, REFUND};
 use super::*;
 use crate::payments::gateway::PaymentGateway;
@@ -118,7 +118,7 @@ async fn what_was_not_answered_is_in_doubt_only_once_it_was_asked_for() {
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_under_the_same_name() {
     let server = Scripted::fixed([no(-101), paid(), cut(), no(-23), yes()]).await;
-    let result = zalopay_with(&server, |calls| calls.attempts = 2).refund(&refund(150_000)).await;
+    let result = zalopay_at(&server.url, |calls| calls.attempts = 2).refund(&refund(150_000)).await;
     assert_eq!(result.unwrap(), done());
     let asked = server.asked();
     assert_eq!(asked[2].body, asked[3].body);

@@ -16,14 +16,14 @@ use crate::payments::scripted::{Scripted, answer, calls};
 pub(super) const REFERENCE: &str = "261011_00000000000000000000000000000007";
 
 pub(super) fn zalopay(server: &Scripted) -> Zalopay {
-    zalopay_with(server, |_| {})
+    zalopay_at(&server.url, |_| {})
 }
 
-pub(super) fn zalopay_with(server: &Scripted, change: impl FnOnce(&mut CallSettings)) -> Zalopay {
+pub(super) fn zalopay_at(url: &str, change: impl FnOnce(&mut CallSettings)) -> Zalopay {
     let mut settings = calls();
     change(&mut settings);
     let keys = ZalopayKeys::new(2553, KEY1_OF_2553, KEY2_OF_2553);
-    Zalopay::new(ZalopaySettings::new(&server.url, keys), settings).unwrap()
+    Zalopay::new(ZalopaySettings::new(url, keys), settings).unwrap()
 }
 
 pub(super) fn payment() -> CreatePayment {

@@ -3,10 +3,12 @@
 use domain::payment::{Movement, Standing};
 use serde_json::{Value, json};
 
-use super::stub::{REFERENCE, attempt, no, not_yet, over, paid, payment, running, told, urls, zalopay, zalopay_with};
+use super::stub::{
+    REFERENCE, attempt, no, not_yet, over, paid, payment, refund, running, told, urls, zalopay, zalopay_at,
+};
 use super::vectors::{KEY1_OF_2553, KEY2_OF_2553, QUERY, QUERY_REFUND};
 use super::*;
-use crate::payments::scripted::{Scripted, answer, cut};
+use crate::payments::scripted::{SILENCE, Scripted, answer, cut};
 
 fn created(url: &str) -> String {
     told(json!({ "return_code": 1, "sub_return_code": 1, "order_url": url, "zp_trans_token": "t" }))
@@ -42,7 +44,7 @@ async fn a_page_that_cannot_be_had_is_lost() {
         assert!(matches!(&made, Err(CreateError::PageLost { reference }) if reference.len() == 39), "{made:?}");
     }
     let server = Scripted::fixed([cut(), no(-68)]).await;
-    let made = zalopay_with(&server, |calls| calls.attempts = 2).create(&payment(), &urls()).await;
+    let made = zalopay_at(&server.url, |calls| calls.attempts = 2).create(&payment(), &urls()).await;
     assert!(matches!(made, Err(CreateError::PageLost { .. })), "the lost attempt opened it: {made:?}");
 }
 
@@ -66,6 +68,19 @@ async fn a_creation_whose_answer_cannot_be_believed_is_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_silent_provider_leaves_doubt_and_nobody_there_means_not_sent() {
+    let server = Scripted::fixed([SILENCE.to_owned(), SILENCE.to_owned(), no(-101), paid(), SILENCE.to_owned()]).await;
+    let silent = zalopay_at(&server.url, |calls| calls.timeout = std::time::Duration::from_secs(1));
+    assert!(matches!(silent.create(&payment(), &urls()).await, Err(CreateError::Ambiguous(_))));
+    assert!(matches!(silent.close(&over(), "").await, Err(GatewayError::Unavailable { .. })));
+    assert!(matches!(silent.refund(&refund(1)).await, Err(GatewayError::Ambiguous(_))));
+    let nobody = zalopay_at("http://127.0.0.1:1", |_| {});
+    assert!(matches!(nobody.create(&payment(), &urls()).await, Err(CreateError::Unavailable { .. })));
+    assert!(matches!(nobody.status(&running()).await, Err(GatewayError::Unavailable { .. })));
+    assert!(matches!(nobody.refund(&refund(1)).await, Err(GatewayError::Unavailable { .. })));
+}
+
+#[tokio::test]
 async fn what_zalopay_refuses_is_final_once_it_is_sure_that_nothing_is_there() {
     let (made, calls) = create([no(-217), no(-101)]).await;
     assert!(matches!(&made, Err(CreateError::Refused { code }) if code == "-217"), "{made:?}");
@@ -83,10 +98,10 @@ async fn who_is_told_to_slow_down_comes_later() {
         let (made, _) = create([busy.clone()]).await;
         assert!(matches!(made, Err(CreateError::Unavailable { .. })), "{busy}: {made:?}");
         let server = Scripted::fixed([busy, created("https://x.test/p")]).await;
-        zalopay_with(&server, |calls| calls.attempts = 2).create(&payment(), &urls()).await.unwrap();
+        zalopay_at(&server.url, |calls| calls.attempts = 2).create(&payment(), &urls()).await.unwrap();
     }
     let server = Scripted::fixed([answer("500 Oh", ""), paid()]).await;
-    let report = zalopay_with(&server, |calls| calls.attempts = 2).status(&running()).await.unwrap();
+    let report = zalopay_at(&server.url, |calls| calls.attempts = 2).status(&running()).await.unwrap();
     assert_eq!(report.standing, Standing::Paid);
 }
 
