@@ -126,6 +126,7 @@ mod tests {
             cancel_url: None,
             received: 0,
             refunded: 0,
+            refunds: Box::default(),
             quarantined: false,
         }
     }

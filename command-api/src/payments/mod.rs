@@ -12,10 +12,15 @@ pub mod payos;
 pub mod paypal;
 mod providers;
 mod reference;
+#[cfg(test)]
+mod scripted;
 pub mod stripe;
 #[cfg(test)]
 mod stub;
+mod vietnam;
+pub mod vnpay;
 mod wait;
+pub mod zalopay;
 
 pub use breaker::BreakerSettings;
 pub use caller::{CallSettings, ClientError};

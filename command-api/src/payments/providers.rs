@@ -9,6 +9,8 @@ use super::gateways::Gateways;
 use super::payos::{Payos, PayosSettings};
 use super::paypal::{Paypal, PaypalSettings};
 use super::stripe::{Stripe, StripeSettings};
+use super::vnpay::{Vnpay, VnpaySettings};
+use super::zalopay::{Zalopay, ZalopaySettings};
 
 /// The settings of every provider that is set up.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +23,10 @@ pub struct ProviderSettings {
     pub paypal: Option<PaypalSettings>,
     /// Stripe.
     pub stripe: Option<StripeSettings>,
+    /// VNPay.
+    pub vnpay: Option<VnpaySettings>,
+    /// ZaloPay.
+    pub zalopay: Option<ZalopaySettings>,
 }
 
 impl ProviderSettings {
@@ -33,7 +39,10 @@ impl ProviderSettings {
         let payos = PayosSettings::read(env);
         let paypal = PaypalSettings::read(env);
         let stripe = StripeSettings::read(env);
-        Ok(Self { calls: calls?, payos: payos?, paypal: paypal?, stripe: stripe? })
+        let vnpay = VnpaySettings::read(env);
+        let zalopay = ZalopaySettings::read(env);
+        let (payos, paypal, stripe) = (payos?, paypal?, stripe?);
+        Ok(Self { calls: calls?, payos, paypal, stripe, vnpay: vnpay?, zalopay: zalopay? })
     }
 
     /// The gateways to them; calls nobody yet. `public_url` is how browsers reach us.
@@ -51,9 +60,35 @@ impl ProviderSettings {
         if let Some(settings) = &self.stripe {
             gateways = gateways.with(Arc::new(Stripe::new(settings.clone(), self.calls)?));
         }
+        if let Some(settings) = &self.vnpay {
+            gateways = gateways.with(Arc::new(Vnpay::new(settings.clone(), self.calls)?));
+        }
+        if let Some(settings) = &self.zalopay {
+            gateways = gateways.with(Arc::new(Zalopay::new(settings.clone(), self.calls)?));
+        }
         if gateways.offered().next().is_none() {
             tracing::warn!("no payment provider is set up: only free orders can be placed");
         }
         Ok(gateways)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_keys_is_offered() {
+        let keys = [
+            ("BOXOFFICE_VNPAY_TMN_CODE", "CGXZLS0Z"),
+            ("BOXOFFICE_VNPAY_HASH_SECRET", "secret"),
+            ("BOXOFFICE_ZALOPAY_APP_ID", "2553"),
+            ("BOXOFFICE_ZALOPAY_KEY1", "one"),
+            ("BOXOFFICE_ZALOPAY_KEY2", "two"),
+        ];
+        let settings = Env::from_map(keys).read(ProviderSettings::read).unwrap();
+        let gateways = settings.gateways("https://tickets.test").unwrap();
+        let offered: Vec<&str> = gateways.offered().map(|(provider, _)| provider.as_str()).collect();
+        assert_eq!(offered, ["vnpay", "zalopay"]);
     }
 }
