@@ -18,5 +18,7 @@ mod money;
 mod page;
 #[path = "main/vectors.rs"]
 mod vectors;
+#[path = "main/vnpay.rs"]
+mod vnpay;
 #[path = "main/webhooks.rs"]
 mod webhooks;
