@@ -20,5 +20,9 @@ mod page;
 mod vectors;
 #[path = "main/vnpay.rs"]
 mod vnpay;
+#[path = "main/vnpay_api.rs"]
+mod vnpay_api;
+#[path = "main/vnpay_faults.rs"]
+mod vnpay_faults;
 #[path = "main/webhooks.rs"]
 mod webhooks;

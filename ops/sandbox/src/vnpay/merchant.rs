@@ -91,7 +91,7 @@ fn read(body: &[u8]) -> Result<Fields, Refusal> {
     for (name, value) in body {
         let text = match value {
             Value::String(text) => text,
-            Value::Number(number) if number.is_i64() => number.to_string(),
+            Value::Number(number) => number.to_string(),
             Value::Null => continue,
             _ => return Err(Refusal::WrongFormat(format!("{name} is no text"))),
         };

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::kit::{Kit, Note};
 
-const SECRET: &str = "sandbox-hash-secret";
-const OK: &str = r#"{"RspCode":"00","Message":"Confirm Success"}"#;
+pub const SECRET: &str = "sandbox-hash-secret";
+pub const OK: &str = r#"{"RspCode":"00","Message":"Confirm Success"}"#;
 
 /// Secret, signed query and hash: a published create, a real return of the sandbox, a published IPN, our failed IPN.
 const QUERIES: [(&str, &str, &str); 4] = [
@@ -58,9 +58,9 @@ const TEXTS: [(&str, &str); 4] = [
     ),
 ];
 
-type Fields = BTreeMap<String, String>;
+pub type Fields = BTreeMap<String, String>;
 
-fn stamp(time: Timestamp) -> String {
+pub fn stamp(time: Timestamp) -> String {
     time.to_zoned(TimeZone::fixed(offset(7))).strftime("%Y%m%d%H%M%S").to_string()
 }
 
@@ -69,7 +69,7 @@ pub async fn now(kit: &Kit) -> Timestamp {
 }
 
 /// A payment of 100 000 dong in order, for 15 minutes.
-async fn payment(kit: &Kit, reference: &str) -> Fields {
+pub async fn payment(kit: &Kit, reference: &str) -> Fields {
     let now = now(kit).await;
     let end = stamp(now + jiff::SignedDuration::from_mins(15));
     let fields = [
@@ -99,17 +99,17 @@ async fn visit_raw(kit: &Kit, query: &str) -> Response {
     kit.http.get(format!("{}/paymentv2/vpcpay.html?{query}", kit.base)).send().await.unwrap()
 }
 
-async fn visit(kit: &Kit, fields: &Fields) -> Response {
+pub async fn visit(kit: &Kit, fields: &Fields) -> Response {
     let query = query_of(fields);
     visit_raw(kit, &format!("{query}&vnp_SecureHash={}", sign_sha512(SECRET, &query))).await
 }
 
-fn goal(response: &Response) -> String {
+pub fn goal(response: &Response) -> String {
     response.headers()["location"].to_str().unwrap().to_owned()
 }
 
 /// Opens a payment and returns the path of its page.
-async fn open(kit: &Kit, reference: &str) -> String {
+pub async fn open(kit: &Kit, reference: &str) -> String {
     let response = visit(kit, &payment(kit, reference).await).await;
     assert_eq!(response.status(), 303, "{response:?}");
     goal(&response)
@@ -125,7 +125,7 @@ async fn code(kit: &Kit, response: Response) -> String {
     code
 }
 
-async fn press(kit: &Kit, page: &str, action: &str) -> String {
+pub async fn press(kit: &Kit, page: &str, action: &str) -> String {
     goal(&kit.http.post(format!("{}{page}/{action}", kit.base)).send().await.unwrap())
 }
 
@@ -142,13 +142,13 @@ fn codes(query: &str) -> (String, String, String) {
     (of("vnp_ResponseCode"), of("vnp_TransactionStatus"), of("vnp_TxnRef"))
 }
 
-fn told(note: &Note) -> (String, String) {
+pub fn told(note: &Note) -> (String, String) {
     assert_eq!((note.provider.as_str(), &note.method), ("vnpay", &Method::GET));
     let (response, status, _) = codes(&note.query);
     (response, status)
 }
 
-fn are(response: &str, status: &str) -> (String, String) {
+pub fn are(response: &str, status: &str) -> (String, String) {
     (response.to_owned(), status.to_owned())
 }
 
