@@ -22,11 +22,13 @@ mod provider;
 mod replays;
 mod sale;
 mod script;
+mod serial;
 mod server;
 mod settings;
 pub mod signature;
 pub mod stripe;
-mod vnpay;
+mod vietnam;
+pub mod vnpay;
 mod zalopay;
 
 pub use provider::Provider;

@@ -21,5 +21,11 @@ mod paypal;
 mod stripe;
 #[path = "main/vectors.rs"]
 mod vectors;
+#[path = "main/vnpay.rs"]
+mod vnpay;
+#[path = "main/vnpay_api.rs"]
+mod vnpay_api;
+#[path = "main/vnpay_faults.rs"]
+mod vnpay_faults;
 #[path = "main/webhooks.rs"]
 mod webhooks;
