@@ -316,25 +316,29 @@ fn paid_although_its_buyer_had_given_up() {
     });
 }
 
+/// Where the provider sends the browser of the order's first payment.
+async fn back_from(order: Uuid, holder: &Client) -> String {
+    let seen = holder.get(&format!("/v1/orders/{order}")).await.is(200);
+    let payment = seen.body["payments"][0]["id"].as_str().unwrap().to_owned();
+    format!("/v1/payments/payos/return?payment={payment}")
+}
+
 #[test]
 fn a_browser_comes_back() {
     run(async {
         let world = World::shared().await;
         let sale = world.on_sale(1000, 5, 600).await;
         let (order, holder, link) = sale.buy_to_page(world, 1).await;
-        let serial = world.at_provider(&link).await["orderCode"].clone();
-        let back = |cancel: bool, status: &str| {
-            format!("/v1/payments/payos/return?code=00&id={link}&cancel={cancel}&status={status}&orderCode={serial}")
-        };
+        let paid = back_from(order, &holder).await;
         // It proves nothing, whatever it says.
-        let early = world.client.get(&back(false, "PAID")).await.is(303);
+        let early = world.client.get(&format!("{paid}&code=00&cancel=false&status=PAID")).await.is(303);
         let expected = format!("https://shop.test/back?order={order}&status=awaiting_payment");
         assert_eq!(early.header("location"), Some(expected.as_str()));
-        let gave_up = world.client.get(&back(true, "CANCELLED")).await.is(303);
+        let gave_up = world.client.get(&format!("{paid}&gave_up=true&code=00&status=CANCELLED")).await.is(303);
         assert_eq!(gave_up.header("location"), Some(expected.as_str()), "without a cancel_url it is the return_url");
         world.pay(&link, &json!({})).await;
         world.until(order, &holder, "completed").await;
-        let done = world.client.get(&back(false, "PAID")).await.is(303);
+        let done = world.client.get(&paid).await.is(303);
         let expected = format!("https://shop.test/back?order={order}&status=completed");
         assert_eq!(done.header("location"), Some(expected.as_str()));
 
@@ -344,13 +348,12 @@ fn a_browser_comes_back() {
         let order = system_tests::purchase::id();
         let placed = world.client.put(&format!("/v1/orders/{order}"), &body).await.is(201);
         let holder = world.client.with(&placed.text("access_token")).since(&placed);
-        let link = world.payment_page(order, &holder).await;
-        let serial = world.at_provider(&link).await["orderCode"].clone();
-        let path = format!("/v1/payments/payos/return?id={link}&orderCode={serial}");
-        let gave_up = world.client.get(&format!("{path}&cancel=true")).await.is(303);
+        world.payment_page(order, &holder).await;
+        let path = back_from(order, &holder).await;
+        let gave_up = world.client.get(&format!("{path}&gave_up=true")).await.is(303);
         let expected = format!("https://shop.test/gave-up?order={order}&status=awaiting_payment");
         assert_eq!(gave_up.header("location"), Some(expected.as_str()));
-        let returned = world.client.get(&format!("{path}&cancel=false")).await.is(303);
+        let returned = world.client.get(&path).await.is(303);
         let expected = format!("https://shop.test/back?a=1&order={order}&status=awaiting_payment#top");
         assert_eq!(returned.header("location"), Some(expected.as_str()));
     });
