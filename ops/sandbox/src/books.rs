@@ -6,6 +6,7 @@ use crate::delivery::{Deliveries, Delivery, Target, Targets};
 use crate::journal::{Entry, Journal};
 use crate::ledger::{Ledger, Movement, Transfer};
 use crate::payos::{Payment, Payments};
+use crate::paypal::Tokens;
 use crate::provider::Provider;
 use crate::replays::{Replay, Replays};
 use crate::sale::{Sale, Sales};
@@ -22,6 +23,8 @@ pub struct Books {
     pub scripts: Scripts,
     /// The calls that came with a key; finished ones go in by `add_replay`.
     pub replays: Replays,
+    /// The tokens of PayPal; not in the journal.
+    pub tokens: Tokens,
     targets: Targets,
     journal: Option<Journal>,
 }

@@ -4,8 +4,6 @@
 //! folder with its protocol; what lies beside them (sales, clock, ledger, deliveries, scripts, journal, control,
 //! payment page) serves all.
 
-#![allow(dead_code, unused_imports, reason = "the providers that need all of it are being added")]
-
 mod app;
 mod books;
 mod clock;
@@ -19,7 +17,7 @@ mod ledger;
 mod notice;
 mod page;
 pub mod payos;
-mod paypal;
+pub mod paypal;
 mod provider;
 mod replays;
 mod sale;

@@ -129,11 +129,6 @@ impl Claim {
             until,
         });
     }
-
-    /// The key.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
 }
 
 impl Drop for Claim {

@@ -38,6 +38,8 @@ pub struct Script {
     pub capture: Outcome,
     /// How long pending money takes.
     pub capture_delay_ms: Option<u64>,
+    /// The money is taken by a capture call, but its answer never arrives; only for PayPal.
+    pub capture_lost: Lost,
     /// What becomes of its refunds; not for PayOS.
     pub refund: Outcome,
     /// How long a pending refund takes.

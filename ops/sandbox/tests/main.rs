@@ -1,6 +1,5 @@
 //! The sandbox from outside: vectors of the protocol, and HTTP in and out.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
-#![allow(dead_code, reason = "the tests of further providers are being added")]
 
 #[path = "main/cancel.rs"]
 mod cancel;
@@ -16,6 +15,8 @@ mod kit;
 mod money;
 #[path = "main/page.rs"]
 mod page;
+#[path = "main/paypal/mod.rs"]
+mod paypal;
 #[path = "main/stripe/mod.rs"]
 mod stripe;
 #[path = "main/vectors.rs"]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use actions::{Money, NotOpen, Tries, cancel, capture, decline, end, expire, pay, processing, settle_capture};
+pub use actions::{Money, NotOpen, cancel, capture, decline, end, expire, pay, processing, settle_capture};
 pub use index::Sales;
 pub use refunds::{NewRefund, NoRefund, refund, settle_refund};
 pub use timers::{resume, watch};
