@@ -211,12 +211,14 @@ impl Effects {
             Ok(Refunded::Done { reference }) => payment::Command::RecordRefund { refund, reference },
             Ok(Refunded::Failed { code }) => payment::Command::RecordRefundFailure { refund, reason: code },
             Ok(Refunded::ByHand) => payment::Command::RecordRefundFailure { refund, reason: "by-hand".to_owned() },
-            Err(GatewayError::Refused { code }) => payment::Command::RecordRefundFailure { refund, reason: code },
             Err(GatewayError::NotFound) => {
                 payment::Command::RecordRefundFailure { refund, reason: "not-found".to_owned() }
             }
             Ok(Refunded::Pending) => return,
-            Err(error @ (GatewayError::Ambiguous(_) | GatewayError::Unavailable { .. })) => {
+            // Who is refused as such (a key that is not accepted, say) may be heard later; a refund that is refused is Failed.
+            Err(
+                error @ (GatewayError::Ambiguous(_) | GatewayError::Unavailable { .. } | GatewayError::Refused { .. }),
+            ) => {
                 let reason = chain(&error);
                 return tracing::warn!(payment.id = %known.payment, reason, "a refund is asked for again later");
             }

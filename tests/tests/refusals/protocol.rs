@@ -85,7 +85,10 @@ fn keys_paths_and_methods() {
         quiet.of(buyer.get("/v2/shows")).await.is_problem(404, "not-found");
         quiet.of(client.post("/v1/payments/cash/notify", &json!({}))).await.is_problem(404, "not-found");
         quiet.of(client.get("/v1/payments/payos/return")).await.is_problem(404, "not-found");
-        quiet.of(client.get("/v1/payments/payos/return?payment=018f3f1e-7c1a-7b2e-9a1d-00000000ffff")).await.is_problem(404, "not-found");
+        quiet
+            .of(client.get("/v1/payments/payos/return?payment=018f3f1e-7c1a-7b2e-9a1d-00000000ffff"))
+            .await
+            .is_problem(404, "not-found");
 
         for (method, path) in [
             (Method::DELETE, format!("/v1/orders/{order}")),

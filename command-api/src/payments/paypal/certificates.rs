@@ -43,12 +43,12 @@ impl Certificates {
     /// The key of the certificate at this address, if it is PayPal's.
     pub(super) async fn key(&self, url: &str, now: Timestamp) -> Result<SignerKey, Rejected> {
         let (caller, name) = self.source(url).ok_or(Rejected::Signature)?;
-        if let Some(kept) = self.kept(url) {
-            return self.trust.key(&kept, now).ok_or(Rejected::Signature);
+        if let Some(key) = self.kept_key(url, now) {
+            return Ok(key);
         }
         let _turn = self.fetching.lock().await;
-        if let Some(kept) = self.kept(url) {
-            return self.trust.key(&kept, now).ok_or(Rejected::Signature);
+        if let Some(key) = self.kept_key(url, now) {
+            return Ok(key);
         }
         let chain = match caller.call(&Call::get("certificate", format!("{PATH}{name}")), read).await {
             Ok(chain) => chain,
@@ -66,13 +66,17 @@ impl Certificates {
         is_plain(name).then_some((caller, name))
     }
 
-    fn kept(&self, url: &str) -> Option<Arc<Chain>> {
+    /// None once its certificate is over: perhaps there is a new one at the same address.
+    fn kept_key(&self, url: &str, now: Timestamp) -> Option<SignerKey> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(at, _)| at == url).map(|(_, chain)| Arc::clone(chain))
+        let chain = kept.iter().find(|(at, _)| at == url).map(|(_, chain)| Arc::clone(chain));
+        drop(kept);
+        self.trust.key(&chain?, now)
     }
 
     fn keep(&self, url: &str, chain: Chain) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(at, _)| at != url);
         if kept.len() >= MOST_KEPT {
             kept.pop_front();
         }

@@ -118,4 +118,6 @@ impl PaymentGateway for Paypal {
 }
 
 #[cfg(test)]
+mod sandbox_tests;
+#[cfg(test)]
 mod stub_tests;

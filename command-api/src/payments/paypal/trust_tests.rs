@@ -1,4 +1,5 @@
-//! Which certificates are believed. Those of the fixtures are valid for a hundred years from November 2026.
+//! Which certificates are believed. Those of the fixtures were made with OpenSSL, all for the same key, and are valid for
+//! a hundred years from November 2026.
 
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};

@@ -48,6 +48,17 @@ fn headers(stub: &Stub, body: &[u8]) -> HeaderMap {
         .collect()
 }
 
+#[tokio::test]
+async fn a_certificate_that_is_over_is_fetched_again() {
+    let stub = Stub::new([certificate("signer.pem"), certificate("signer.pem"), certificate("signer.pem")]).await;
+    let (paypal, url) = (paypal(&stub), format!("{}/v1/notifications/certs/CERT-1", stub.url));
+    let later = Timestamp("2200-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_microsecond());
+    assert!(paypal.certificates.key(&url, NOW).await.is_ok());
+    assert_eq!(paypal.certificates.key(&url, later).await, Err(Rejected::Signature));
+    assert!(paypal.certificates.key(&url, NOW).await.is_ok());
+    assert_eq!(stub.calls().len(), 2);
+}
+
 async fn read(paypal: &Paypal, headers: &HeaderMap, body: &[u8]) -> Result<Notified, Rejected> {
     paypal.read(&Notification { method: &Method::POST, headers, query: "", body }, NOW).await
 }
