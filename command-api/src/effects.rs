@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::event::{Command, Refusal};
-use domain::ids::{CommandId, PaymentId, ShowId, derived};
+use domain::ids::{CommandId, PaymentId, RefundId, ShowId, derived};
 use domain::order::Step;
 use domain::payment::{self, Payment, Status};
 use domain::queue;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::outbox::{insist, mark_stuck};
 use crate::owners::{Owners, Request};
-use crate::payments::gateway::{Attempt, Intent, Report};
+use crate::payments::gateway::{Attempt, Intent, Refund, Refunded, Report};
 use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
 
 /// Carries effects out. Each call may happen twice; providers recognise the second by its reference.
@@ -53,6 +53,15 @@ impl Call<'_> {
     }
 }
 
+/// When a payment is to be asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Less often the longer it is open.
+    Usual,
+    /// An order waits for it to be over.
+    Soon,
+}
+
 /// What a payment is told.
 struct Telling {
     command: payment::Command,
@@ -73,6 +82,7 @@ impl Effects {
             Effect::ClosePayment { payment, provider, .. } => {
                 self.call(Call::Close { payment: *payment, provider: *provider }, correlation, id).await;
             }
+            Effect::RefundPayment { payment, refund, .. } => self.refund(*payment, *refund, correlation).await,
             Effect::RevealSeed { show } => self.reveal_seed(*show, correlation, id).await,
         }
     }
@@ -132,7 +142,7 @@ impl Effects {
         let command = match gateway.create(create, &urls).await {
             Ok(Intent { reference, url }) => payment::Command::RecordIntent { reference, url },
             Err(CreateError::Refused { code }) => payment::Command::RecordFailure { reason: code },
-            Err(CreateError::PageLost { .. }) => return self.page_lost(gateway, create, id).await,
+            Err(CreateError::PageLost { reference }) => return self.page_lost(gateway, create, reference, id).await,
             Err(error @ (CreateError::Ambiguous(_) | CreateError::Unavailable { .. })) => return Err(chain(&error)),
         };
         Ok(Some(Telling { command, id: CommandId(derived(id.0, "created", 0)) }))
@@ -143,14 +153,16 @@ impl Effects {
         &self,
         gateway: &dyn PaymentGateway,
         create: &CreatePayment,
+        reference: String,
         id: CommandId,
     ) -> Result<Option<Telling>, String> {
+        let attempt = Attempt { reference: Some(reference), ..Attempt::from(create) };
         match self.look(create.payment).await {
             Some(Status::Requested) => {}
             Some(_) => return Ok(None),
             None => return Err("nobody knows how the payment stands".to_owned()),
         }
-        let command = match gateway.close(&Attempt::from(create), "page lost").await {
+        let command = match gateway.close(&attempt, "page lost").await {
             Ok(report) if report.movements.is_empty() => {
                 payment::Command::RecordFailure { reason: "page-lost".to_owned() }
             }
@@ -171,6 +183,48 @@ impl Effects {
         };
         let report = if is_ours(&known, &report) { report } else { Report::never_opened() };
         Ok(Telling { command: reported(report), id: CommandId(random::id()) })
+    }
+
+    /// Has the provider give money back. What it does not end now (it takes its time, or does not answer) is asked for
+    /// again with the open payments, for as long as it takes.
+    async fn refund(&self, payment: PaymentId, refund: RefundId, correlation: Uuid) {
+        let known = loop {
+            match self.asked(payment).await {
+                Outcome::Done(answer) => break answer.state,
+                Outcome::Refused(_) => return,
+                _ => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        };
+        if let Some(known) = known.known() {
+            self.give_back(known, refund, correlation).await;
+        }
+    }
+
+    async fn give_back(&self, known: &payment::Known, refund: RefundId, correlation: Uuid) {
+        let Some(asked) = known.asked_refunds().find(|it| it.refund == refund) else { return };
+        let Some(gateway) = self.gateways.get(known.provider) else {
+            tracing::error!(payment.id = %known.payment, "money is to go back by a provider that is not set up here");
+            return;
+        };
+        let (attempt, amount, requested_at) = (Attempt::from(known), asked.amount, asked.requested_at);
+        let command = match gateway.refund(&Refund { refund, attempt, amount, requested_at }).await {
+            Ok(Refunded::Done { reference }) => payment::Command::RecordRefund { refund, reference },
+            Ok(Refunded::Failed { code }) => payment::Command::RecordRefundFailure { refund, reason: code },
+            Ok(Refunded::ByHand) => payment::Command::RecordRefundFailure { refund, reason: "by-hand".to_owned() },
+            Err(GatewayError::Refused { code }) => payment::Command::RecordRefundFailure { refund, reason: code },
+            Err(GatewayError::NotFound) => {
+                payment::Command::RecordRefundFailure { refund, reason: "not-found".to_owned() }
+            }
+            Ok(Refunded::Pending) => return,
+            Err(error @ (GatewayError::Ambiguous(_) | GatewayError::Unavailable { .. })) => {
+                let reason = chain(&error);
+                return tracing::warn!(payment.id = %known.payment, reason, "a refund is asked for again later");
+            }
+        };
+        if let payment::Command::RecordRefundFailure { reason, .. } = &command {
+            tracing::error!(payment.id = %known.payment, reason, "a provider does not give money back: a person has to");
+        }
+        self.tell(known.payment, Telling { command, id: CommandId(random::id()) }, correlation).await;
     }
 
     async fn tell(&self, payment: PaymentId, telling: Telling, correlation: Uuid) {
@@ -222,14 +276,18 @@ impl Effects {
         self.owners.ask::<Payment>(Target::Id(payment.0), request).await
     }
 
-    /// Asks the provider how an open payment stands, and tells the payment if there is news.
-    pub async fn ask(&self, payment: PaymentId) {
-        let Some(known) = self.known(payment).await else { return };
-        let Some(gateway) = self.gateways.get(known.provider) else { return };
+    /// Asks the provider how an open payment or a refund stands, and tells the payment if there is news.
+    pub async fn ask(&self, payment: PaymentId) -> Pace {
+        let Some(known) = self.known(payment).await else { return Pace::Usual };
+        let Some(gateway) = self.gateways.get(known.provider) else { return Pace::Usual };
+        let pace = if known.status == Status::Closing { Pace::Soon } else { Pace::Usual };
+        for refund in known.asked_refunds() {
+            self.give_back(&known, refund.refund, random::id()).await;
+        }
         let asked = match known.status {
             Status::Closing => gateway.close(&Attempt::from(&known), "order over").await,
             Status::Ready => gateway.status(&Attempt::from(&known)).await,
-            Status::Requested | Status::Completed | Status::Failed | Status::Expired => return,
+            Status::Requested | Status::Completed | Status::Failed | Status::Expired => return pace,
         };
         match asked {
             Ok(report) if is_news(&known, &report) && is_ours(&known, &report) => {
@@ -241,6 +299,7 @@ impl Effects {
                 tracing::warn!(payment.id = %payment, reason = chain(&error), "a provider does not say how a payment stands")
             }
         }
+        pace
     }
 }
 

@@ -1,4 +1,5 @@
-//! Asks providers about open payments when no webhook comes, less often the longer one is open.
+//! Asks providers about open payments and refunds when no webhook comes, less often the longer one is open; but those
+//! that an order waits for to be over, always soon.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use service_kit::clock;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::effects::Effects;
+use crate::effects::{Effects, Pace};
 use crate::owners::Owners;
 
 /// Providers asked at the same time.
@@ -48,7 +49,11 @@ pub async fn run(owners: Arc<Owners>, effects: Arc<Effects>, every: Duration, sh
                 it.pause = (it.pause * 2).min(every * SLOWEST);
             }
         }
-        let asked = futures::stream::iter(due).map(|payment| effects.ask(PaymentId(payment)));
-        asked.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+        let asked = futures::stream::iter(due).map(async |payment| (payment, effects.ask(PaymentId(payment)).await));
+        for (payment, pace) in asked.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+            if let (Pace::Soon, Some(it)) = (pace, watched.get_mut(&payment)) {
+                (it.next, it.pause) = (clock::monotonic() + every, every);
+            }
+        }
     }
 }

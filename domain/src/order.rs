@@ -3,13 +3,14 @@
 //! Invariant: an order is paid by at most one payment, and ends exactly once unless late money reopens it.
 
 mod lines;
+mod refund;
 mod rules;
 mod state;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event_name::recorded;
-use crate::ids::{OrderId, PaymentId, PersonId, SessionId, ShowId};
+use crate::ids::{OrderId, PaymentId, PersonId, RefundId, SessionId, ShowId, TicketId};
 use crate::payment::RefundWhy;
 use crate::value::{Currency, PaymentChoice, PricedLine, Timestamp};
 pub use rules::MAX_PAYMENTS;
@@ -93,6 +94,8 @@ pub enum CancelReason {
     ByBuyer,
     Expired,
     ShowCancelled,
+    /// Staff gave all its money back.
+    Refunded,
     #[serde(other)]
     Unknown,
 }
@@ -112,6 +115,21 @@ pub struct OrderCancelled {
     pub issued: bool,
     /// The place in the waiting room it came from; only with the order's first end, which frees the slot.
     pub session: Option<SessionId>,
+}
+
+/// Staff gave the money of some of its tickets back; they die. The others stay valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderTicketsRefunded {
+    pub order: OrderId,
+    pub show: ShowId,
+    /// Tells it from other refunds of the payment.
+    pub refund: RefundId,
+    /// Whose money.
+    pub payment: PaymentId,
+    pub tickets: Vec<TicketId>,
+    /// What they cost, minor units.
+    pub amount: i64,
+    pub currency: Currency,
 }
 
 /// Why an order failed.
@@ -168,9 +186,10 @@ pub enum Event {
     OrderCancelled(OrderCancelled),
     OrderFailed(OrderFailed),
     OrderStuck(OrderStuck),
+    OrderTicketsRefunded(OrderTicketsRefunded),
 }
 
-recorded!(Event, order; OrderCreated, OrderPaymentAdded, OrderPaymentEnded, OrderOverdue, OrderPaid, OrderCompleted, OrderCancelled, OrderFailed, OrderStuck);
+recorded!(Event, order; OrderCreated, OrderPaymentAdded, OrderPaymentEnded, OrderOverdue, OrderPaid, OrderCompleted, OrderCancelled, OrderFailed, OrderStuck, OrderTicketsRefunded);
 
 /// What can be asked of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +204,8 @@ pub enum Command {
     MarkPaid { payment: PaymentId },
     /// By the saga: this payment ended without it.
     EndPayment { payment: PaymentId, failed: bool },
+    /// By support, an admin or the organizer: the money of these tickets goes back, of all that are left if none is named.
+    Refund { refund: RefundId, tickets: Vec<TicketId> },
     /// By the saga: the stock is gone, the money goes back.
     RefuseStock,
     /// By the saga: the show is off. An order of another show with the same id stays as it is.
@@ -232,4 +253,19 @@ pub enum Refusal {
     /// Not in this state; a saga step that came too early or too late.
     #[error("not possible now")]
     WrongState,
+    /// It is not paid, or its tickets are still under way.
+    #[error("the order is not completed")]
+    NotCompleted,
+    /// It was free.
+    #[error("nothing was paid for the order")]
+    NothingToRefund,
+    /// The `n`th ticket that was named is not of this order.
+    #[error("no such ticket")]
+    NoSuchTicket { n: usize },
+    /// The money of the `n`th ticket that was named went back before.
+    #[error("the ticket was refunded before")]
+    RefundedBefore { n: usize },
+    /// See the order for what it may be.
+    #[error("only staff gives money back")]
+    Forbidden,
 }

@@ -1,15 +1,18 @@
 //! One attempt to collect money for an order.
 //!
-//! Invariant: received = applied + refund asked for, and quarantined money is never applied.
+//! Invariant: received = applied + refund asked for, and quarantined money is never applied. A refund is asked for once,
+//! and done once.
 
+mod refunds;
 mod rules;
 mod state;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event_name::recorded;
-use crate::ids::{OrderId, PaymentId, ShowId};
+use crate::ids::{OrderId, PaymentId, RefundId, ShowId};
 use crate::value::{Currency, Provider, Timestamp};
+pub use refunds::{Refund, RefundState};
 pub use state::{Known, Payment, Status};
 
 /// Money is to be collected: the provider gets called.
@@ -132,6 +135,8 @@ pub enum RefundWhy {
     PaidInPart,
     /// The show is off.
     ShowCancelled,
+    /// Staff gives it back: for the whole order, or for single tickets.
+    ByStaff,
     #[serde(other)]
     Unknown,
 }
@@ -147,6 +152,40 @@ pub struct RefundRequested {
     pub currency: Currency,
     pub why: RefundWhy,
     pub by_hand: bool,
+    /// Tells it from other refunds of this payment; nil in records of early versions.
+    pub refund: RefundId,
+    /// When it was decided; 0 in records of early versions.
+    pub requested_at: Timestamp,
+}
+
+/// Money went back: the provider says so, or whoever did it by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRefunded {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    pub provider: Provider,
+    pub refund: RefundId,
+    /// The provider's (or the bank's) own name of this movement of money.
+    pub reference: String,
+    pub amount: i64,
+    pub currency: Currency,
+    /// Whether a person did it, past the provider.
+    pub by_hand: bool,
+}
+
+/// The provider says that a refund cannot be: a person has to do it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundFailed {
+    pub payment: PaymentId,
+    pub order: OrderId,
+    pub show: ShowId,
+    pub provider: Provider,
+    pub refund: RefundId,
+    pub amount: i64,
+    pub currency: Currency,
+    /// The provider's code; never personal data.
+    pub reason: String,
 }
 
 /// What happened to a payment.
@@ -161,6 +200,8 @@ pub enum Event {
     PaymentExpired(PaymentExpired),
     PaymentQuarantined(PaymentQuarantined),
     RefundRequested(RefundRequested),
+    PaymentRefunded(PaymentRefunded),
+    RefundFailed(RefundFailed),
 }
 
 /// One movement of money as a provider reported it, by webhook or query.
@@ -185,7 +226,7 @@ pub enum Standing {
     Paid,
 }
 
-recorded!(Event, payment; PaymentRequested, PaymentIntentCreated, PaymentPartiallyReceived, PaymentCompleted, PaymentFailed, PaymentClosing, PaymentExpired, PaymentQuarantined, RefundRequested);
+recorded!(Event, payment; PaymentRequested, PaymentIntentCreated, PaymentPartiallyReceived, PaymentCompleted, PaymentFailed, PaymentClosing, PaymentExpired, PaymentQuarantined, RefundRequested, PaymentRefunded, RefundFailed);
 
 /// What can be asked of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +256,14 @@ pub enum Command {
     Close,
     /// By the saga: what was received goes back.
     Refund { why: RefundWhy },
+    /// By the saga: a part of what was received goes back, or what is left of it.
+    RefundPart { refund: RefundId, amount: i64, why: RefundWhy },
+    /// By the effect worker: the provider has given it back.
+    RecordRefund { refund: RefundId, reference: String },
+    /// By the effect worker: the provider will not.
+    RecordRefundFailure { refund: RefundId, reason: String },
+    /// By support or an admin: a refund that was due was done by hand. Without `refund` it is the only one that is due.
+    SettleRefund { refund: Option<RefundId>, reference: String },
     /// Decides nothing; answers with the state.
     Look,
 }
@@ -228,4 +277,13 @@ pub enum Refusal {
     /// Not in this state; a saga step that came too early or too late.
     #[error("not possible now")]
     WrongState,
+    /// This payment has no such refund, or none that is due.
+    #[error("no such refund is due")]
+    NoSuchRefund,
+    /// Several refunds of this payment are due.
+    #[error("several refunds are due: name one")]
+    SeveralDue,
+    /// The refund was done, under another reference.
+    #[error("the refund was done before, as {reference}")]
+    RefundedBefore { reference: String },
 }

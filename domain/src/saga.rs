@@ -7,7 +7,7 @@ mod refused;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Command;
-use crate::ids::{CommandId, PaymentId, ShowId};
+use crate::ids::{CommandId, PaymentId, RefundId, ShowId};
 use crate::value::{Currency, Provider, Timestamp};
 
 pub use react::react;
@@ -39,6 +39,8 @@ pub enum Effect {
     CreatePayment(CreatePayment),
     /// Cancel it there, and ask how it stands.
     ClosePayment { payment: PaymentId, provider: Provider, serial: i64 },
+    /// Have it give money back.
+    RefundPayment { payment: PaymentId, provider: Provider, refund: RefundId },
     /// Send the seed of this show's draw to its waiting room, which has opened.
     RevealSeed { show: ShowId },
 }

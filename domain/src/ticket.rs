@@ -34,14 +34,23 @@ pub struct TicketsRevoked {
     pub tickets: Vec<TicketId>,
 }
 
+/// One ticket of the order dies; the others stay valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketRevoked {
+    pub order: OrderId,
+    pub show: ShowId,
+    pub ticket: TicketId,
+}
+
 /// What happened to an order's tickets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     TicketsIssued(TicketsIssued),
     TicketsRevoked(TicketsRevoked),
+    TicketRevoked(TicketRevoked),
 }
 
-recorded!(Event, order; TicketsIssued, TicketsRevoked);
+recorded!(Event, order; TicketsIssued, TicketsRevoked, TicketRevoked);
 
 /// What can be asked of an order's tickets; only the saga does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +59,8 @@ pub enum Command {
     Issue { order: OrderId, show: ShowId, lines: Vec<Line> },
     /// All of them die; a batch that is revoked before it is issued never gets any.
     Revoke { order: OrderId, show: ShowId },
+    /// These die; the others stay valid.
+    RevokeSome { order: OrderId, show: ShowId, tickets: Vec<TicketId> },
     /// Decides nothing; answers with the state.
     Look,
 }

@@ -18,6 +18,7 @@ mod queue_model;
 mod queue_properties;
 mod queue_story;
 mod queue_world;
+mod refunds;
 mod saga;
 mod saga_queue;
 mod show;

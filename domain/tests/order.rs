@@ -18,7 +18,7 @@ use crate::common::{
 
 const TOTAL: i64 = 2 * PRICE;
 
-fn creation(show: ShowId) -> OrderCreated {
+pub fn creation(show: ShowId) -> OrderCreated {
     OrderCreated {
         order: ORDER,
         show,

@@ -1,5 +1,6 @@
 //! A payment: every movement of money is applied once, given back, or quarantined.
 
+use domain::ids::{RefundId, derived};
 use domain::payment::{
     Command, Event, Movement, Payment, PaymentClosing, PaymentCompleted, PaymentExpired, PaymentFailed,
     PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined, PaymentRequested, QuarantineReason,
@@ -78,6 +79,10 @@ fn expired() -> Event {
 }
 
 fn refund(amount: i64, why: RefundWhy) -> Event {
+    nth_refund(0, amount, why)
+}
+
+fn nth_refund(n: u64, amount: i64, why: RefundWhy) -> Event {
     RefundRequested {
         payment: PAYMENT,
         order: ORDER,
@@ -87,6 +92,8 @@ fn refund(amount: i64, why: RefundWhy) -> Event {
         currency: vnd(),
         why,
         by_hand: true,
+        refund: RefundId(derived(PAYMENT.0, "refund", n)),
+        requested_at: at(0),
     }
     .into()
 }
@@ -256,7 +263,7 @@ fn a_part_that_comes_after_the_end_goes_back_at_once() {
 #[test]
 fn what_went_back_in_part_never_becomes_whole() {
     let history = vec![requested(), ready(), part("a", 40, 40), expired(), refund(40, RefundWhy::PaidInPart)];
-    let expected = vec![part("b", 60, AMOUNT), refund(60, RefundWhy::PaidInPart)];
+    let expected = vec![part("b", 60, AMOUNT), nth_refund(1, 60, RefundWhy::PaidInPart)];
     after(history, report(vec![moved("b", 60)], Standing::Paid), expected);
 }
 

@@ -27,7 +27,7 @@ fn meta() -> Meta {
     }
 }
 
-fn reaction(event: impl Into<Event>) -> Vec<Action> {
+pub fn reaction(event: impl Into<Event>) -> Vec<Action> {
     react(&event.into(), &meta()).into_iter().map(|outgoing| outgoing.action).collect()
 }
 

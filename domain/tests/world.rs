@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use domain::event::{Command, Event, Refusal};
-use domain::ids::{CommandId, PaymentId, ShowId, derived};
+use domain::ids::{CommandId, PaymentId, RefundId, ShowId, derived};
 use domain::inventory::{self, Admission, Inventory};
 use domain::order::Order;
 use domain::payment::{self, Movement, Payment, Standing};
@@ -48,6 +48,8 @@ pub struct World {
     /// Every event in the order it was decided.
     pub log: Vec<Event>,
     pub pages: BTreeMap<i64, Page>,
+    /// What the provider gave back.
+    pub paid_out: BTreeMap<RefundId, i64>,
     /// The provider answers nothing for now.
     pub silent: bool,
     pub now: i64,
@@ -134,6 +136,7 @@ impl World {
             Action::Effect(effect) if self.silent => self.retry(effect.clone()),
             Action::Effect(Effect::CreatePayment(create)) => self.open_page(create),
             Action::Effect(Effect::ClosePayment { payment, serial, .. }) => self.close_page(*payment, *serial),
+            Action::Effect(Effect::RefundPayment { payment, refund, .. }) => self.give_back(*payment, *refund),
             Action::Effect(Effect::RevealSeed { show }) => {
                 self.enqueue(Command::Queue(*show, queue::Command::Draw { seed: SEED.to_string() }));
             }
@@ -194,6 +197,21 @@ impl World {
             let (reference, url) = (format!("link {}", create.serial), "https://pay.test".to_owned());
             self.enqueue(Command::Payment(create.payment, payment::Command::RecordIntent { reference, url }));
         }
+    }
+
+    /// The provider gives money back, once for each refund, or says that it will not.
+    fn give_back(&mut self, payment: PaymentId, refund: RefundId) {
+        let known = self.payments[&payment.0].known().unwrap();
+        let amount = known.refunds.iter().find(|known| known.refund == refund).unwrap().amount;
+        let refuses = refund.0.as_u128() % 5 == 0;
+        let command = match refuses {
+            true => payment::Command::RecordRefundFailure { refund, reason: "account closed".to_owned() },
+            false => payment::Command::RecordRefund { refund, reference: format!("re {refund}") },
+        };
+        if !refuses {
+            self.paid_out.insert(refund, amount);
+        }
+        self.enqueue(Command::Payment(payment, command));
     }
 
     /// What the provider never heard of, it will never let anybody pay either.

@@ -11,6 +11,7 @@ pub mod init;
 pub mod load;
 pub mod local;
 pub mod log;
+pub mod money;
 pub mod partitions;
 pub mod queue;
 pub mod simulate;

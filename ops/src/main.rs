@@ -14,7 +14,9 @@ use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
-use ops::{check, config, demo, dev, failover, faults, init, load, log, partitions, queue, simulate, stack, token};
+use ops::{
+    check, config, demo, dev, failover, faults, init, load, log, money, partitions, queue, simulate, stack, token,
+};
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
 #[global_allocator]
@@ -46,6 +48,11 @@ enum Command {
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Refunds that people have to do.
+    #[command(subcommand)]
+    Refund(money::RefundCommand),
+    /// Hold a provider's statement against the ledger, and list each difference.
+    Reconcile(money::ReconcileArgs),
     /// Recompute the laws of a box office that runs, from its log, Postgres and its clients' history. Ends with 0 if all
     /// hold, 1 if one does not, 2 if it could not look.
     Check(CheckArgs),
@@ -104,6 +111,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(&args).await?,
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Queue(command) => return queue::run(command).await,
+        Command::Refund(command) => return money::refunds(command).await,
+        Command::Reconcile(args) => return money::reconcile(args).await,
         Command::Check(args) => return Ok(check::run(args).await),
         Command::Faults(args) => faults::run(&args)?,
         Command::Failover(args) => failover::run(args).await?,

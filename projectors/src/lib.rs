@@ -2,7 +2,7 @@
 //!
 //! Every read model has tables, and its checkpoints beside them, in a schema of its own
 //! (`<namespace>_<name>_v<version>`; the empty namespace is called `boxoffice`). Readers use the views in the schema
-//! `<namespace>`: [`shows`], [`inventory`], [`orders`], [`payments`], [`tickets`], [`queue`] and [`person_keys`]
+//! `<namespace>`: [`shows`], [`inventory`], [`orders`], [`payments`], [`ledger`], [`tickets`], [`queue`] and [`person_keys`]
 //! document them; the view `checkpoints` has `projection`, `context`, `partition`, `next_offset`, `identity`, `term`,
 //! `claim`, `seq`, `hole`, `updated_at`. Nothing is in them that the logs do not hold: emptied, they are filled again.
 //!
@@ -14,6 +14,7 @@ mod config;
 mod ends;
 mod intake;
 pub mod inventory;
+pub mod ledger;
 mod light;
 pub mod memory;
 mod model;

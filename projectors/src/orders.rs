@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `order_id`, `show_id` | uuid | the key |
 //! | `status` | text | `reserved`, `awaiting_payment`, `completed`, `cancelled`, `failed`, `stuck` |
-//! | `reason` | text, null | of `cancelled`: `by_buyer`, `expired`, `show_cancelled`; of `failed`: `payment_failed`, `order_id_taken` |
+//! | `reason` | text, null | of `cancelled`: `by_buyer`, `expired`, `show_cancelled`, `refunded`; of `failed`: `payment_failed`, `order_id_taken` |
 //! | `phase` | text | indexed with the show: `open` for `reserved` and `awaiting_payment`, else equal to `status` |
 //! | `code` | text | ten characters |
 //! | `organizer` | text | `account:<sub>` |
@@ -33,7 +33,7 @@
 //! | `stuck_step`, `stuck_reason` | text, null | while `stuck`; for operators |
 //! | `refund_status` | text, null | `due`, `pending`, `done`; null if no money goes back |
 //! | `refund_amount` | bigint, null | minor units of `currency`, over all payments |
-//! | `refund_why` | text, null | `paid_twice`, `paid_too_late`, `paid_in_part`, `show_cancelled` |
+//! | `refund_why` | text, null | `paid_twice`, `paid_too_late`, `paid_in_part`, `show_cancelled`, `by_staff` |
 
 use std::collections::BTreeMap;
 
@@ -108,19 +108,22 @@ select o.order_id, o.show_id,
     o.attempt, o.stock, o.released_reason, o.paid_by, o.paid_at_us, o.completed_at_us, o.ticket_count,
     case when o.phase = 'stuck' then o.stuck_step end as stuck_step,
     case when o.phase = 'stuck' then o.stuck_reason end as stuck_reason,
-    p.refund_status, p.refund_amount, p.refund_why
+    r.refund_status, r.refund_amount, r.refund_why
 from {orders}.orders o
 left join lateral (
-    select bool_or(url is not null) as asked,
-        case when bool_or(refund_status = 'due') then 'due'
-            when bool_or(refund_status = 'pending') then 'pending'
-            when bool_or(refund_status = 'done') then 'done' end as refund_status,
-        sum(refund_amount)::bigint as refund_amount,
-        (array_agg(refund_why order by refund_at_us desc, payment_id)
-            filter (where refund_why is not null))[1] as refund_why
+    select bool_or(url is not null) as asked
     from {payments}.payments
     where payments.order_id = o.order_id and payments.show_id = o.show_id
 ) p on true
+left join lateral (
+    select case when bool_or(status = 'due') then 'due'
+            when bool_or(status = 'pending') then 'pending'
+            when bool_or(status = 'done') then 'done' end as refund_status,
+        sum(amount)::bigint as refund_amount,
+        (array_agg(why order by requested_at_us desc, refund_id))[1] as refund_why
+    from {payments}.refunds
+    where refunds.order_id = o.order_id and refunds.show_id = o.show_id
+) r on true
 where o.code is not null",
 };
 
@@ -298,8 +301,10 @@ impl Changes {
                 self.fact((it.order, it.show), "stuck", at_us).stuck = Some((word(it.step), it.reason.clone()));
             }
             // None of them changes what the order is.
-            order::Event::OrderPaymentAdded(_) | order::Event::OrderPaymentEnded(_) | order::Event::OrderOverdue(_) => {
-            }
+            order::Event::OrderPaymentAdded(_)
+            | order::Event::OrderPaymentEnded(_)
+            | order::Event::OrderOverdue(_)
+            | order::Event::OrderTicketsRefunded(_) => {}
         }
     }
 

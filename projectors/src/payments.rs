@@ -16,10 +16,10 @@
 //! | `reference` | text, null | the provider's own name for it |
 //! | `url` | text, null | the provider's page |
 //! | `pay_by_us`, `created_at_us`, `updated_at_us` | bigint | microseconds since 1970, UTC |
-//! | `refund_status` | text, null | `due` (a person has to do it), `pending`, `done` |
+//! | `refund_status` | text, null | of its refunds, the worst: `due` (a person has to do it), `pending`, `done` |
 //! | `refund_amount` | bigint, null | minor units of `currency`, all that goes back |
-//! | `refund_why` | text, null | `paid_twice`, `paid_too_late`, `paid_in_part`, `show_cancelled` |
-//! | `refund_at_us` | bigint, null | when it was asked for |
+//! | `refund_why` | text, null | of the last one: see the view `refunds` |
+//! | `refund_at_us` | bigint, null | when the last one was asked for |
 //!
 //! The payments of an order in the order in which they were asked for: by `created_at_us`, `payment_id`.
 //!
@@ -35,15 +35,18 @@
 //! | `reason` | text | `wrong_currency`, `too_much`, `unknown_reference` |
 //! | `at_us` | bigint | |
 
+mod refunds;
+
 use std::collections::BTreeMap;
 
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId};
-use domain::payment::{self, PaymentQuarantined, PaymentRequested, RefundRequested};
+use domain::payment::{self, PaymentQuarantined, PaymentRequested};
 use domain::root::{Context, Meta};
 
 use crate::model::{Envelope, Layout, ReadModel, Touched, View, word};
-use crate::rows::{Kind, Merge, Rows, add, keep, key, set};
+use crate::rows::{Kind, Merge, Rows, keep, key, set};
+use refunds::Refunds;
 
 /// The read model of payments.
 #[derive(Debug)]
@@ -65,14 +68,28 @@ create table if not exists payments (
     url text,
     pay_by_us bigint,
     created_at_us bigint,
-    updated_at_us bigint,
-    refund_status text,
-    refund_amount bigint,
-    refund_why text,
-    refund_at_us bigint
+    updated_at_us bigint
 ) with (fillfactor = 80);
 create index if not exists payments_by_order on payments (order_id, show_id);
-create index if not exists payments_to_refund on payments (refund_at_us, payment_id) where refund_status = 'due';
+create table if not exists refunds (
+    refund_id uuid primary key,
+    payment_id uuid,
+    order_id uuid,
+    show_id uuid,
+    provider text,
+    amount bigint,
+    currency text,
+    why text,
+    status text,
+    reference text,
+    reason text,
+    requested_at_us bigint,
+    settled_at_us bigint
+) with (fillfactor = 80);
+create index if not exists refunds_by_order on refunds (order_id, show_id);
+create index if not exists refunds_by_payment on refunds (payment_id);
+create index if not exists refunds_by_show on refunds (show_id, status);
+create index if not exists refunds_open on refunds (status, requested_at_us, refund_id) where status <> 'done';
 create table if not exists quarantined_money (
     payment_id uuid,
     reference text,
@@ -91,10 +108,21 @@ create table if not exists quarantined_money (
 const PAYMENTS: View = View {
     name: "payments",
     query: "
-select payment_id, order_id, show_id, provider, serial, status, reason, amount, currency, received, reference, url,
-    pay_by_us, created_at_us, updated_at_us, refund_status, refund_amount, refund_why, refund_at_us
-from {payments}.payments
-where created_at_us is not null",
+select p.payment_id, p.order_id, p.show_id, p.provider, p.serial, p.status, p.reason, p.amount, p.currency, p.received,
+    p.reference, p.url, p.pay_by_us, p.created_at_us, p.updated_at_us,
+    r.refund_status, r.refund_amount, r.refund_why, r.refund_at_us
+from {payments}.payments p
+left join lateral (
+    select case when bool_or(status = 'due') then 'due'
+            when bool_or(status = 'pending') then 'pending'
+            when bool_or(status = 'done') then 'done' end as refund_status,
+        sum(amount)::bigint as refund_amount,
+        (array_agg(why order by requested_at_us desc, refund_id))[1] as refund_why,
+        max(requested_at_us) as refund_at_us
+    from {payments}.refunds
+    where refunds.payment_id = p.payment_id
+) r on true
+where p.created_at_us is not null",
 };
 
 const QUARANTINED_MONEY: View = View {
@@ -134,18 +162,6 @@ static COURSES: Merge = Merge::update(
     ],
 );
 
-/// Every part that comes too late goes back by itself: the sums add up.
-static REFUNDS: Merge = Merge::update(
-    "payments",
-    &[
-        key("payment_id", Kind::Uuid),
-        set("refund_status", Kind::Text),
-        add("refund_amount"),
-        set("refund_why", Kind::Text),
-        set("refund_at_us", Kind::Big),
-    ],
-);
-
 static QUARANTINED: Merge = Merge::upsert(
     "quarantined_money",
     &[
@@ -176,8 +192,6 @@ struct Course {
     received: Option<i64>,
     reference: Option<String>,
     url: Option<String>,
-    /// All that goes back since, and when it was asked for last.
-    refund: Option<(RefundRequested, i64)>,
     at_us: i64,
 }
 
@@ -187,6 +201,7 @@ pub struct Changes {
     births: BTreeMap<PaymentId, Birth>,
     courses: BTreeMap<PaymentId, Course>,
     quarantined: BTreeMap<(PaymentId, String), (PaymentQuarantined, i64)>,
+    refunds: Refunds,
     touched: Touched,
 }
 
@@ -196,11 +211,11 @@ impl ReadModel for Payments {
 
     const LAYOUT: Layout = Layout {
         name: "payments",
-        version: 2,
+        version: 3,
         tables: TABLES,
-        table_names: &["payments", "quarantined_money"],
-        views: &[PAYMENTS, QUARANTINED_MONEY],
-        merges: &[&BIRTHS, &COURSES, &REFUNDS, &QUARANTINED],
+        table_names: &["payments", "refunds", "quarantined_money"],
+        views: &[PAYMENTS, refunds::VIEW, QUARANTINED_MONEY],
+        merges: &[&BIRTHS, &COURSES, &refunds::ASKED, &refunds::ENDED, &QUARANTINED],
     };
     const CONTEXTS: &'static [Context] = &[Context::Payment];
 
@@ -216,7 +231,8 @@ impl ReadModel for Payments {
 
     fn rows(changes: &Changes) -> Vec<Rows> {
         let (births, courses) = (changes.birth_rows(), changes.course_rows());
-        vec![births, courses, changes.refund_rows(), changes.quarantined_rows()]
+        let (asked, ended) = (changes.refunds.asked_rows(), changes.refunds.ended_rows());
+        vec![births, courses, asked, ended, changes.quarantined_rows()]
     }
 }
 
@@ -254,9 +270,16 @@ impl Changes {
                 self.quarantined.insert((it.payment, it.reference.clone()), (it.clone(), at_us));
             }
             payment::Event::RefundRequested(it) => {
-                let course = self.course(it.payment, it.order, at_us);
-                let before = course.refund.as_ref().map_or(0, |(refund, _)| refund.amount);
-                course.refund = Some((RefundRequested { amount: before + it.amount, ..it.clone() }, at_us));
+                self.course(it.payment, it.order, at_us);
+                self.refunds.asked(it, at_us);
+            }
+            payment::Event::PaymentRefunded(it) => {
+                self.course(it.payment, it.order, at_us);
+                self.refunds.done(it, at_us);
+            }
+            payment::Event::RefundFailed(it) => {
+                self.course(it.payment, it.order, at_us);
+                self.refunds.failed(it, at_us);
             }
         }
     }
@@ -301,14 +324,6 @@ impl Changes {
         COURSES.rows(self.courses.iter().map(row))
     }
 
-    fn refund_rows(&self) -> Rows {
-        let refunded = self.courses.iter().filter_map(|(id, it)| Some((id, it.refund.as_ref()?)));
-        let row = |(id, (it, at_us)): (&PaymentId, &(RefundRequested, i64))| {
-            [id.0.into(), refund_status(it).into(), it.amount.into(), word(it.why).into(), (*at_us).into()]
-        };
-        REFUNDS.rows(refunded.map(row))
-    }
-
     fn quarantined_rows(&self) -> Rows {
         let row = |(it, at_us): &(PaymentQuarantined, i64)| {
             [
@@ -326,8 +341,4 @@ impl Changes {
         };
         QUARANTINED.rows(self.quarantined.values().map(row))
     }
-}
-
-fn refund_status(refund: &RefundRequested) -> &'static str {
-    if refund.by_hand { "due" } else { "pending" }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ends::Ends;
 use crate::inventory::Inventory;
+use crate::ledger::Ledger;
 use crate::light::Light;
 use crate::model::{Layout, ReadModel};
 use crate::orders::Orders;
@@ -198,6 +199,7 @@ struct Models {
     inventory: Worker<Inventory>,
     orders: Worker<Orders>,
     payments: Worker<Payments>,
+    ledger: Worker<Ledger>,
     tickets: Worker<Tickets>,
     queue: Worker<Queue>,
     person_keys: Option<Filler>,
@@ -230,6 +232,7 @@ impl Models {
             inventory: start.worker(usual),
             orders: start.worker(usual),
             payments: start.worker(usual),
+            ledger: start.worker(usual),
             tickets: start.worker(usual),
             queue: start.worker(seldom),
             person_keys: keys.map(filler),
@@ -245,6 +248,7 @@ impl Models {
         tasks.spawn(self.inventory.run());
         tasks.spawn(self.orders.run());
         tasks.spawn(self.payments.run());
+        tasks.spawn(self.ledger.run());
         tasks.spawn(self.tickets.run());
         tasks.spawn(self.queue.run());
         tasks.spawn(watch(self.ends, self.share, self.look_every));

@@ -6,25 +6,27 @@ use domain::root::Context;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::{Layout, ReadModel as _};
-use crate::{inventory, orders, payments, person_keys, queue, shows, tickets};
+use crate::{inventory, ledger, orders, payments, person_keys, queue, shows, tickets};
 
 /// Every read model's layout. The views name each other's tables, so all are set up together.
-pub const LAYOUTS: [Layout; 7] = [
+pub const LAYOUTS: [Layout; 8] = [
     shows::Shows::LAYOUT,
     inventory::Inventory::LAYOUT,
     orders::Orders::LAYOUT,
     payments::Payments::LAYOUT,
+    ledger::Ledger::LAYOUT,
     tickets::Tickets::LAYOUT,
     queue::Queue::LAYOUT,
     person_keys::LAYOUT,
 ];
 
 /// Which topics each read model of events folds.
-pub const READS: [(&str, &[Context]); 6] = [
+pub const READS: [(&str, &[Context]); 7] = [
     (shows::Shows::LAYOUT.name, shows::Shows::CONTEXTS),
     (inventory::Inventory::LAYOUT.name, inventory::Inventory::CONTEXTS),
     (orders::Orders::LAYOUT.name, orders::Orders::CONTEXTS),
     (payments::Payments::LAYOUT.name, payments::Payments::CONTEXTS),
+    (ledger::Ledger::LAYOUT.name, ledger::Ledger::CONTEXTS),
     (tickets::Tickets::LAYOUT.name, tickets::Tickets::CONTEXTS),
     (queue::Queue::LAYOUT.name, queue::Queue::CONTEXTS),
 ];

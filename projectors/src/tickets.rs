@@ -123,6 +123,10 @@ impl Changes {
                 self.touched.orders.insert(it.order);
                 self.revoked.extend(it.tickets.iter().map(|ticket| (*ticket, at_us)));
             }
+            ticket::Event::TicketRevoked(it) => {
+                self.touched.orders.insert(it.order);
+                self.revoked.insert(it.ticket, at_us);
+            }
         }
     }
 

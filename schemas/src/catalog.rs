@@ -111,6 +111,7 @@ events! {
         OrderCancelled,
         OrderFailed,
         OrderStuck,
+        OrderTicketsRefunded,
     }
     Payment(payment, Payment, "payment") {
         PaymentRequested,
@@ -122,10 +123,13 @@ events! {
         PaymentExpired,
         PaymentQuarantined,
         RefundRequested,
+        PaymentRefunded,
+        RefundFailed,
     }
     Ticket(ticket, Ticket, "ticket") {
         TicketsIssued,
         TicketsRevoked,
+        TicketRevoked,
     }
     Queue(queue, Queue, "queue") {
         WaitingRoomOpened,

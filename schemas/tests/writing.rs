@@ -37,13 +37,13 @@ bodies! {
     }
     Order(order) {
         OrderCreated OrderPaymentAdded OrderPaymentEnded OrderOverdue OrderPaid OrderCompleted OrderCancelled
-        OrderFailed OrderStuck
+        OrderFailed OrderStuck OrderTicketsRefunded
     }
     Payment(payment) {
         PaymentRequested PaymentIntentCreated PaymentPartiallyReceived PaymentCompleted PaymentFailed PaymentClosing
-        PaymentExpired PaymentQuarantined RefundRequested
+        PaymentExpired PaymentQuarantined RefundRequested PaymentRefunded RefundFailed
     }
-    Ticket(ticket) { TicketsIssued TicketsRevoked }
+    Ticket(ticket) { TicketsIssued TicketsRevoked TicketRevoked }
     Queue(queue) {
         WaitingRoomOpened WaitingRoomClosed QueueModeSet QueueJoined PreQueueClosed QueueDrawn QueueReady CheckoutStarted
         CheckoutTied QueueLeft QueueExpired CheckoutCompleted CheckoutFailed CheckoutExpired

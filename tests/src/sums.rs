@@ -28,6 +28,8 @@ pub struct Sums {
     /// The payment that paid an order.
     pub paid_by: BTreeMap<OrderId, PaymentId>,
     published: BTreeSet<ShowId>,
+    /// Tickets that died alone; their stock is not sold again.
+    dead_tickets: BTreeMap<(ShowId, OrderId), i64>,
 }
 
 /// What a class has.
@@ -70,6 +72,11 @@ impl Sums {
             }
             Event::Ticket(ticket::Event::TicketsRevoked(event)) => {
                 self.valid_tickets.insert((event.show, event.order), 0);
+                self.dead_tickets.remove(&(event.show, event.order));
+            }
+            Event::Ticket(ticket::Event::TicketRevoked(event)) => {
+                *self.valid_tickets.entry((event.show, event.order)).or_default() -= 1;
+                *self.dead_tickets.entry((event.show, event.order)).or_default() += 1;
             }
         }
     }
@@ -116,7 +123,11 @@ impl Sums {
             E::OrderCancelled(event) => (event.show, event.order, "cancelled"),
             E::OrderFailed(event) => (event.show, event.order, "failed"),
             E::OrderStuck(event) => (event.show, event.order, "stuck"),
-            E::OrderCreated(_) | E::OrderPaymentAdded(_) | E::OrderPaymentEnded(_) | E::OrderOverdue(_) => return,
+            E::OrderCreated(_)
+            | E::OrderPaymentAdded(_)
+            | E::OrderPaymentEnded(_)
+            | E::OrderOverdue(_)
+            | E::OrderTicketsRefunded(_) => return,
         };
         self.orders.insert((show, order), status);
     }
@@ -135,7 +146,9 @@ impl Sums {
             | E::PaymentFailed(_)
             | E::PaymentClosing(_)
             | E::PaymentExpired(_)
-            | E::PaymentQuarantined(_) => {}
+            | E::PaymentQuarantined(_)
+            | E::PaymentRefunded(_)
+            | E::RefundFailed(_) => {}
         }
     }
 
@@ -173,6 +186,9 @@ impl Sums {
             let complete = self.orders.get(&(*show, *order)) == Some(&"completed");
             assert_eq!(complete, *tickets > 0, "tickets of {order} without completion, or the other way round");
             *issued.entry(*show).or_default() += i64::try_from(*tickets).expect("a small number");
+        }
+        for ((show, _), dead) in &self.dead_tickets {
+            *issued.entry(*show).or_default() += dead;
         }
         sold.retain(|_, count| *count > 0);
         issued.retain(|_, count| *count > 0);

@@ -22,7 +22,7 @@ const EFFECT: CommandId = CommandId(Uuid::from_u128(9));
 /// A provider that never has the page of a payment again, and reports what a test says.
 #[derive(Debug, Default)]
 struct Forgetful {
-    closed: Mutex<u32>,
+    closed: Mutex<Vec<Option<String>>>,
     report: Mutex<Option<Report>>,
 }
 
@@ -45,7 +45,7 @@ impl PaymentGateway for Forgetful {
     }
 
     fn close<'a>(&'a self, attempt: &'a Attempt, _: &'a str) -> BoxFuture<'a, Result<Report, GatewayError>> {
-        *self.closed.lock().unwrap() += 1;
+        self.closed.lock().unwrap().push(attempt.reference.clone());
         self.status(attempt)
     }
 
@@ -174,7 +174,7 @@ async fn a_page_that_nobody_has_is_cancelled() {
     let world = World::new().await;
     world.reports(1000, &[], Standing::Ended);
     world.carry_out_create().await;
-    assert_eq!(*world.gateway.closed.lock().unwrap(), 1);
+    assert_eq!(*world.gateway.closed.lock().unwrap(), [Some("link".to_owned())]);
     assert_eq!(world.known().await.status, Status::Failed);
 }
 
@@ -184,7 +184,7 @@ async fn a_page_that_somebody_may_be_paying_at_is_left_alone_when_the_call_is_ma
     world.has_a_page().await;
     world.reports(1000, &[], Standing::Ended);
     world.carry_out_create().await;
-    assert_eq!(*world.gateway.closed.lock().unwrap(), 0);
+    assert_eq!(*world.gateway.closed.lock().unwrap(), []);
     assert_eq!(world.known().await.status, Status::Ready);
 }
 

@@ -5,6 +5,7 @@ mod inventory;
 mod orders;
 mod payments;
 mod queue;
+mod refunds;
 mod refusals;
 mod shows;
 mod submit;
@@ -66,6 +67,7 @@ pub fn routes(app: App) -> OpenApiRouter {
         .merge(queue::routes())
         .merge(orders::routes())
         .merge(payments::routes())
+        .merge(refunds::routes())
         .with_state(app)
 }
 

@@ -34,6 +34,7 @@ use super::shows::check_money;
 use super::submit::{Asking, Write, done};
 use super::visitors::buyer_of;
 
+mod refund;
 mod view;
 
 pub use view::status_word;
@@ -46,7 +47,11 @@ const ABOUT_TO_BE: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(place)).routes(routes!(add_payment)).routes(routes!(cancel))
+    OpenApiRouter::new()
+        .routes(routes!(place))
+        .routes(routes!(add_payment))
+        .routes(routes!(cancel))
+        .merge(refund::routes())
 }
 
 /// A new order.

@@ -93,15 +93,24 @@ impl IntoProblem for order::Refusal {
             Self::ProviderUnavailable { .. } => Problem::new(Kind::ProviderUnavailable).error("/provider", detail),
             Self::NothingToPay => Problem::new(Kind::Validation).error("/provider", detail),
             Self::WrongState => Problem::new(Kind::WrongStatus),
+            Self::NotCompleted | Self::NothingToRefund => Problem::new(Kind::WrongStatus).detail(detail),
+            Self::NoSuchTicket { n } => {
+                Problem::new(Kind::Validation).error(format!("/tickets/{n}"), "is not a ticket of this order")
+            }
+            Self::RefundedBefore { n } => Problem::new(Kind::WrongStatus).error(format!("/tickets/{n}"), detail),
+            Self::Forbidden => Problem::new(Kind::Forbidden),
         }
     }
 }
 
 impl IntoProblem for payment::Refusal {
     fn into_problem(self) -> Problem {
+        let detail = self.to_string();
         match self {
             Self::NotFound => Problem::new(Kind::NotFound),
             Self::WrongState => Problem::new(Kind::WrongStatus),
+            Self::NoSuchRefund | Self::RefundedBefore { .. } => Problem::new(Kind::WrongStatus).detail(detail),
+            Self::SeveralDue => Problem::new(Kind::Validation).error("/refund", detail),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a call that may have been heard is never reported as not made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -102,11 +103,11 @@ pub(super) struct Caller {
     http: reqwest::Client,
     base: Url,
     settings: CallSettings,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
 }
 
 /// One call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     /// Its name in metrics and logs.
     pub name: &'static str,
@@ -164,6 +165,20 @@ impl Call {
         let body = Some(("application/json", Bytes::from(bytes)));
         Self { name, method: Method::POST, path: path.to_owned(), headers: HeaderMap::new(), body, repeats }
     }
+
+    /// A call with a form in its body.
+    pub(super) fn form(name: &'static str, path: &str, form: &[(&str, &str)], repeats: Repeats) -> Self {
+        let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let body = Some(("application/x-www-form-urlencoded", Bytes::from(text)));
+        Self { name, method: Method::POST, path: path.to_owned(), headers: HeaderMap::new(), body, repeats }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
 }
 
 /// A header that is never shown.
@@ -198,7 +213,15 @@ impl Caller {
             .no_proxy()
             .build()
             .map_err(ClientError::Http)?;
-        Ok(Self { provider, http, base, settings, breaker: Breaker::new(provider, settings.breaker) })
+        let breaker = Arc::new(Breaker::new(provider, settings.breaker));
+        Ok(Self { provider, http, base, settings, breaker })
+    }
+
+    /// Calls another address of the same provider, under the same breaker.
+    pub(super) fn at(&self, url: &str) -> Result<Self, ClientError> {
+        let base: Url = url.parse().map_err(|error| ClientError::Url(self.provider, Box::new(error)))?;
+        let (http, breaker) = (self.http.clone(), Arc::clone(&self.breaker));
+        Ok(Self { provider: self.provider, http, base, settings: self.settings, breaker })
     }
 
     /// Makes a call, and gives back what `read` makes of the answer.

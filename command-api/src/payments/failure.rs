@@ -45,7 +45,7 @@ impl Failure {
 
     pub(super) fn refused(status: StatusCode, code: &str) -> Self {
         let plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        let code = if plain && !code.is_empty() { short(code, 32) } else { status.as_str() };
+        let code = if plain && !code.is_empty() { short(code, 64) } else { status.as_str() };
         Self::Refused { status, code: code.to_owned() }
     }
 

@@ -254,6 +254,9 @@ pub enum Rejected {
     /// The provider does not send such requests.
     #[error("the provider does not use this method")]
     Method,
+    /// Whether it is genuine cannot be found out now: it should come again.
+    #[error("what it has to be verified with cannot be had now")]
+    Unverifiable,
 }
 
 /// Why a payment was not opened.

@@ -3,13 +3,20 @@
 mod breaker;
 mod caller;
 mod failure;
+mod formats;
 pub mod gateway;
 mod gateways;
 mod hex;
+mod minor;
 pub mod payos;
+pub mod paypal;
 mod providers;
+mod reference;
 #[cfg(test)]
 mod scripted;
+pub mod stripe;
+#[cfg(test)]
+mod stub;
 mod vietnam;
 pub mod vnpay;
 mod wait;

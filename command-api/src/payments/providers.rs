@@ -7,6 +7,8 @@ use service_kit::config::{Env, Noted};
 use super::caller::{CallSettings, ClientError};
 use super::gateways::Gateways;
 use super::payos::{Payos, PayosSettings};
+use super::paypal::{Paypal, PaypalSettings};
+use super::stripe::{Stripe, StripeSettings};
 use super::vnpay::{Vnpay, VnpaySettings};
 use super::zalopay::{Zalopay, ZalopaySettings};
 
@@ -17,6 +19,10 @@ pub struct ProviderSettings {
     pub calls: CallSettings,
     /// PayOS.
     pub payos: Option<PayosSettings>,
+    /// PayPal.
+    pub paypal: Option<PaypalSettings>,
+    /// Stripe.
+    pub stripe: Option<StripeSettings>,
     /// VNPay.
     pub vnpay: Option<VnpaySettings>,
     /// ZaloPay.
@@ -31,9 +37,12 @@ impl ProviderSettings {
     pub fn read(env: &mut Env) -> Result<Self, Noted> {
         let calls = CallSettings::read(env);
         let payos = PayosSettings::read(env);
+        let paypal = PaypalSettings::read(env);
+        let stripe = StripeSettings::read(env);
         let vnpay = VnpaySettings::read(env);
         let zalopay = ZalopaySettings::read(env);
-        Ok(Self { calls: calls?, payos: payos?, vnpay: vnpay?, zalopay: zalopay? })
+        let (payos, paypal, stripe) = (payos?, paypal?, stripe?);
+        Ok(Self { calls: calls?, payos, paypal, stripe, vnpay: vnpay?, zalopay: zalopay? })
     }
 
     /// The gateways to them; calls nobody yet. `public_url` is how browsers reach us.
@@ -44,6 +53,12 @@ impl ProviderSettings {
         let mut gateways = Gateways::new(public_url);
         if let Some(settings) = &self.payos {
             gateways = gateways.with(Arc::new(Payos::new(settings.clone(), self.calls)?));
+        }
+        if let Some(settings) = &self.paypal {
+            gateways = gateways.with(Arc::new(Paypal::new(settings.clone(), self.calls)?));
+        }
+        if let Some(settings) = &self.stripe {
+            gateways = gateways.with(Arc::new(Stripe::new(settings.clone(), self.calls)?));
         }
         if let Some(settings) = &self.vnpay {
             gateways = gateways.with(Arc::new(Vnpay::new(settings.clone(), self.calls)?));

@@ -23,7 +23,8 @@ impl Order {
         }
         let known = self.known().ok_or(Refusal::NotFound)?;
         if !known.admits(&by, &command) {
-            return Err(Refusal::NotFound);
+            let sees = matches!(command, Command::Refund { .. }) && known.admits(&by, &Command::Look);
+            return Err(if sees { Refusal::Forbidden } else { Refusal::NotFound });
         }
         match command {
             Command::Create(_) | Command::Look => Ok(vec![]),
@@ -31,6 +32,7 @@ impl Order {
             Command::Cancel => known.cancel(),
             Command::MarkPaid { payment } => known.mark_paid(payment),
             Command::EndPayment { payment, failed } => known.end_payment(payment, failed),
+            Command::Refund { refund, tickets } => known.refund(refund, &tickets),
             Command::RefuseStock => known.refuse_stock(),
             Command::CancelShow { show } => known.cancel_show(show),
             Command::Complete { ticket_count } => known.complete(ticket_count),
@@ -55,8 +57,8 @@ impl Order {
 }
 
 impl Known {
-    /// Buyers act on their own order. Organizers see the orders of their shows, support and admins see
-    /// all and can cancel them; nobody pays for somebody else. Whoever may not is told of no such order.
+    /// Buyers act on their own order. Organizers see the orders of their shows and give their money back, support and
+    /// admins see all and can cancel them; nobody pays for somebody else. Whoever may not is told of no such order.
     fn admits(&self, by: &Actor, command: &Command) -> bool {
         let holder = matches!(by, Actor::OrderHolder { order, show } if *order == self.order && *show == self.show);
         let own = holder || self.principal.is(&by.principal());
@@ -64,6 +66,7 @@ impl Known {
         match command {
             Command::AddPayment { .. } => own,
             Command::Cancel => own || helps,
+            Command::Refund { .. } => helps || by.runs(&self.organizer.to_string()),
             Command::Look => own || helps || by.is_system() || by.runs(&self.organizer.to_string()),
             _ => by.is_system(),
         }
@@ -119,9 +122,9 @@ impl Known {
             Status::Cancelled(CancelReason::ShowCancelled) => {
                 Err(Refusal::EndedBefore { why: RefundWhy::ShowCancelled })
             }
-            Status::Cancelled(CancelReason::Expired | CancelReason::ByBuyer | CancelReason::Unknown) => {
-                Err(Refusal::EndedBefore { why: RefundWhy::PaidTooLate })
-            }
+            Status::Cancelled(
+                CancelReason::Expired | CancelReason::ByBuyer | CancelReason::Refunded | CancelReason::Unknown,
+            ) => Err(Refusal::EndedBefore { why: RefundWhy::PaidTooLate }),
         }
     }
 
@@ -182,7 +185,7 @@ impl Known {
     }
 
     /// Cancels a live order; the reason of a refund counts only if a payment had paid it.
-    fn cancelled(&self, reason: CancelReason, why: Option<RefundWhy>) -> Event {
+    pub(super) fn cancelled(&self, reason: CancelReason, why: Option<RefundWhy>) -> Event {
         let refund = self.paid_by();
         let cancelled = OrderCancelled {
             order: self.order,

@@ -41,11 +41,19 @@ pub struct Known {
     pub created_at: Timestamp,
     /// Until when it can be paid.
     pub pay_by: Timestamp,
-    /// Until it first ends.
-    live: Option<Box<Live>>,
+    /// What most orders are without once they have ended.
+    rare: Option<Box<Rare>>,
     pub(super) stuck: Stuck,
     lines: Box<[PackedLine]>,
     attempts: Box<[Attempt]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Rare {
+    /// Until it first ends.
+    live: Option<Live>,
+    /// Which tickets' money went back while others stay, counted as they are issued.
+    refunded: Vec<u16>,
 }
 
 /// What is asked only before an order has first ended: there are millions that have.
@@ -140,12 +148,12 @@ impl Known {
 
     /// The place in the waiting room it came from. Late money may end an order again; its slot was freed the first time.
     pub fn session(&self) -> Option<SessionId> {
-        self.live.as_ref()?.session
+        self.rare.as_ref()?.live.as_ref()?.session
     }
 
     /// When a provider that stays silent becomes a person's business.
     pub(super) fn patience_ends(&self) -> Timestamp {
-        let hold_until = self.live.as_ref().map_or(self.pay_by, |live| live.hold_until);
+        let hold_until = self.rare.as_ref().and_then(|rare| rare.live).map_or(self.pay_by, |live| live.hold_until);
         Timestamp(self.pay_by.0 + hold_until.0.saturating_sub(self.pay_by.0) / 2)
     }
 
@@ -160,9 +168,14 @@ impl Known {
     /// Bytes on the heap, its own included.
     fn heap_bytes(&self) -> usize {
         let counts = 2 * size_of::<usize>();
-        let live = self.live.as_deref().map_or(0, size_of_val);
+        let rare =
+            self.rare.as_deref().map_or(0, |rare| size_of_val(rare) + rare.refunded.capacity() * size_of::<u16>());
         let names = self.principal.heap_bytes() + self.organizer.heap_bytes() + self.code.heap_bytes();
-        counts + size_of::<Self>() + live + names + size_of_val(&*self.lines) + size_of_val(&*self.attempts)
+        counts + size_of::<Self>() + rare + names + size_of_val(&*self.lines) + size_of_val(&*self.attempts)
+    }
+
+    pub(super) fn is_refunded(&self, ticket: usize) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.refunded.iter().any(|at| usize::from(*at) == ticket))
     }
 
     fn set(&mut self, payment: PaymentId, state: AttemptState) {
@@ -179,7 +192,10 @@ impl Known {
 
     fn end(&mut self, status: Status) {
         self.go_on(status);
-        self.live = None;
+        self.rare = self.rare.take().filter(|rare| !rare.refunded.is_empty());
+        if let Some(rare) = &mut self.rare {
+            rare.live = None;
+        }
     }
 }
 
@@ -218,6 +234,10 @@ impl Order {
                 known.refund_why = event.refund_why;
                 known.end(Status::Cancelled(event.reason));
             }
+            Event::OrderTicketsRefunded(event) => {
+                let positions = known.positions(&event.tickets);
+                known.rare.get_or_insert_default().refunded.extend(positions);
+            }
             Event::OrderFailed(event) => known.end(Status::Failed(event.reason)),
             Event::OrderStuck(event) => match event.step {
                 Step::PaymentStatus => known.stuck.payment_status = true,
@@ -240,7 +260,10 @@ impl Order {
             refund_why: None,
             created_at: event.created_at,
             pay_by: event.pay_by,
-            live: Some(Box::new(Live { hold_until: event.hold_until, session: event.session })),
+            rare: Some(Box::new(Rare {
+                live: Some(Live { hold_until: event.hold_until, session: event.session }),
+                refunded: Vec::new(),
+            })),
             stuck: Stuck::default(),
             lines: event.lines.into_iter().map(PackedLine::from).collect(),
             attempts: event.payment.into_iter().map(attempt).collect(),

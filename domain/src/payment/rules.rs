@@ -4,10 +4,11 @@ use crate::breakage::{Breakage, broken};
 use crate::payment::state::Known;
 use crate::payment::{
     Command, Event, Movement, Payment, PaymentClosing, PaymentCompleted, PaymentExpired, PaymentFailed,
-    PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined, PaymentRequested, QuarantineReason,
-    RefundRequested, RefundWhy, Refusal, Standing, Status,
+    PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined, PaymentRequested, QuarantineReason, RefundWhy,
+    Refusal, Standing, Status,
 };
 use crate::root::Issued;
+use crate::value::{Role, Timestamp};
 
 type Decision = Result<Vec<Event>, Refusal>;
 
@@ -16,17 +17,24 @@ const MAX_MOVEMENTS: usize = 100;
 
 impl Payment {
     pub(super) fn decide(&self, issued: Issued<Command>) -> Decision {
-        let Issued { command, by, serial, .. } = issued;
+        let Issued { command, by, at, serial, .. } = issued;
         match command {
             Command::Look => self.known().map(|_| vec![]).ok_or(Refusal::NotFound),
+            Command::SettleRefund { refund, reference } if by.has(Role::Support) || by.has(Role::Admin) => {
+                self.existing()?.settle_refund(refund, reference)
+            }
             _ if !by.is_system() => Err(Refusal::NotFound),
             command @ Command::Request { .. } => Ok(self.request(command, serial)),
             command @ Command::Quarantine { .. } => Ok(self.quarantine(command)),
             Command::RecordIntent { reference, url } => Ok(self.existing()?.record_intent(reference, url)),
             Command::RecordFailure { reason } => Ok(self.existing()?.record_failure(reason)),
-            Command::Report { movements, standing } => self.existing().map(|_| self.report(movements, standing)),
+            Command::Report { movements, standing } => self.existing().map(|_| self.report(movements, standing, at)),
             Command::Close => Ok(self.existing()?.close()),
-            Command::Refund { why } => self.existing()?.refund(why),
+            Command::Refund { why } => self.existing()?.refund(why, at),
+            Command::RefundPart { refund, amount, why } => self.existing()?.refund_part(refund, amount, why, at),
+            Command::RecordRefund { refund, reference } => self.existing()?.record_refund(refund, reference),
+            Command::RecordRefundFailure { refund, reason } => self.existing()?.record_refund_failure(refund, reason),
+            Command::SettleRefund { refund, reference } => self.existing()?.settle_refund(refund, reference),
         }
     }
 
@@ -84,7 +92,7 @@ impl Payment {
     }
 
     /// Takes in the movements not seen before, one after the other, then how the payment stands.
-    fn report(&self, movements: Vec<Movement>, standing: Standing) -> Vec<Event> {
+    fn report(&self, movements: Vec<Movement>, standing: Standing, at: Timestamp) -> Vec<Event> {
         let mut next = self.clone();
         let mut events = Vec::new();
         let mut taken = 0;
@@ -97,12 +105,12 @@ impl Payment {
             }
             taken += 1;
             let known = next.known().expect("only what exists is reported on");
-            let received = known.receive(movement);
+            let received = known.receive(movement, at);
             received.iter().cloned().for_each(|event| next.fold(event));
             events.extend(received);
         }
         let known = next.known().expect("only what exists is reported on");
-        events.extend(known.settle(standing));
+        events.extend(known.settle(standing, at));
         events
     }
 }
@@ -123,7 +131,7 @@ impl Known {
         if self.status.open() && self.received == 0 { vec![self.failed(reason)] } else { vec![] }
     }
 
-    fn receive(&self, movement: Movement) -> Vec<Event> {
+    fn receive(&self, movement: Movement, at: Timestamp) -> Vec<Event> {
         let Movement { reference, amount, currency } = movement;
         if currency != self.currency && !broken(Breakage::WrongCurrencyApplied) {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::WrongCurrency)];
@@ -143,25 +151,25 @@ impl Known {
         }
         let part = PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received }.into();
         // Nobody waits for the rest any more, so it goes back at once.
-        let back = (!self.status.open()).then(|| self.refunding(amount, RefundWhy::PaidInPart));
+        let back = (!self.status.open()).then(|| self.refunding(amount, RefundWhy::PaidInPart, at));
         [part].into_iter().chain(back).collect()
     }
 
     /// Ends what the provider says is over. A whole amount is told by the movements alone: if it says paid,
     /// they may be late; but if part of them is in quarantine, the rest will never be enough.
-    fn settle(&self, standing: Standing) -> Vec<Event> {
+    fn settle(&self, standing: Standing, at: Timestamp) -> Vec<Event> {
         match standing {
             _ if !self.status.open() => vec![],
             Standing::Open => vec![],
             Standing::Paid if !self.quarantined => vec![],
             Standing::Failed if self.kept() == 0 => vec![self.failed("declined".to_owned())],
-            Standing::Failed | Standing::Ended | Standing::Paid => self.expire(),
+            Standing::Failed | Standing::Ended | Standing::Paid => self.expire(at),
         }
     }
 
-    fn expire(&self) -> Vec<Event> {
+    fn expire(&self, at: Timestamp) -> Vec<Event> {
         let expired = PaymentExpired { payment: self.payment, order: self.order, show: self.show }.into();
-        let back = (self.kept() > 0).then(|| self.refunding(self.kept(), RefundWhy::PaidInPart));
+        let back = (self.kept() > 0).then(|| self.refunding(self.kept(), RefundWhy::PaidInPart, at));
         [expired].into_iter().chain(back).collect()
     }
 
@@ -173,24 +181,6 @@ impl Known {
             }
             Status::Closing | Status::Completed | Status::Failed | Status::Expired => vec![],
         }
-    }
-
-    /// Sends everything back, once.
-    fn refund(&self, why: RefundWhy) -> Decision {
-        match self.status {
-            Status::Completed if broken(Breakage::RefundTwice) => Ok(vec![self.refunding(self.received, why)]),
-            Status::Completed if self.kept() > 0 => Ok(vec![self.refunding(self.kept(), why)]),
-            Status::Completed => Ok(vec![]), // A retry.
-            Status::Requested | Status::Ready | Status::Closing | Status::Failed | Status::Expired => {
-                Err(Refusal::WrongState)
-            }
-        }
-    }
-
-    fn refunding(&self, amount: i64, why: RefundWhy) -> Event {
-        let Self { payment, order, show, provider, currency, .. } = *self;
-        let by_hand = provider.refunds_by_hand();
-        RefundRequested { payment, order, show, provider, amount, currency, why, by_hand }.into()
     }
 
     fn failed(&self, reason: String) -> Event {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event_name::aggregate;
 use crate::ids::{OrderId, PaymentId, ShowId};
-use crate::payment::{Command, Event, PaymentRequested, Refusal};
+use crate::payment::{Command, Event, PaymentRequested, Refund, RefundState, Refusal};
 use crate::root::{Context, Root};
 use crate::value::{Currency, Provider, Timestamp};
 
@@ -54,6 +54,8 @@ pub struct Known {
     pub received: i64,
     /// What of it goes back.
     pub refunded: i64,
+    /// Each time that some of it goes back.
+    pub refunds: Box<[Refund]>,
     /// Whether money came that was not applied.
     pub quarantined: bool,
 }
@@ -130,11 +132,11 @@ impl Payment {
                     Arc::make_mut(known).quarantined = true;
                 }
             }
-            Event::RefundRequested(event) => {
-                let known = self.known_mut();
-                known.refunded += event.amount;
-                assert!(known.refunded <= known.received, "more would go back than came: {known:?}");
+            Event::RefundRequested(event) => self.known_mut().fold_refund(&event),
+            Event::PaymentRefunded(event) => {
+                self.known_mut().set_refund(event.refund, RefundState::Done(event.reference.into()));
             }
+            Event::RefundFailed(event) => self.known_mut().set_refund(event.refund, RefundState::Due),
         }
     }
 
@@ -173,6 +175,7 @@ fn born(event: PaymentRequested) -> Known {
         cancel_url: event.cancel_url.map(Into::into),
         received: 0,
         refunded: 0,
+        refunds: Box::default(),
         quarantined: false,
     }
 }
@@ -193,7 +196,8 @@ impl Root for Payment {
     }
 
     fn watched(&self) -> bool {
-        self.known().is_some_and(|known| matches!(known.status, Status::Ready | Status::Closing))
+        let open = |known: &Known| matches!(known.status, Status::Ready | Status::Closing);
+        self.known().is_some_and(|known| open(known) || known.asked_refunds().next().is_some())
     }
 
     fn serial(event: &Event) -> Option<u64> {

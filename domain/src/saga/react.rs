@@ -6,7 +6,9 @@ use crate::breakage::{Breakage, broken};
 use crate::event::{Command, Event};
 use crate::ids::{CommandId, OrderId, PaymentId, ShowId, derived};
 use crate::inventory::{CloseReason, ReleaseReason, TicketsReserved};
-use crate::order::{CancelReason, FailReason, OrderCancelled, OrderCreated, OrderFailed, OrderPaymentAdded};
+use crate::order::{
+    CancelReason, FailReason, OrderCancelled, OrderCreated, OrderFailed, OrderPaymentAdded, OrderTicketsRefunded,
+};
 use crate::payment::PaymentRequested;
 use crate::queue::CheckoutEnd;
 use crate::root::Meta;
@@ -121,6 +123,7 @@ fn of_order(event: &order::Event) -> Vec<Action> {
         E::OrderCompleted(event) => {
             queue::end(event.show, event.session, event.order, CheckoutEnd::Completed).into_iter().collect()
         }
+        E::OrderTicketsRefunded(event) => give_back(event),
         E::OrderPaymentEnded(_) | E::OrderStuck(_) => vec![],
     }
 }
@@ -188,6 +191,7 @@ fn undo(event: &OrderCancelled) -> Vec<Action> {
         CancelReason::Expired => ReleaseReason::Expired,
         CancelReason::ByBuyer => ReleaseReason::ByBuyer,
         CancelReason::ShowCancelled => ReleaseReason::ShowCancelled,
+        CancelReason::Refunded => ReleaseReason::Refunded,
         CancelReason::Unknown => ReleaseReason::Unknown,
     };
     let release = to_inventory(show, inventory::Command::Release { order, reason });
@@ -197,6 +201,16 @@ fn undo(event: &OrderCancelled) -> Vec<Action> {
     let revoke = event.issued.then(|| to_ticket(order, ticket::Command::Revoke { order, show }));
     let slot = queue::end(show, event.session, order, CheckoutEnd::Failed);
     [release].into_iter().chain(closings).chain(refund).chain(revoke).chain(slot).collect()
+}
+
+/// Some tickets die, and what they cost goes back. Their stock stays with the show until the whole order is refunded.
+fn give_back(event: &OrderTicketsRefunded) -> Vec<Action> {
+    let OrderTicketsRefunded { order, show, refund, payment, amount, .. } = *event;
+    let why = payment::RefundWhy::ByStaff;
+    let money = to_payment(payment, payment::Command::RefundPart { refund, amount, why });
+    let tickets = ticket::Command::RevokeSome { order, show, tickets: event.tickets.clone() };
+    // Some tickets of a paid order may have been free.
+    [money].into_iter().filter(|_| amount > 0).chain([to_ticket(order, tickets)]).collect()
 }
 
 fn undo_failed(event: &OrderFailed) -> Vec<Action> {
@@ -223,10 +237,16 @@ fn of_payment(event: &payment::Event) -> Vec<Action> {
         }
         E::PaymentFailed(event) => vec![ended(event.order, event.payment, true)],
         E::PaymentExpired(event) => vec![ended(event.order, event.payment, false)],
+        E::RefundRequested(event) if !event.by_hand && !event.refund.0.is_nil() => {
+            let (payment, provider, refund) = (event.payment, event.provider, event.refund);
+            vec![Action::Effect(Effect::RefundPayment { payment, provider, refund })]
+        }
         E::PaymentIntentCreated(_)
         | E::PaymentPartiallyReceived(_)
         | E::PaymentQuarantined(_)
-        | E::RefundRequested(_) => vec![],
+        | E::RefundRequested(_)
+        | E::PaymentRefunded(_)
+        | E::RefundFailed(_) => vec![],
     }
 }
 
@@ -250,7 +270,7 @@ fn of_ticket(event: &ticket::Event) -> Vec<Action> {
             let ticket_count = i32::try_from(event.tickets.len()).expect("an order has at most 2,000 tickets");
             vec![to_order(event.order, order::Command::Complete { ticket_count })]
         }
-        ticket::Event::TicketsRevoked(_) => vec![],
+        ticket::Event::TicketsRevoked(_) | ticket::Event::TicketRevoked(_) => vec![],
     }
 }
 

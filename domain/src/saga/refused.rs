@@ -63,6 +63,6 @@ fn by_batch(command: &ticket::Command) -> Option<Command> {
             let (order, reason) = (*order, ReleaseReason::Refunded);
             Some(Command::Inventory(*show, inventory::Command::Release { order, reason }))
         }
-        ticket::Command::Revoke { .. } | ticket::Command::Look => None,
+        ticket::Command::Revoke { .. } | ticket::Command::RevokeSome { .. } | ticket::Command::Look => None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::breakage::{Breakage, broken};
 use crate::ids::{OrderId, ShowId, TicketId, derived};
 use crate::root::Issued;
-use crate::ticket::{Command, Event, IssuedTicket, Refusal, TicketBatch, TicketsIssued, TicketsRevoked};
+use crate::ticket::{Command, Event, IssuedTicket, Refusal, TicketBatch, TicketRevoked, TicketsIssued, TicketsRevoked};
 use crate::value::Line;
 
 type Decision = Result<Vec<Event>, Refusal>;
@@ -17,6 +17,7 @@ impl TicketBatch {
             _ if !by.is_system() => Err(Refusal::NotFound),
             Command::Issue { order, show, lines } => self.issue(order, show, &lines),
             Command::Revoke { order, show } => Ok(self.revoke(order, show)),
+            Command::RevokeSome { order, show, tickets } => Ok(self.revoke_some(order, show, &tickets)),
         }
     }
 
@@ -33,8 +34,15 @@ impl TicketBatch {
         if self.revoked() || !self.exists() && broken(Breakage::TicketsAfterRevoke) {
             return vec![];
         }
-        let tickets = self.tickets().iter().map(|ticket| ticket.ticket).collect();
+        let tickets =
+            self.tickets().iter().map(|ticket| ticket.ticket).filter(|ticket| self.is_valid(*ticket)).collect();
         vec![TicketsRevoked { order, show, tickets }.into()]
+    }
+
+    /// Those that are alive; a retry finds them dead.
+    fn revoke_some(&self, order: OrderId, show: ShowId, tickets: &[TicketId]) -> Vec<Event> {
+        let alive = tickets.iter().filter(|ticket| self.is_valid(**ticket));
+        alive.map(|ticket| TicketRevoked { order, show, ticket: *ticket }.into()).collect()
     }
 }
 

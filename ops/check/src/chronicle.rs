@@ -251,7 +251,7 @@ impl Chronicle {
                 let by_buyer = it.reason == CancelReason::ByBuyer && meta.actor != "system";
                 self.life((order, it.show)).ended.push((moment, by_buyer));
             }
-            E::OrderPaymentEnded(_) | E::OrderStuck(_) => {}
+            E::OrderPaymentEnded(_) | E::OrderStuck(_) | E::OrderTicketsRefunded(_) => {}
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::ids::{OrderId, PaymentId, TicketClassId};
+use domain::ids::{OrderId, PaymentId, TicketClassId, TicketId};
 use domain::inventory::ReleaseReason;
 use domain::value::Currency;
 
@@ -53,7 +53,7 @@ fn orders_in_order(facts: &Facts) -> Law {
 
 /// No movement of money counts twice, and no payment gets or gives back more than there is.
 fn money_once(facts: &Facts) -> Law {
-    let (movements, refunds) = (facts.sales.movements.len(), facts.sales.refunds);
+    let (movements, refunds) = (facts.sales.movements.len(), facts.sales.refunds.len());
     Law::new(
         "no money is counted twice",
         format!("{movements} movements, {refunds} refunds"),
@@ -106,7 +106,11 @@ fn paid_and_served(facts: &Facts) -> Law {
     let mut faults = Faults::default();
     for (key, order) in &facts.sales.orders {
         let tickets = valid_tickets(facts.sales.batches.get(key));
-        let wanted = facts.stock.holds.get(key).map(|hold| hold.lines.clone()).unwrap_or_default();
+        let mut wanted = facts.stock.holds.get(key).map(|hold| hold.lines.clone()).unwrap_or_default();
+        for (class, count) in dead_tickets(facts.sales.batches.get(key)) {
+            *wanted.entry(class).or_default() -= count;
+        }
+        wanted.retain(|_, count| *count != 0);
         let id = key.0;
         let free = order.total == 0;
         let kept = if free { order.times_paid > 0 } else { order.paid_by.is_some_and(|payment| keeps(facts, payment)) };
@@ -141,17 +145,29 @@ fn keeps(facts: &Facts, payment: PaymentId) -> bool {
 
 /// How many valid tickets of each class a batch has.
 pub(super) fn valid_tickets(batch: Option<&Batch>) -> Lines {
-    let valid = batch.into_iter().filter(|batch| !batch.revoked).flat_map(|batch| &batch.tickets);
-    valid.fold(BTreeMap::new(), |mut lines, (_, class)| {
-        *lines.entry(*class).or_default() += 1;
-        lines
-    })
+    let valid = |batch: &Batch, ticket: &TicketId| !batch.revoked && !batch.dead.contains(ticket);
+    tickets_that(batch, valid)
+}
+
+/// How many tickets of each class died alone, of a batch whose others live: their stock is not sold again.
+fn dead_tickets(batch: Option<&Batch>) -> Lines {
+    tickets_that(batch, |batch: &Batch, ticket: &TicketId| !batch.revoked && batch.dead.contains(ticket))
+}
+
+fn tickets_that(batch: Option<&Batch>, are: impl Fn(&Batch, &TicketId) -> bool) -> Lines {
+    let mut lines = Lines::new();
+    if let Some(batch) = batch {
+        for (_, class) in batch.tickets.iter().filter(|(ticket, _)| are(batch, ticket)) {
+            *lines.entry(*class).or_default() += 1;
+        }
+    }
+    lines
 }
 
 fn sold_is_issued(facts: &Facts) -> Law {
     let mut issued: BTreeMap<(domain::ids::ShowId, TicketClassId), i64> = BTreeMap::new();
     for ((_, show), batch) in &facts.sales.batches {
-        for (class, count) in valid_tickets(Some(batch)) {
+        for (class, count) in valid_tickets(Some(batch)).into_iter().chain(dead_tickets(Some(batch))) {
             *issued.entry((*show, class)).or_default() += count;
         }
     }
@@ -159,7 +175,7 @@ fn sold_is_issued(facts: &Facts) -> Law {
     for (key, class) in &facts.stock.classes {
         let tickets = issued.remove(key).unwrap_or(0);
         if tickets != class.sold {
-            faults.add(format!("{}: {} sold, {tickets} valid tickets", class.name, class.sold));
+            faults.add(format!("{}: {} sold, {tickets} tickets valid or refunded singly", class.name, class.sold));
         }
     }
     issued.iter().for_each(|(key, count)| faults.add(format!("{count} tickets of class {}, never on sale", key.1)));
@@ -182,6 +198,8 @@ pub struct Purse {
     pub refund: i64,
     /// What of it is due until a person did it.
     pub due: i64,
+    /// What of it is done.
+    pub done: i64,
     /// Came in part for an order that is still open.
     pub waiting: i64,
     /// Set aside; not part of `received`.
@@ -196,6 +214,7 @@ pub fn purses(facts: &Facts) -> BTreeMap<Currency, Purse> {
         purse.received += payment.received;
         purse.refund += payment.refunded;
         purse.due += payment.due;
+        purse.done += payment.done;
         *if payment.status == "completed" { &mut purse.captured } else { &mut purse.in_part } += payment.received;
         if payment.open() {
             purse.waiting += payment.kept();
@@ -203,7 +222,7 @@ pub fn purses(facts: &Facts) -> BTreeMap<Currency, Purse> {
     }
     for (key, order) in &facts.sales.orders {
         if has_tickets(facts, key) {
-            purses.entry(order.currency).or_default().earned += order.total;
+            purses.entry(order.currency).or_default().earned += order.total - order.given_back;
         }
     }
     for movement in facts.sales.movements.values().filter(|movement| movement.quarantined) {
@@ -220,15 +239,16 @@ fn money_adds_up(facts: &Facts) -> Law {
     let mut faults = Faults::default();
     let mut numbers = Vec::new();
     for (currency, purse) in purses(facts) {
-        let Purse { received, captured, in_part, earned, refund, due, waiting, quarantined } = purse;
+        let Purse { received, captured, in_part, earned, refund, due, done, waiting, quarantined } = purse;
         let show = |amount| money(amount, currency.as_str());
         numbers.push(format!(
-            "{} captured + {} in part + {} quarantined = {} of tickets + {} refunded + {} refund due + {} waiting + {} quarantined",
+            "{} captured + {} in part + {} quarantined = {} of tickets + {} refunded + {} being refunded + {} refund due + {} waiting + {} quarantined",
             show(captured),
             show(in_part),
             show(quarantined),
             show(earned),
-            show(refund - due),
+            show(done),
+            show(refund - due - done),
             show(due),
             show(waiting),
             show(quarantined)
@@ -241,7 +261,7 @@ fn money_adds_up(facts: &Facts) -> Law {
         let order = facts.sales.orders.get(&payment.order);
         let applied = order.is_some_and(|order| order.paid_by == Some(*id) && has_tickets(facts, &payment.order));
         let kept = payment.kept();
-        let expected = if applied { order.map_or(0, |order| order.total) } else { 0 };
+        let expected = if applied { order.map_or(0, |order| order.total - order.given_back) } else { 0 };
         if kept != expected && !payment.open() {
             faults.add(format!("payment {id} ({}) keeps {kept} instead of {expected}", payment.status));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::ids::{OrderId, PaymentId, ShowId, TicketClassId, TicketId};
+use domain::ids::{OrderId, PaymentId, RefundId, ShowId, TicketClassId, TicketId};
 use domain::value::Currency;
 use domain::{order, payment, ticket};
 use serde::Serialize;
@@ -29,6 +29,8 @@ pub struct Order {
     pub times_paid: u32,
     /// The payment that paid it last.
     pub paid_by: Option<PaymentId>,
+    /// What single tickets of it had cost whose money went back.
+    pub given_back: i64,
 }
 
 /// One attempt to collect money.
@@ -48,6 +50,21 @@ pub struct Payment {
     pub refunded: i64,
     /// What of that is due until a person did it.
     pub due: i64,
+    /// What of that is done.
+    pub done: i64,
+}
+
+/// Money that goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// Of which attempt.
+    pub payment: PaymentId,
+    /// Minor units of the payment's currency.
+    pub amount: i64,
+    /// Whether a person has to do it.
+    pub due: bool,
+    /// The provider's name of it, once it is done.
+    pub done: Option<String>,
 }
 
 impl Payment {
@@ -80,8 +97,10 @@ pub struct Movement {
 pub struct Batch {
     /// All that were issued.
     pub tickets: Vec<(TicketId, TicketClassId)>,
-    /// Whether they died.
+    /// Whether they all died.
     pub revoked: bool,
+    /// Those that died alone.
+    pub dead: BTreeSet<TicketId>,
 }
 
 /// Orders, payments, money and tickets.
@@ -97,8 +116,8 @@ pub struct Sales {
     pub batches: BTreeMap<Key, Batch>,
     /// Attempts that were declined.
     pub declined: u64,
-    /// Refunds asked for.
-    pub refunds: u64,
+    /// Every refund that was asked for.
+    pub refunds: BTreeMap<RefundId, Refund>,
     /// Where money does not add up by itself.
     pub money: Faults,
     /// Where an order or its tickets do not add up by themselves.
@@ -127,6 +146,11 @@ impl Sales {
                     (order.phase, order.reason) = ("stuck", None);
                 }
             }
+            E::OrderTicketsRefunded(it) => {
+                if let Some(order) = self.order((it.order, it.show)) {
+                    order.given_back += it.amount;
+                }
+            }
             E::OrderPaymentAdded(_) | E::OrderPaymentEnded(_) | E::OrderOverdue(_) => {}
         }
     }
@@ -153,6 +177,8 @@ impl Sales {
             }
             E::PaymentQuarantined(it) => self.moved(&it.reference, it.payment, (it.amount, it.currency), true),
             E::RefundRequested(it) => self.refund(it),
+            E::PaymentRefunded(it) => self.give_back(it),
+            E::RefundFailed(it) => self.refund_fails(it),
         }
     }
 
@@ -166,17 +192,25 @@ impl Sales {
                         self.endings.add(format!("ticket {ticket} was issued twice"));
                     }
                 }
-                let issued = Batch { tickets, revoked: false };
+                let issued = Batch { tickets, ..Batch::default() };
                 if self.batches.insert((it.order, it.show), issued).is_some() {
                     self.endings.add(format!("order {} got its tickets twice", it.order));
                 }
             }
             ticket::Event::TicketsRevoked(it) => {
                 let batch = self.batches.entry((it.order, it.show)).or_default();
-                let known: BTreeSet<TicketId> = batch.tickets.iter().map(|(ticket, _)| *ticket).collect();
+                let known = batch.tickets.iter().map(|(ticket, _)| *ticket);
+                let known: BTreeSet<TicketId> = known.filter(|ticket| !batch.dead.contains(ticket)).collect();
                 batch.revoked = true;
                 if it.tickets.iter().copied().collect::<BTreeSet<_>>() != known {
                     self.endings.add(format!("order {}: other tickets were revoked than issued", it.order));
+                }
+            }
+            ticket::Event::TicketRevoked(it) => {
+                let batch = self.batches.entry((it.order, it.show)).or_default();
+                let known = batch.tickets.iter().any(|(ticket, _)| *ticket == it.ticket);
+                if !known || batch.revoked || !batch.dead.insert(it.ticket) {
+                    self.endings.add(format!("order {}: a ticket was revoked that was not valid", it.order));
                 }
             }
         }
@@ -191,6 +225,7 @@ impl Sales {
             paid: false,
             times_paid: 0,
             paid_by: None,
+            given_back: 0,
         };
         if self.orders.insert((it.order, it.show), order).is_some() {
             self.endings.add(format!("order {} was created twice", it.order));
@@ -237,6 +272,7 @@ impl Sales {
             received: 0,
             refunded: 0,
             due: 0,
+            done: 0,
         };
         if self.payments.insert(it.payment, payment).is_some() {
             self.money.add(format!("payment {} was requested twice", it.payment));
@@ -287,7 +323,6 @@ impl Sales {
     }
 
     fn refund(&mut self, it: &payment::RefundRequested) {
-        self.refunds += 1;
         let Some(payment) = self.payment(it.payment) else { return };
         payment.refunded += it.amount;
         payment.due += if it.by_hand { it.amount } else { 0 };
@@ -295,6 +330,45 @@ impl Sales {
             let fault = format!("payment {}: {} of {} go back", it.payment, payment.refunded, payment.received);
             self.money.add(fault);
         }
+        let refund = Refund { payment: it.payment, amount: it.amount, due: it.by_hand, done: None };
+        if self.refunds.insert(it.refund, refund).is_some() {
+            self.money.add(format!("refund {} was asked for twice", it.refund));
+        }
+    }
+
+    fn give_back(&mut self, it: &payment::PaymentRefunded) {
+        let Some(refund) = self.asked(it.refund, it.payment, it.amount) else { return };
+        let due = refund.due;
+        refund.due = false;
+        let again = refund.done.replace(it.reference.clone()).is_some();
+        if again {
+            self.money.add(format!("refund {} was done twice", it.refund));
+        }
+        if let Some(payment) = self.payment(it.payment) {
+            payment.done += it.amount;
+            payment.due -= if due { it.amount } else { 0 };
+        }
+    }
+
+    fn refund_fails(&mut self, it: &payment::RefundFailed) {
+        let Some(refund) = self.asked(it.refund, it.payment, it.amount) else { return };
+        let before = refund.due || refund.done.is_some();
+        refund.due = true;
+        if before {
+            self.money.add(format!("refund {} failed although it was due or done", it.refund));
+        }
+        if let Some(payment) = self.payment(it.payment) {
+            payment.due += it.amount;
+        }
+    }
+
+    fn asked(&mut self, id: RefundId, payment: PaymentId, amount: i64) -> Option<&mut Refund> {
+        let fits = |refund: &Refund| (refund.payment, refund.amount) == (payment, amount);
+        if !self.refunds.get(&id).is_some_and(fits) {
+            self.money.add(format!("refund {id} of {amount} was never asked for"));
+            return None;
+        }
+        self.refunds.get_mut(&id)
     }
 }
 

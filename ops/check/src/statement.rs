@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::facts::Facts;
 use super::report::{Faults, Law, money};
 
-/// One transfer as the bank has it.
+/// One transfer as the provider has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Transfer {
-    /// The bank's reference.
+    /// The provider's reference.
     pub reference: String,
-    /// Whole units of the currency.
+    /// Minor units of the currency; VND has none below the dong.
     pub amount: i64,
     /// ISO 4217.
     pub currency: String,
@@ -21,10 +21,25 @@ pub struct Transfer {
 
 #[derive(Deserialize)]
 struct Answer {
-    transfers: Vec<Transfer>,
+    movements: Vec<Movement>,
 }
 
-/// Asks the payment sandbox for every transfer there ever was.
+/// A movement in either direction; what was given back is in the log elsewhere.
+#[derive(Deserialize)]
+struct Movement {
+    kind: Kind,
+    #[serde(flatten)]
+    transfer: Transfer,
+}
+
+#[derive(PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Capture,
+    Refund,
+}
+
+/// Asks the payment sandbox for every transfer to the shop there ever was, at any provider.
 ///
 /// # Errors
 /// It does not answer, or not in its own words.
@@ -33,7 +48,8 @@ pub async fn fetch(http: &reqwest::Client, sandbox_url: &str) -> anyhow::Result<
     let answer = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
     let answer: Answer =
         answer.context("ask the sandbox for its statement")?.json().await.context("read the statement")?;
-    Ok(answer.transfers)
+    let captures = answer.movements.into_iter().filter(|movement| movement.kind == Kind::Capture);
+    Ok(captures.map(|movement| movement.transfer).collect())
 }
 
 /// Every transfer is in the log exactly once, applied or set aside, and nothing else is.

@@ -65,7 +65,11 @@ impl Steps {
             E::OrderOverdue(it) => close(&it.payments, it.order),
             E::OrderCancelled(it) => close(&it.open_payments, it.order),
             E::OrderFailed(it) => close(&it.open_payments, it.order),
-            E::OrderPaymentEnded(_) | E::OrderPaid(_) | E::OrderCompleted(_) | E::OrderStuck(_) => {}
+            E::OrderPaymentEnded(_)
+            | E::OrderPaid(_)
+            | E::OrderCompleted(_)
+            | E::OrderStuck(_)
+            | E::OrderTicketsRefunded(_) => {}
         }
     }
 

@@ -86,8 +86,9 @@ impl Sums {
             of.refund += payment.refunded;
         }
         for ((_, show), batch) in &facts.sales.batches {
-            let status = if batch.revoked { "revoked" } else { "valid" };
-            for (_, class) in &batch.tickets {
+            for (ticket, class) in &batch.tickets {
+                let dead = batch.revoked || batch.dead.contains(ticket);
+                let status = if dead { "revoked" } else { "valid" };
                 *sums.tickets.entry((*show, *class, status.to_owned())).or_default() += 1;
             }
         }

@@ -87,7 +87,8 @@ impl Terms {
             | E::OrderPaymentAdded(_)
             | E::OrderPaymentEnded(_)
             | E::OrderCompleted(_)
-            | E::OrderStuck(_) => {}
+            | E::OrderStuck(_)
+            | E::OrderTicketsRefunded(_) => {}
         }
     }
 

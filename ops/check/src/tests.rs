@@ -1,7 +1,7 @@
 //! A good purchase holds every law; every way in which a log could be wrong breaks the law that is meant to see it.
 
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, PersonId, SessionId, ShowId, TicketClassId, TicketId};
+use domain::ids::{OrderId, PaymentId, PersonId, RefundId, SessionId, ShowId, TicketClassId, TicketId};
 use domain::inventory::{
     Checkout, ReleaseReason, ReservationConfirmed, ReservationReleased, SalesOpened, TicketsReserved,
 };
@@ -213,6 +213,8 @@ pub(crate) fn refund(payment: u128, n: u128, amount: i64) -> Event {
         currency: vnd(),
         why: RefundWhy::PaidTooLate,
         by_hand: true,
+        refund: RefundId(Uuid::from_u128(0x4ef0_0000 + payment)),
+        requested_at: Timestamp(0),
     };
     payment::Event::from(refund).into()
 }

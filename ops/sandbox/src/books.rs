@@ -2,21 +2,30 @@
 
 use std::path::Path;
 
-use crate::delivery::{Deliveries, Delivery, Target};
+use crate::delivery::{Deliveries, Delivery, Target, Targets};
 use crate::journal::{Entry, Journal};
-use crate::ledger::{Ledger, Transfer};
+use crate::ledger::{Ledger, Movement, Transfer};
 use crate::payos::{Payment, Payments};
+use crate::paypal::Tokens;
+use crate::provider::Provider;
+use crate::replays::{Replay, Replays};
+use crate::sale::{Sale, Sales};
 use crate::script::Scripts;
 
 /// Payments, money and messages. Changes go through the methods here, so that none misses the journal.
 #[derive(Default)]
 pub struct Books {
     payments: Payments,
+    sales: Sales,
     ledger: Ledger,
     deliveries: Deliveries,
     /// The scripts of payments still to come.
     pub scripts: Scripts,
-    target: Target,
+    /// The calls that came with a key; finished ones go in by `add_replay`.
+    pub replays: Replays,
+    /// The tokens of PayPal; not in the journal.
+    pub tokens: Tokens,
+    targets: Targets,
     journal: Option<Journal>,
 }
 
@@ -32,12 +41,22 @@ impl Books {
         Ok(books)
     }
 
-    /// The payments, by number, order code and link.
+    /// The number of the next payment or sale: one order of creation over all providers.
+    pub fn next_number(&self) -> u64 {
+        self.payments.last_number().max(self.sales.last_number()) + 1
+    }
+
+    /// The sales of every provider but PayOS.
+    pub fn sales(&self) -> &Sales {
+        &self.sales
+    }
+
+    /// The payments of PayOS, by number, order code and link.
     pub fn payments(&self) -> &Payments {
         &self.payments
     }
 
-    /// The transfers.
+    /// The movements of money.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -48,8 +67,37 @@ impl Books {
     }
 
     /// Where webhooks go, and how often they are tried.
-    pub fn target(&self) -> &Target {
-        &self.target
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// Adds a new sale, numbers it and returns it as it is kept.
+    pub fn add_sale(&mut self, sale: Sale) -> Sale {
+        let sale = Sale { number: self.next_number(), ..sale };
+        self.write(|| Entry::Sale(Box::new(sale.clone())));
+        self.sales.put(sale.clone());
+        sale
+    }
+
+    /// Changes a sale and returns what `change` returns; `None` when there is no such sale.
+    pub fn change_sale<T>(&mut self, number: u64, change: impl FnOnce(&mut Sale) -> T) -> Option<T> {
+        let mut sale = self.sales.get(number)?.clone();
+        let result = change(&mut sale);
+        self.write(|| Entry::Sale(Box::new(sale.clone())));
+        self.sales.put(sale);
+        Some(result)
+    }
+
+    /// Keeps the answer to a call.
+    pub fn add_replay(&mut self, replay: Replay) {
+        self.write(|| Entry::Replay(replay.clone()));
+        self.replays.put(replay);
+    }
+
+    /// Books a movement of money at any provider but PayOS.
+    pub fn add_movement(&mut self, movement: Movement) {
+        self.write(|| Entry::Movement(movement.clone()));
+        self.ledger.push(movement);
     }
 
     /// Adds a new payment.
@@ -67,10 +115,10 @@ impl Books {
         Some(result)
     }
 
-    /// Books a transfer.
+    /// Books a transfer of PayOS.
     pub fn add_transfer(&mut self, transfer: Transfer) {
         self.write(|| Entry::Transfer(transfer.clone()));
-        self.ledger.push(transfer);
+        self.ledger.push_transfer(transfer);
     }
 
     /// Adds a delivery, numbers it and returns its number.
@@ -90,11 +138,12 @@ impl Books {
         self.write(|| Entry::Delivery(changed));
     }
 
-    /// Changes where webhooks go.
-    pub fn change_target(&mut self, change: impl FnOnce(&mut Target)) {
-        change(&mut self.target);
-        if let Some(url) = self.target.url.clone() {
-            self.write(|| Entry::WebhookUrl(url));
+    /// Changes where a provider's webhooks go.
+    pub fn change_target(&mut self, provider: Provider, change: impl FnOnce(&mut Target)) {
+        let target = self.targets.of_mut(provider);
+        change(target);
+        if let Some(url) = target.url.clone() {
+            self.write(|| Entry::TargetUrl(provider, url));
         }
     }
 
@@ -108,17 +157,25 @@ impl Books {
     fn restore(&mut self, entry: Entry) {
         match entry {
             Entry::Payment(payment) => self.payments.put(*payment),
-            Entry::Transfer(transfer) => self.ledger.push(transfer),
+            Entry::Sale(sale) => self.sales.put(*sale),
+            Entry::Replay(replay) => self.replays.put(replay),
+            Entry::Transfer(transfer) => self.ledger.push_transfer(transfer),
+            Entry::Movement(movement) => self.ledger.push(movement),
             Entry::Delivery(delivery) => self.deliveries.put(delivery),
-            Entry::WebhookUrl(url) => self.target.url = Some(url),
+            Entry::WebhookUrl(url) => self.targets.of_mut(Provider::Payos).url = Some(url),
+            Entry::TargetUrl(provider, url) => self.targets.of_mut(provider).url = Some(url),
         }
     }
 
     fn entries(&self) -> Vec<Entry> {
         let payments = self.payments.iter().map(|payment| Entry::Payment(Box::new(payment.clone())));
-        let transfers = self.ledger.all().iter().cloned().map(Entry::Transfer);
+        let sales = self.sales.iter().map(|sale| Entry::Sale(Box::new(sale.clone())));
+        let transfers = self.ledger.transfers().iter().cloned().map(Entry::Transfer);
+        let elsewhere = self.ledger.movements(None).filter(|movement| movement.provider != Provider::Payos);
+        let movements = elsewhere.cloned().map(Entry::Movement);
         let deliveries = self.deliveries.iter().cloned().map(Entry::Delivery);
-        let url = self.target.url.clone().map(Entry::WebhookUrl);
-        payments.chain(transfers).chain(deliveries).chain(url).collect()
+        let urls = self.targets.urls().map(|(provider, url)| Entry::TargetUrl(provider, url.to_owned()));
+        let replays = self.replays.iter().cloned().map(Entry::Replay);
+        payments.chain(sales).chain(replays).chain(transfers).chain(movements).chain(deliveries).chain(urls).collect()
     }
 }

@@ -7,6 +7,11 @@ pub fn hex32() -> String {
     random().simple().to_string()
 }
 
+/// A UUID as text, the shape of a transmission id.
+pub fn uuid() -> String {
+    random().hyphenated().to_string()
+}
+
 /// A bank's transfer reference. Random, so that a restart without a journal never repeats one.
 pub fn bank_reference() -> String {
     let hex = hex32().to_uppercase();

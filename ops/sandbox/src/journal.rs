@@ -8,21 +8,32 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Delivery;
-use crate::ledger::Transfer;
+use crate::ledger::{Movement, Transfer};
 use crate::payos::Payment;
+use crate::provider::Provider;
+use crate::replays::Replay;
+use crate::sale::Sale;
 
 /// One line of the journal.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
-    /// A payment as it is now.
+    /// A payment of PayOS as it is now.
     Payment(Box<Payment>),
-    /// A transfer, written once.
+    /// A sale as it is now.
+    Sale(Box<Sale>),
+    /// The answer to a call that came with a key, written once.
+    Replay(Replay),
+    /// A transfer of PayOS, written once.
     Transfer(Transfer),
+    /// A movement at another provider, written once.
+    Movement(Movement),
     /// A delivery as it is now.
     Delivery(Delivery),
-    /// The webhook URL as it is now.
+    /// PayOS's webhook URL, as journals of earlier days have it.
     WebhookUrl(String),
+    /// A provider's webhook URL as it is now.
+    TargetUrl(Provider, String),
 }
 
 /// An open journal that entries are appended to.

@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::provider::Provider;
+
 /// What goes wrong with one payment; the default is that nothing does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,6 +30,52 @@ pub struct Script {
     pub currency: Option<String>,
     /// The payment is paid by itself so long after its creation.
     pub auto_pay_ms: Option<u64>,
+    /// The next so many API calls for this payment answer a page of HTML with status 200, without any effect.
+    pub html: u32,
+    /// Which of the provider's keys sign its webhooks; only where the provider has two.
+    pub rotated_key: Keys,
+    /// What becomes of the money that is taken; not for PayOS.
+    pub capture: Outcome,
+    /// How long pending money takes.
+    pub capture_delay_ms: Option<u64>,
+    /// The money is taken by a capture call, but its answer never arrives; only for PayPal.
+    pub capture_lost: Lost,
+    /// What becomes of its refunds; not for PayOS.
+    pub refund: Outcome,
+    /// How long a pending refund takes.
+    pub refund_delay_ms: Option<u64>,
+    /// A refund is made, but its answer never arrives.
+    pub refund_lost: Lost,
+    /// A failure is told after the success.
+    pub failure_after_success: bool,
+}
+
+/// What becomes of money that is to move.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It moves at once.
+    #[default]
+    Done,
+    /// It moves after a while.
+    Pending,
+    /// It is refused at once.
+    Fail,
+    /// It fails after a while.
+    PendingFail,
+}
+
+/// Which keys sign.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keys {
+    /// The first.
+    #[default]
+    First,
+    /// Both, as during a roll.
+    Both,
+    /// The second only.
+    Second,
 }
 
 /// How a transfer is notified.
@@ -94,14 +142,14 @@ impl Lost {
 pub struct Scripts {
     /// For every new payment that no other rule names.
     pub default: Script,
-    next: VecDeque<Script>,
-    by_order: HashMap<i64, Script>,
+    next: VecDeque<(Option<Provider>, Script)>,
+    by_reference: HashMap<(Provider, String), Script>,
 }
 
 impl Scripts {
-    /// Gives `script` to each of the next `count` creations.
-    pub fn queue(&mut self, script: &Script, count: usize) {
-        self.next.extend(std::iter::repeat_n(script.clone(), count));
+    /// Gives `script` to each of the next `count` creations, of one provider or of any.
+    pub fn queue(&mut self, provider: Option<Provider>, script: &Script, count: usize) {
+        self.next.extend(std::iter::repeat_n((provider, script.clone()), count));
     }
 
     /// Drops what was queued.
@@ -109,27 +157,51 @@ impl Scripts {
         self.next.clear();
     }
 
-    /// Gives `script` to the payment that will be created with this order code.
-    pub fn set_for(&mut self, order_code: i64, script: Script) {
-        self.by_order.insert(order_code, script);
+    /// Gives `script` to the payment that will be created with this reference of the shop.
+    pub fn set_for(&mut self, provider: Provider, reference: &str, script: Script) {
+        self.by_reference.insert((provider, reference.to_owned()), script);
     }
 
-    /// Whether this create call must fail with HTTP 500; counts it.
-    pub fn fails_create(&mut self, order_code: i64) -> bool {
-        let script = self.claim(order_code);
-        let fails = script.http_500_times > 0;
-        script.http_500_times = script.http_500_times.saturating_sub(1);
-        fails
+    /// How this create call must fail, if it must; counts it.
+    pub fn fault_of_create(&mut self, provider: Provider, reference: &str) -> Option<Failure> {
+        self.claim(provider, reference).next_failure()
     }
 
     /// The script of a payment that is being created.
-    pub fn take(&mut self, order_code: i64) -> Script {
-        self.claim(order_code);
-        self.by_order.remove(&order_code).unwrap_or_default()
+    pub fn take(&mut self, provider: Provider, reference: &str) -> Script {
+        self.claim(provider, reference);
+        self.by_reference.remove(&(provider, reference.to_owned())).unwrap_or_default()
     }
 
-    fn claim(&mut self, order_code: i64) -> &mut Script {
+    fn claim(&mut self, provider: Provider, reference: &str) -> &mut Script {
         let (next, default) = (&mut self.next, &self.default);
-        self.by_order.entry(order_code).or_insert_with(|| next.pop_front().unwrap_or_else(|| default.clone()))
+        self.by_reference.entry((provider, reference.to_owned())).or_insert_with(|| {
+            let place = next.iter().position(|(only, _)| only.is_none_or(|only| only == provider));
+            place.and_then(|place| next.remove(place)).map_or_else(|| default.clone(), |(_, script)| script)
+        })
+    }
+}
+
+/// A call that fails without effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// HTTP 500.
+    Http500,
+    /// A page of HTML with status 200.
+    Html,
+}
+
+impl Script {
+    /// How the next call fails, if it does; counts it.
+    pub fn next_failure(&mut self) -> Option<Failure> {
+        if self.http_500_times > 0 {
+            self.http_500_times -= 1;
+            return Some(Failure::Http500);
+        }
+        if self.html > 0 {
+            self.html -= 1;
+            return Some(Failure::Html);
+        }
+        None
     }
 }

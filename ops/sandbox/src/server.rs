@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::books::Books;
+use crate::provider::Provider;
 use crate::settings::Settings;
-use crate::{control, delivery, payos};
+use crate::{control, delivery, page, sale};
 
 const DRAIN: Duration = Duration::from_secs(2);
 /// Connections that wait to be accepted: many may pay at once.
@@ -58,7 +59,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let addr = listener.local_addr().context("read the sandbox's address")?;
     let app = Arc::new(build(settings, addr)?);
     delivery::resume(&app);
-    let router = payos::router().merge(control::router()).with_state(Arc::clone(&app));
+    sale::resume(&app);
+    let shared = control::router().merge(page::router());
+    let all = Provider::ALL.into_iter().fold(shared, |all, provider| all.merge(provider.protocol().router()));
+    let router = all.with_state(Arc::clone(&app));
     let stopping = Arc::clone(&app);
     let server = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.stopped().await });
     let server = tokio::spawn(async move {
@@ -78,8 +82,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn build(settings: Settings, addr: SocketAddr) -> anyhow::Result<App> {
     let mut books = Books::open(settings.state.as_deref())?;
-    if let Some(url) = settings.webhook_url.clone() {
-        books.change_target(|target| target.url = Some(url));
+    for provider in Provider::ALL {
+        if let Some(url) = settings.target_url(provider) {
+            books.change_target(provider, |target| target.url = Some(url));
+        }
     }
     // Webhooks go where they are sent: no proxy of the environment, no redirect.
     let http = reqwest::Client::builder()

@@ -1,16 +1,25 @@
-//! HMAC-SHA256 in lower-case hex.
+//! HMAC-SHA256, and for VNPay HMAC-SHA512, in lower-case hex.
 
 use ring::hmac;
 
 /// The signature of `text` under the bytes of `key`.
 pub fn sign(key: &str, text: &str) -> String {
-    let tag = hmac::sign(&hmac_key(key), text.as_bytes());
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(hmac::sign(&hmac_key(key), text.as_bytes()).as_ref())
+}
+
+/// The HMAC-SHA512 of `text` under the bytes of `key`.
+pub fn sign_sha512(key: &str, text: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA512, key.as_bytes());
+    hex(hmac::sign(&key, text.as_bytes()).as_ref())
 }
 
 /// Whether `signature` is that of `text`, compared in constant time. Upper-case hex is refused.
 pub fn verify(key: &str, text: &str, signature: &str) -> bool {
     decode_lower_hex(signature).is_some_and(|tag| hmac::verify(&hmac_key(key), text.as_bytes(), &tag).is_ok())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hmac_key(key: &str) -> hmac::Key {

@@ -15,7 +15,17 @@ mod kit;
 mod money;
 #[path = "main/page.rs"]
 mod page;
+#[path = "main/paypal/mod.rs"]
+mod paypal;
+#[path = "main/stripe/mod.rs"]
+mod stripe;
 #[path = "main/vectors.rs"]
 mod vectors;
+#[path = "main/vnpay.rs"]
+mod vnpay;
+#[path = "main/vnpay_api.rs"]
+mod vnpay_api;
+#[path = "main/vnpay_faults.rs"]
+mod vnpay_faults;
 #[path = "main/webhooks.rs"]
 mod webhooks;

@@ -208,7 +208,12 @@ fn orders(facts: &Facts) -> String {
         *counts.entry(format!("{}{reason}", order.phase)).or_default() += 1;
     }
     let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    format!("{}: {}; {} refunds due", facts.sales.orders.len(), counts.join(", "), facts.sales.refunds)
+    format!(
+        "{}: {}; {} refunds due",
+        facts.sales.orders.len(),
+        counts.join(", "),
+        facts.sales.refunds.values().filter(|refund| refund.due).count()
+    )
 }
 
 fn classes(facts: &Facts) -> Vec<&Class> {

@@ -242,7 +242,7 @@ mod tests {
         let command = Env::from_map(plan.environment(Process::CommandApi)).read(command_api::config::Config::read);
         let command = command.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((command.common.namespace.as_str(), command.common.listen.port()), ("t1", 12));
-        assert_eq!(command.payments.payos.map(|it| it.url), Some("http://127.0.0.1:11".to_owned()));
+        assert_eq!(command.payments.providers.payos.map(|it| it.url), Some("http://127.0.0.1:11".to_owned()));
         let projectors = Env::from_map(plan.environment(Process::Projectors)).read(projectors::Config::read);
         assert_eq!(projectors.map(|it| it.common.partitions), Ok(2).map_err(|()| unreachable!()));
         let query = Env::from_map(plan.environment(Process::QueryApi)).read(query_api::config::Config::read);

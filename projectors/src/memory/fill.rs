@@ -9,6 +9,7 @@ use tokio::task::unconstrained;
 
 use super::{MemoryRows, MemoryStore, ToldToFail};
 use crate::inventory::Inventory;
+use crate::ledger::Ledger;
 use crate::model::{Envelope, Layout, ReadModel};
 use crate::orders::Orders;
 use crate::payments::Payments;
@@ -67,6 +68,7 @@ pub fn fillings(codec: &Codec, rows: &MemoryRows) -> Vec<Box<dyn Filling>> {
         filling::<Inventory>(codec, rows),
         filling::<Orders>(codec, rows),
         filling::<Payments>(codec, rows),
+        filling::<Ledger>(codec, rows),
         filling::<Tickets>(codec, rows),
         filling::<Queue>(codec, rows),
     ]

@@ -1,7 +1,7 @@
 //! Purchases as data: what the saga writes into all topics for one order, in each way that an order can go.
 
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, PersonId, ShowId, TicketClassId, TicketId};
+use domain::ids::{OrderId, PaymentId, PersonId, RefundId, ShowId, TicketClassId, TicketId, derived};
 use domain::inventory::{self, Checkout, CloseReason, ReleaseReason};
 use domain::order::{self, CancelReason, FailReason, Step};
 use domain::payment::{self, QuarantineReason, RefundWhy};
@@ -29,9 +29,10 @@ pub enum Way {
     InPart,
     ShowCancelled,
     Free,
+    OneTicketBack,
 }
 
-pub const WAYS: [Way; 13] = [
+pub const WAYS: [Way; 14] = [
     Way::Reserved,
     Way::Awaiting,
     Way::Completed,
@@ -45,6 +46,7 @@ pub const WAYS: [Way; 13] = [
     Way::InPart,
     Way::ShowCancelled,
     Way::Free,
+    Way::OneTicketBack,
 ];
 
 pub const PRICE: i64 = 150_000;
@@ -159,6 +161,9 @@ impl Story {
             Way::Free => self.paid(s, n, None).delivered(s, n),
             Way::Awaiting => self.asked(s, n, 1),
             Way::Completed => self.asked(s, n, 1).received(s, n, 1).paid(s, n, Some(1)).delivered(s, n),
+            Way::OneTicketBack => {
+                self.asked(s, n, 1).received(s, n, 1).paid(s, n, Some(1)).delivered(s, n).one_ticket_back(s, n)
+            }
             Way::DeclinedThenCompleted => self
                 .asked(s, n, 1)
                 .declined(s, n, 1)
@@ -194,7 +199,7 @@ impl Story {
             }
             Way::TooLate => {
                 self.asked(s, n, 1).cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
-                self.received(s, n, 1).refund(s, n, TOTAL, RefundWhy::PaidTooLate)
+                self.received(s, n, 1).refund(s, n, TOTAL, RefundWhy::PaidTooLate).refund_failed(s, n, TOTAL)
             }
             Way::InPart => {
                 let (payment, order, show) = (payment_id(n, 1), order_id(n), show_id(s));
@@ -217,7 +222,7 @@ impl Story {
             Way::ShowCancelled => {
                 self.asked(s, n, 1).received(s, n, 1).paid(s, n, Some(1)).delivered(s, n);
                 self.cancelled(s, n, CancelReason::ShowCancelled, ReleaseReason::ShowCancelled, true);
-                self.revoked(s, n).refund(s, n, TOTAL, RefundWhy::ShowCancelled)
+                self.revoked(s, n).refund(s, n, TOTAL, RefundWhy::ShowCancelled).given_back(s, n, TOTAL)
             }
         }
     }
@@ -368,9 +373,59 @@ impl Story {
             currency: vnd(),
             why,
             by_hand: true,
+            refund: refund_id(payment, amount),
+            requested_at: Timestamp(0),
         };
         self.payment(payment, payment::Event::RefundRequested(refund))
     }
+
+    fn given_back(&mut self, s: u128, n: u128, amount: i64) -> &mut Self {
+        let payment = payment_id(n, 1);
+        let back = payment::PaymentRefunded {
+            payment,
+            order: order_id(n),
+            show: show_id(s),
+            provider: Provider::Payos,
+            refund: refund_id(payment, amount),
+            reference: format!("FT back {n}"),
+            amount,
+            currency: vnd(),
+            by_hand: true,
+        };
+        self.payment(payment, payment::Event::PaymentRefunded(back))
+    }
+
+    fn refund_failed(&mut self, s: u128, n: u128, amount: i64) -> &mut Self {
+        let payment = payment_id(n, 1);
+        let failed = payment::RefundFailed {
+            payment,
+            order: order_id(n),
+            show: show_id(s),
+            provider: Provider::Payos,
+            refund: refund_id(payment, amount),
+            amount,
+            currency: vnd(),
+            reason: "account_closed".to_owned(),
+        };
+        self.payment(payment, payment::Event::RefundFailed(failed))
+    }
+
+    /// The first ticket of an order dies, and its money goes back.
+    fn one_ticket_back(&mut self, s: u128, n: u128) -> &mut Self {
+        let (order, show, ticket) = (order_id(n), show_id(s), tickets(n)[0]);
+        let (payment, amount) = (payment_id(n, 1), TOTAL / 2);
+        let (refund, currency) = (refund_id(payment, amount), vnd());
+        let some =
+            order::OrderTicketsRefunded { order, show, refund, payment, tickets: vec![ticket], amount, currency };
+        self.order(n, order::Event::OrderTicketsRefunded(some));
+        let dead = ticket::Event::TicketRevoked(ticket::TicketRevoked { order, show, ticket });
+        self.tell(Context::Ticket, order, vec![Event::Ticket(dead)]);
+        self.refund(s, n, amount, RefundWhy::ByStaff)
+    }
+}
+
+fn refund_id(payment: PaymentId, amount: i64) -> RefundId {
+    RefundId(derived(payment.0, "refund", u64::try_from(amount).unwrap()))
 }
 
 /// Three shows, an order for every way in each of the first two, waiting rooms, and some money that
@@ -379,7 +434,9 @@ pub fn everything() -> Story {
     let mut story = Story::default();
     story.show(1).show(2).show(3);
     for (n, way) in (0..).zip(WAYS.iter().cycle().take(4 * WAYS.len())) {
-        story.purchase(1 + n % 2, 100 + n, *way);
+        // Every way in both shows.
+        let round = n / WAYS.len() as u128;
+        story.purchase(1 + (n + round) % 2, 100 + n, *way);
     }
     let price = inventory::PriceChanged { show: show_id(2), ticket_class: class_id(2), price: PRICE + 1 };
     let capacity = inventory::CapacityChanged { show: show_id(2), ticket_class: class_id(2), capacity: 2000 };

@@ -6,6 +6,7 @@ mod orders;
 mod page;
 mod payments;
 mod queue;
+mod refunds;
 mod showcase;
 mod shows;
 mod since;
@@ -126,6 +127,7 @@ pub fn routes(app: App) -> OpenApiRouter {
         .merge(inventory::routes())
         .merge(queue::routes())
         .merge(payments::routes())
+        .merge(refunds::routes())
         .merge(orders::routes())
         .merge(tickets::routes())
         .merge(live::routes())

@@ -133,7 +133,19 @@ async fn partial_money_and_refunds_are_told() {
     assert_eq!(seen.get("refund"), None);
     world.cancel(&it).await;
     let (provider, why) = (Provider::Payos, RefundWhy::PaidInPart);
-    let back = payment::RefundRequested { payment, order, show, provider, amount: 1000, currency, why, by_hand: true };
+    let (refund, requested_at) = (domain::ids::RefundId(payment.0), domain::value::Timestamp(0));
+    let back = payment::RefundRequested {
+        payment,
+        order,
+        show,
+        provider,
+        amount: 1000,
+        currency,
+        why,
+        by_hand: true,
+        refund,
+        requested_at,
+    };
     world.tell(it.at_us + 9, Event::Payment(payment::Event::RefundRequested(back))).await;
     let seen = world.get(&who, &path).await.ok();
     let refund = json!({"status": "due", "amount": {"amount": 1000, "currency": "VND"}, "why": "paid_in_part"});

@@ -397,7 +397,8 @@ impl World {
     fn choice(&mut self) -> PaymentChoice {
         let payment = PaymentId(derived(self.clients.base, "payment", self.clients.calls.len() as u64));
         let return_url = "https://shop.test/back".to_owned();
-        PaymentChoice { payment, provider: Provider::Payos, return_url, cancel_url: None }
+        let provider = if self.clients.calls.len().is_multiple_of(2) { Provider::Payos } else { Provider::Stripe };
+        PaymentChoice { payment, provider, return_url, cancel_url: None }
     }
 
     fn reserve(&mut self, show: u8, who: u8, order: u8, (class, quantity): (u8, u8), sloppy: bool) -> Command {

@@ -168,6 +168,21 @@ impl World {
                 let id = CommandId(self.dice.id());
                 Ok(Some(telling(id, Command::Payment(*payment, report(movements, standing)))))
             }
+            Effect::RefundPayment { payment, refund, .. } => {
+                // Asked again, the provider finds what it did the first time.
+                if self.provider.lose_answers > 0 {
+                    self.provider.lose_answers -= 1;
+                    self.seen.fault("provider: answer lost");
+                    return Err(());
+                }
+                let (refund, fails) = (*refund, refund.0.as_u128() % 8 == 0);
+                self.seen.happened(if fails { "money: refund failed" } else { "money: refunded" });
+                let command = match fails {
+                    true => payment::Command::RecordRefundFailure { refund, reason: "no account".to_owned() },
+                    false => payment::Command::RecordRefund { refund, reference: format!("refund {refund}") },
+                };
+                Ok(Some(telling(CommandId(self.dice.id()), Command::Payment(*payment, command))))
+            }
             Effect::RevealSeed { show } => {
                 Ok(Some(telling(id, Command::Queue(*show, queue::Command::Draw { seed: SEED.to_string() }))))
             }

@@ -112,6 +112,7 @@ fn status(known: &Known, asked: bool) -> (&'static str, Option<&'static str>) {
         Status::Cancelled(CancelReason::ByBuyer) => ("cancelled", Some("by_buyer")),
         Status::Cancelled(CancelReason::Expired) => ("cancelled", Some("expired")),
         Status::Cancelled(CancelReason::ShowCancelled) => ("cancelled", Some("show_cancelled")),
+        Status::Cancelled(CancelReason::Refunded) => ("cancelled", Some("refunded")),
         Status::Cancelled(CancelReason::Unknown) => ("cancelled", None),
         Status::Failed(FailReason::PaymentFailed) => ("failed", Some("payment_failed")),
         Status::Failed(FailReason::Unknown) => ("failed", None),

@@ -3,7 +3,7 @@
 mod checkout;
 mod flow;
 mod joining;
-mod patient;
+pub(super) mod patient;
 mod queue;
 mod rooms;
 mod world;

@@ -6,6 +6,7 @@ use service_kit::config::{Env, Format, Noted};
 use service_kit::env;
 
 use super::signature::ChecksumKey;
+use crate::payments::formats::header;
 
 /// Where PayOS answers (payos.vn/docs).
 const LIVE_URL: &str = "https://api-merchant.payos.vn";
@@ -92,12 +93,6 @@ fn read_keys(env: &mut Env) -> Result<Option<PayosKeys>, Noted> {
             "all three of BOXOFFICE_PAYOS_CLIENT_ID, _API_KEY and _CHECKSUM_KEY, or none",
         )),
     }
-}
-
-/// What fits into an HTTP header.
-fn header() -> Format<String> {
-    let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    Format::new("printable ASCII characters", move |text| printable(text).then(|| text.to_owned())).secret()
 }
 
 fn page() -> Format<String> {

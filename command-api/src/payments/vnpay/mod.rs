@@ -94,7 +94,10 @@ impl PaymentGateway for Vnpay {
             Outcome::WrongAmount => r#"{"RspCode":"04","Message":"Invalid amount"}"#,
             Outcome::Unknown => r#"{"RspCode":"01","Message":"Order not found"}"#,
             Outcome::Rejected(Rejected::Signature) => r#"{"RspCode":"97","Message":"Invalid signature"}"#,
-            Outcome::RetryLater | Outcome::Rejected(_) => r#"{"RspCode":"99","Message":"Unknown error"}"#,
+            Outcome::RetryLater
+            | Outcome::Rejected(Rejected::Malformed(_) | Rejected::Method | Rejected::Unverifiable) => {
+                r#"{"RspCode":"99","Message":"Unknown error"}"#
+            }
         };
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         Answer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }

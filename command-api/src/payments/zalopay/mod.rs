@@ -89,7 +89,9 @@ impl PaymentGateway for Zalopay {
             Outcome::Unknown => r#"{"return_code":2,"return_message":"order not found"}"#,
             Outcome::RetryLater => r#"{"return_code":0,"return_message":"please call again"}"#,
             Outcome::Rejected(Rejected::Signature) => r#"{"return_code":-1,"return_message":"mac not equal"}"#,
-            Outcome::Rejected(_) => r#"{"return_code":2,"return_message":"invalid"}"#,
+            Outcome::Rejected(Rejected::Malformed(_) | Rejected::Method | Rejected::Unverifiable) => {
+                r#"{"return_code":2,"return_message":"invalid"}"#
+            }
         };
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         Answer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }

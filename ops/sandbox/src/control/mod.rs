@@ -2,7 +2,10 @@
 //!
 //! Plain JSON in and out; problems are `{"error": "…"}`. It asks for no key.
 
+mod find;
+mod links;
 mod payments;
+mod sales;
 mod scripts;
 mod views;
 mod world;
@@ -13,7 +16,7 @@ use axum::Json;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -25,13 +28,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/_control/default", get(scripts::default).put(scripts::set_default))
         .route("/_control/next", post(scripts::queue).delete(scripts::clear_queue))
         .route("/_control/payments", get(payments::list))
-        .route("/_control/payments/{id}", get(payments::one))
-        .route("/_control/payments/{id}/script", put(scripts::set_for_payment))
-        .route("/_control/payments/{id}/pay", post(payments::pay))
-        .route("/_control/payments/{id}/processing", post(payments::processing))
-        .route("/_control/payments/{id}/fail", post(payments::fail))
-        .route("/_control/payments/{id}/cancel", post(payments::cancel))
-        .route("/_control/payments/{id}/expire", post(payments::expire))
+        .route("/_control/payments/{*rest}", get(payments::one).post(payments::act).put(scripts::set_for_payment))
         .route("/_control/transfer", post(world::transfer))
         .route("/_control/statement", get(world::statement))
         .route("/_control/deliveries", get(world::deliveries))
@@ -55,6 +52,11 @@ impl Problem {
     fn conflict(text: impl Into<String>) -> Self {
         Self(StatusCode::CONFLICT, text.into())
     }
+
+    /// A payment that is no longer open.
+    fn not_open(status: &str) -> Self {
+        Self::conflict(format!("the payment is {status}; late money needs \"force\": true"))
+    }
 }
 
 impl IntoResponse for Problem {
@@ -67,9 +69,4 @@ impl IntoResponse for Problem {
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| Problem::wrong(error.to_string()))
-}
-
-/// The number of a payment, by order code or link id.
-fn number_of(app: &App, id: &str) -> Result<u64, Problem> {
-    app.books().payments().find(id).map(|payment| payment.number).ok_or_else(|| Problem::no_payment(id))
 }

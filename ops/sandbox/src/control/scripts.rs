@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::find::{Found, Name, Scope};
 use super::{Problem, read};
 use crate::app::App;
+use crate::provider::Provider;
 use crate::script::Script;
 
 /// Some creations to come and what goes wrong with them.
@@ -18,6 +20,7 @@ use crate::script::Script;
 struct Next {
     #[serde(default = "one")]
     count: usize,
+    provider: Option<Provider>,
     script: Script,
 }
 
@@ -41,11 +44,11 @@ pub async fn set_default(State(app): State<Arc<App>>, body: Bytes) -> Result<Jso
 
 /// Gives a script to the next creations, before the default applies again.
 pub async fn queue(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let Next { count, script } = read(&body)?;
+    let Next { count, provider, script } = read(&body)?;
     if count > MOST_QUEUED {
         return Err(Problem::wrong(format!("count must be at most {MOST_QUEUED}")));
     }
-    app.books().scripts.queue(&checked(script)?, count);
+    app.books().scripts.queue(provider, &checked(script)?, count);
     Ok(Json(json!({ "queued": count })))
 }
 
@@ -55,20 +58,29 @@ pub async fn clear_queue(State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({ "queued": 0 }))
 }
 
-/// Replaces the script of one payment; an order code that is not known yet keeps it for its creation.
+/// Replaces the script of one payment. A reference that is not known yet keeps it for its creation; without a
+/// provider it must be an order code of PayOS.
 pub async fn set_for_payment(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Path(path): Path<String>,
+    Query(scope): Query<Scope>,
     body: Bytes,
 ) -> Result<Json<Script>, Problem> {
+    let name = path.strip_suffix("/script").ok_or_else(|| Problem::no_payment(&path))?;
+    let name = Name::read(name, &scope);
     let script: Script = checked(read(&body)?)?;
     let mut books = app.books();
-    match (books.payments().find(&id).map(|payment| payment.number), id.parse()) {
-        (Some(number), _) => drop(books.change_payment(number, |payment| payment.script = script.clone())),
-        (None, Ok(order_code)) => books.scripts.set_for(order_code, script.clone()),
-        (None, Err(_)) => return Err(Problem::no_payment(&id)),
+    match (name.look_up(&books), name.provider.or_else(|| payos_code(name.id))) {
+        (Some(Found::Link(number)), _) => drop(books.change_payment(number, |it| it.script = script.clone())),
+        (Some(Found::Sale(number)), _) => drop(books.change_sale(number, |it| it.script = script.clone())),
+        (None, Some(provider)) => books.scripts.set_for(provider, name.id, script.clone()),
+        (None, None) => return Err(Problem::no_payment(name.id)),
     }
     Ok(Json(script))
+}
+
+fn payos_code(id: &str) -> Option<Provider> {
+    id.parse::<i64>().is_ok().then_some(Provider::Payos)
 }
 
 fn checked(script: Script) -> Result<Script, Problem> {

@@ -3,12 +3,21 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::find::Found;
 use crate::app::App;
-use crate::payos::Payment;
+use crate::books::Books;
+use crate::payos::{CURRENCY, Payment};
+use crate::provider::Provider;
+use crate::sale::Sale;
 
-/// A payment with its script and transfers.
+/// A payment of PayOS with its script and transfers.
 pub fn payment(app: &App, payment: &Payment, now: Timestamp) -> Value {
     json!({
+        "provider": Provider::Payos,
+        "number": payment.number,
+        "reference": payment.order_code.to_string(),
+        "id": payment.link_id,
+        "currency": CURRENCY,
         "orderCode": payment.order_code,
         "paymentLinkId": payment.link_id,
         "status": payment.status(now),
@@ -26,13 +35,45 @@ pub fn payment(app: &App, payment: &Payment, now: Timestamp) -> Value {
     })
 }
 
-/// The payment with this number and its deliveries.
-pub fn with_deliveries(app: &App, number: u64) -> Value {
-    let books = app.books();
-    let Some(found) = books.payments().get(number) else {
-        return Value::Null;
+/// A sale with its script and its money.
+pub fn sale(app: &App, sale: &Sale, now: Timestamp) -> Value {
+    json!({
+        "provider": sale.provider,
+        "number": sale.number,
+        "reference": sale.reference,
+        "id": sale.id,
+        "currency": sale.currency,
+        "status": sale.status(now),
+        "amount": sale.amount,
+        "amountPaid": sale.paid(),
+        "amountRefunded": sale.refunded(),
+        "description": sale.description,
+        "returnUrl": sale.return_url,
+        "cancelUrl": sale.cancel_url,
+        "notifyUrl": sale.notify_url,
+        "checkoutUrl": sale.page_url(&app.base_url),
+        "createdAt": sale.created_at,
+        "expiresAt": sale.expires_at,
+        "captures": sale.captures,
+        "refunds": sale.refunds,
+        "extra": sale.extra,
+        "script": sale.script,
+    })
+}
+
+/// A payment or sale and its deliveries.
+pub fn with_deliveries(app: &App, books: &Books, found: Found) -> Value {
+    let now = app.clock.now();
+    let (mut view, provider, reference) = match found {
+        Found::Link(number) => {
+            let Some(found) = books.payments().get(number) else { return Value::Null };
+            (payment(app, found, now), Provider::Payos, found.order_code.to_string())
+        }
+        Found::Sale(number) => {
+            let Some(found) = books.sales().get(number) else { return Value::Null };
+            (sale(app, found, now), found.provider, found.reference.clone())
+        }
     };
-    let mut view = payment(app, found, app.clock.now());
-    view["deliveries"] = json!(books.deliveries().of_order(found.order_code).collect::<Vec<_>>());
+    view["deliveries"] = json!(books.deliveries().of(provider, &reference).collect::<Vec<_>>());
     view
 }

@@ -11,14 +11,16 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::find::Scope;
 use super::scripts::is_currency;
 use super::{Problem, read};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::delivery::{self, Target};
+use crate::delivery::{self, Delivery, Target};
 use crate::ids;
 use crate::ledger::Transfer;
 use crate::payos::{self, CURRENCY};
+use crate::provider::Provider;
 use crate::script::Script;
 
 const MOST_LISTED: usize = 1_000;
@@ -57,6 +59,7 @@ struct NewClock {
 #[derive(Deserialize)]
 pub struct Statement {
     format: Option<String>,
+    provider: Option<Provider>,
 }
 
 /// A page of deliveries.
@@ -64,6 +67,7 @@ pub struct Statement {
 #[serde(deny_unknown_fields)]
 pub struct Page {
     state: Option<delivery::State>,
+    provider: Option<Provider>,
     limit: Option<usize>,
     #[serde(default)]
     cursor: u64,
@@ -93,13 +97,20 @@ pub async fn transfer(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<T
     Ok(Json(transfer))
 }
 
-/// Every transfer, as JSON or with `?format=csv`.
+/// Every movement of money, as JSON or with `?format=csv`; JSON also has the transfers of PayOS in its own words, and
+/// so has `?format=transfers` as CSV.
 pub async fn statement(State(app): State<Arc<App>>, Query(query): Query<Statement>) -> Result<Response, Problem> {
     let books = app.books();
+    let ledger = books.ledger();
+    let csv = |text: String| ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response();
     match query.format.as_deref() {
-        None | Some("json") => Ok(Json(json!({ "transfers": books.ledger().all() })).into_response()),
-        Some("csv") => Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], books.ledger().csv()).into_response()),
-        Some(_) => Err(Problem::wrong("format must be json or csv")),
+        None | Some("json") => {
+            let movements: Vec<_> = ledger.movements(query.provider).collect();
+            Ok(Json(json!({ "movements": movements, "transfers": ledger.transfers() })).into_response())
+        }
+        Some("csv") => Ok(csv(ledger.csv(query.provider))),
+        Some("transfers") => Ok(csv(ledger.transfers_csv())),
+        Some(_) => Err(Problem::wrong("format must be json, csv or transfers")),
     }
 }
 
@@ -107,30 +118,37 @@ pub async fn statement(State(app): State<Arc<App>>, Query(query): Query<Statemen
 pub async fn deliveries(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Json<Value> {
     let limit = page.limit.unwrap_or(100).clamp(1, MOST_LISTED);
     let books = app.books();
-    let wanted = |state| page.state.is_none_or(|only| only == state);
-    let mut found: Vec<_> =
-        books.deliveries().after(page.cursor).filter(|delivery| wanted(delivery.state)).take(limit + 1).collect();
+    let wanted = |delivery: &&Delivery| {
+        page.state.is_none_or(|only| only == delivery.state)
+            && page.provider.is_none_or(|only| only == delivery.provider)
+    };
+    let mut found: Vec<_> = books.deliveries().after(page.cursor).filter(wanted).take(limit + 1).collect();
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|delivery| delivery.id);
     Json(json!({ "deliveries": found, "next_cursor": next_cursor }))
 }
 
-/// Where webhooks go.
-pub async fn webhook(State(app): State<Arc<App>>) -> Json<Target> {
-    Json(app.books().target().clone())
+/// Where a provider's webhooks go; without a provider PayOS's.
+pub async fn webhook(State(app): State<Arc<App>>, Query(scope): Query<Scope>) -> Json<Target> {
+    Json(app.books().targets().of(scope.provider.unwrap_or_default()).clone())
 }
 
-/// Changes where webhooks go; what is not named stays.
-pub async fn set_webhook(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Target>, Problem> {
+/// Changes where a provider's webhooks go; what is not named stays.
+pub async fn set_webhook(
+    State(app): State<Arc<App>>,
+    Query(scope): Query<Scope>,
+    body: Bytes,
+) -> Result<Json<Target>, Problem> {
     let new: NewTarget = read(&body)?;
+    let provider = scope.provider.unwrap_or_default();
     let mut books = app.books();
-    books.change_target(|target| {
+    books.change_target(provider, |target| {
         target.url = new.url.or_else(|| target.url.take());
         target.retry_ms = new.retry_ms.unwrap_or_else(|| std::mem::take(&mut target.retry_ms));
         target.timeout_ms = new.timeout_ms.unwrap_or(target.timeout_ms);
     });
-    Ok(Json(books.target().clone()))
+    Ok(Json(books.targets().of(provider).clone()))
 }
 
 /// What time the sandbox believes it is.
@@ -152,17 +170,23 @@ pub async fn set_clock(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<
 pub async fn summary(State(app): State<Arc<App>>) -> Json<Value> {
     let now = app.clock.now();
     let books = app.books();
-    let statuses = books.payments().iter().map(|payment| (payment.status(now), 1));
+    let links = books.payments().iter().map(|payment| payment.status(now).name());
+    let statuses = links.chain(books.sales().iter().map(|sale| sale.status(now).name()));
+    let sales = books.sales().iter().map(|sale| (sale.provider.name(), 1));
+    let providers = books.payments().iter().map(|_| (Provider::Payos.name(), 1)).chain(sales);
     let states = books.deliveries().iter().map(|delivery| (delivery.state.name(), 1));
-    let sums = books.ledger().all().iter().map(|transfer| (transfer.currency.as_str(), transfer.amount));
+    let movements = || books.ledger().movements(None);
+    let urls: BTreeMap<_, _> = books.targets().urls().map(|(provider, url)| (provider.name(), url)).collect();
     Json(json!({
-        "payments": books.payments().iter().count(),
-        "by_status": tally(statuses.map(|(status, count)| (status.name(), count))),
-        "transfers": books.ledger().all().len(),
-        "unmatched_transfers": books.ledger().all().iter().filter(|transfer| !transfer.matched).count(),
-        "money": tally(sums),
+        "payments": books.payments().iter().count() + books.sales().iter().count(),
+        "by_provider": tally(providers),
+        "by_status": tally(statuses.map(|status| (status, 1))),
+        "transfers": movements().count(),
+        "unmatched_transfers": movements().filter(|movement| !movement.matched).count(),
+        "money": tally(movements().map(|movement| (movement.currency.as_str(), movement.amount))),
         "deliveries": tally(states),
-        "webhook_url": books.target().url,
+        "webhook_url": books.targets().of(Provider::Payos).url,
+        "webhook_urls": urls,
         "clock": clock_view(&app.clock),
     }))
 }

@@ -14,6 +14,7 @@ use super::refusal::{Refusal, check_keys, read_object, success};
 use super::{ACCOUNT_NAME, ACCOUNT_NUMBER, fields, webhook};
 use crate::app::App;
 use crate::delivery;
+use crate::provider::Provider;
 
 /// Tries the URL and keeps it; on any failure the old one stays.
 pub async fn confirm(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -24,7 +25,7 @@ pub async fn confirm(State(app): State<Arc<App>>, headers: HeaderMap, body: Byte
     if let Err(problem) = try_sample(&app, &url).await {
         return Refusal::WrongWebhookUrl(problem).into_response();
     }
-    app.books().change_target(|target| target.url = Some(url.clone()));
+    app.books().change_target(Provider::Payos, |target| target.url = Some(url.clone()));
     let data = json!({
         "webhookUrl": url,
         "accountNumber": ACCOUNT_NUMBER,
@@ -44,7 +45,7 @@ fn wanted(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<String, Refusal
 }
 
 async fn try_sample(app: &App, url: &str) -> Result<(), String> {
-    let timeout = Duration::from_millis(app.books().target().timeout_ms);
+    let timeout = Duration::from_millis(app.books().targets().of(Provider::Payos).timeout_ms);
     match delivery::post(&app.http, url, &webhook::sample(&app.settings.checksum_key), timeout).await {
         Ok(200..=299) => Ok(()),
         Ok(status) => Err(format!("it answered {status}")),

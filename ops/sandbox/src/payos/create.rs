@@ -1,10 +1,9 @@
 //! POST /v2/payment-requests.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -14,8 +13,9 @@ use super::fields::{self, CreateRequest};
 use super::payment::Payment;
 use super::refusal::{Refusal, check_keys, success};
 use crate::app::App;
+use crate::provider::Provider;
 use crate::script::LostHow;
-use crate::{clock, ids};
+use crate::{clock, faults, ids};
 
 /// Above this limit the account counts as linked.
 const UNLINKED_LIMIT: usize = 9;
@@ -35,11 +35,12 @@ fn open(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Payment, Refusal>
     if books.payments().has_order(request.order_code) {
         return Err(Refusal::DuplicateOrderCode);
     }
-    if books.scripts.fails_create(request.order_code) {
-        return Err(Refusal::Failing);
+    let reference = request.order_code.to_string();
+    if let Some(failure) = books.scripts.fault_of_create(Provider::Payos, &reference) {
+        return Err(failure.into());
     }
-    let script = books.scripts.take(request.order_code);
-    let number = books.payments().next_number();
+    let script = books.scripts.take(Provider::Payos, &reference);
+    let number = books.next_number();
     let payment = Payment { number, script, ..new_payment(app, request) };
     books.add_payment(payment.clone());
     Ok(payment)
@@ -84,7 +85,7 @@ async fn answer(app: &Arc<App>, payment: Payment) -> Response {
     match payment.script.lose_create_answer.how() {
         None => success(&app.settings.checksum_key, payment.created(&app.base_url)),
         Some(LostHow::GatewayTimeout) => Refusal::Silent.into_response(),
-        Some(LostHow::Cut) => cut(),
+        Some(LostHow::Cut) => faults::cut(),
     }
 }
 
@@ -106,10 +107,4 @@ async fn pay_first(app: &Arc<App>, number: u64) {
         // An Err says that the sandbox is ending.
         let _ = tried.await;
     }
-}
-
-/// A body that fails at once, so that the server closes the connection before it sends the head.
-fn cut() -> Response {
-    let failure = async { Err::<Bytes, _>(io::Error::other("the answer is lost on purpose")) };
-    Body::from_stream(futures::stream::once(failure)).into_response()
 }

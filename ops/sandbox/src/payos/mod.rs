@@ -29,6 +29,7 @@ pub use refusal::Refusal;
 pub use requests::end as cancel;
 
 use crate::app::App;
+use crate::provider::Protocol;
 
 /// The bank that holds the shop's account (its BIN), as every QR code names it.
 pub const BIN: &str = "970422";
@@ -39,13 +40,18 @@ pub const ACCOUNT_NAME: &str = "BOXOFFICE SANDBOX";
 /// The only currency of PayOS.
 pub const CURRENCY: &str = "VND";
 
-/// The provider's API and its payment page.
-pub fn router() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v2/payment-requests", post(create::create))
-        .route("/v2/payment-requests/{id}", get(requests::query))
-        .route("/v2/payment-requests/{id}/cancel", post(requests::cancel))
-        .route("/confirm-webhook", post(confirm::confirm))
-        .route("/pay/{id}", get(page::show))
-        .route("/pay/{id}/{action}", post(page::act))
+/// The provider. Its payments are of their own kind, so that it makes no notices from sales.
+pub struct Payos;
+
+impl Protocol for Payos {
+    /// The provider's API and its payment page.
+    fn router(&self) -> Router<Arc<App>> {
+        Router::new()
+            .route("/v2/payment-requests", post(create::create))
+            .route("/v2/payment-requests/{id}", get(requests::query))
+            .route("/v2/payment-requests/{id}/cancel", post(requests::cancel))
+            .route("/confirm-webhook", post(confirm::confirm))
+            .route("/pay/{id}", get(page::show))
+            .route("/pay/{id}/{action}", post(page::act))
+    }
 }

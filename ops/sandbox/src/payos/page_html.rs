@@ -2,28 +2,11 @@
 
 use super::payment::{Payment, Status};
 use super::{ACCOUNT_NAME, ACCOUNT_NUMBER, BIN, CURRENCY, qr};
+use crate::page::{COUNTDOWN, STYLE, escape};
 
 /// What stands in for a page that does not exist.
 pub const NOT_FOUND: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Not found</title>\
     <h1>There is no such payment link</h1></html>\n";
-
-const STYLE: &str = "\
-body{font:1.0625rem/1.5 system-ui,sans-serif;margin:0;background:#f3f4f6;color:#111827}\
-main{max-width:34rem;margin:2rem auto;padding:1.5rem;background:#fff;border-radius:.75rem}\
-.note{margin:0 0 1rem;padding:.5rem .75rem;background:#fef3c7;border-left:.25rem solid #b45309}\
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem}dt{color:#4b5563}\
-dd{margin:0;overflow-wrap:anywhere}.amount{font-size:1.75rem;font-weight:700;margin:.25rem 0}\
-form{display:inline}button{font:inherit;padding:.6rem 1rem;margin:.25rem .25rem .25rem 0;border:2px solid #1d4ed8;\
-border-radius:.5rem;background:#fff;color:#1d4ed8;cursor:pointer}button.first{background:#1d4ed8;color:#fff}\
-button:focus-visible,a:focus-visible{outline:3px solid #b45309;outline-offset:2px}";
-
-/// Counts down beside the text that is there without it, and shows the new state at the end.
-const COUNTDOWN: &str = "\
-const at=document.getElementById('left');\
-if(at){const end=performance.now()+Number(at.dataset.seconds)*1000;\
-const timer=setInterval(()=>{const left=Math.max(0,Math.ceil((end-performance.now())/1000));\
-at.textContent=Math.floor(left/60)+' min '+String(left%60).padStart(2,'0')+' s';\
-if(left===0){clearInterval(timer);location.reload()}},1000)}";
 
 /// What a page shows.
 pub struct View<'a> {
@@ -137,19 +120,4 @@ fn money(amount: i64) -> String {
         grouped.push(digit);
     }
     format!("{grouped} {CURRENCY}")
-}
-
-/// Makes a text safe as HTML content and inside a quoted attribute.
-fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, letter| {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-        safe
-    })
 }

@@ -13,9 +13,9 @@ pub struct Payments {
 }
 
 impl Payments {
-    /// The number of the next new payment.
-    pub fn next_number(&self) -> u64 {
-        self.by_number.last_key_value().map_or(1, |(number, _)| number + 1)
+    /// The number of the newest payment, 0 when there is none.
+    pub fn last_number(&self) -> u64 {
+        self.by_number.last_key_value().map_or(0, |(number, _)| *number)
     }
 
     /// Whether an order code is taken.

@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::signing;
+use crate::script::Failure;
 use crate::settings::Settings;
-use crate::signature;
+use crate::{faults, signature};
 
 /// Why the API refuses.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum Refusal {
     WrongWebhookUrl(String),
     /// Scripted: the service fails.
     Failing,
+    /// Scripted: a page of HTML comes instead of an answer.
+    Html,
     /// Scripted: the service stays silent until a gateway gives up.
     Silent,
 }
@@ -52,6 +55,7 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "20", format!("Webhook url invalid: {problem}"))
             }
             Self::Failing => (StatusCode::INTERNAL_SERVER_ERROR, "500", "Internal server error".to_owned()),
+            Self::Html => (ok, "", String::new()),
             Self::Silent => (StatusCode::GATEWAY_TIMEOUT, "504", "Gateway timeout".to_owned()),
         }
     }
@@ -59,8 +63,20 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        if self == Self::Html {
+            return faults::html();
+        }
         let (status, code, desc) = self.parts();
         (status, Json(json!({ "code": code, "desc": desc, "data": null, "signature": null }))).into_response()
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Http500 => Self::Failing,
+            Failure::Html => Self::Html,
+        }
     }
 }
 

@@ -61,12 +61,13 @@ async fn find(app: &App, headers: &HeaderMap, id: &str) -> Result<u64, Refusal> 
 fn admit(app: &App, id: &str) -> Result<(u64, bool), Refusal> {
     let mut books = app.books();
     let payment = books.payments().find(id).ok_or(Refusal::NotFound)?;
-    let (number, silent, fails) = (payment.number, payment.script.silent, payment.script.http_500_times > 0);
-    if fails {
-        books.change_payment(number, |payment| payment.script.http_500_times -= 1);
-        return Err(Refusal::Failing);
+    let (number, silent) = (payment.number, payment.script.silent);
+    let counts = payment.script.http_500_times > 0 || payment.script.html > 0;
+    let failure = counts.then(|| books.change_payment(number, |payment| payment.script.next_failure()));
+    match failure.flatten().flatten() {
+        Some(failure) => Err(failure.into()),
+        None => Ok((number, silent)),
     }
-    Ok((number, silent))
 }
 
 fn reason(headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Refusal> {

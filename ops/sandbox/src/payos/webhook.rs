@@ -1,19 +1,16 @@
 //! Webhooks: one for each bank transfer, signed over `data`.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::payment::{local_time, object};
 use super::{ACCOUNT_NUMBER, signing};
-use crate::clock::later_ms;
 use crate::delivery::{Delivery, State};
 use crate::ledger::Transfer;
-use crate::script::{Script, WebhookMode};
+use crate::notice::{Place, schedule};
+use crate::provider::Provider;
+use crate::script::{Keys, Script, WebhookMode};
 use crate::signature;
-
-const SLOW_MS: u64 = 2_000;
-const LATE_MS: u64 = 60_000;
-const REVERSE_STEP_MS: u64 = 200;
 
 /// One transfer of a payment, and its place among the parts that came with it.
 pub struct Notice<'a> {
@@ -29,37 +26,27 @@ pub struct Notice<'a> {
 pub fn deliveries(checksum_key: &str, script: &Script, notice: &Notice<'_>, now: Timestamp) -> Vec<Delivery> {
     let signed = script.webhook != WebhookMode::BadSignature;
     let body = body(checksum_key, notice.transfer, signed);
-    let after = |ms: u64| later_ms(now, ms);
-    let delay_ms = script.delay_ms.unwrap_or(0);
-    let (dues, state) = match script.webhook {
-        WebhookMode::Normal | WebhookMode::BadSignature => (vec![after(delay_ms)], State::Waiting),
-        WebhookMode::Slow => (vec![after(script.delay_ms.unwrap_or(SLOW_MS))], State::Waiting),
-        WebhookMode::Twice => (vec![now, after(delay_ms)], State::Waiting),
-        WebhookMode::Late => (vec![late(script, notice, now)], State::Waiting),
-        WebhookMode::Never => (vec![now], State::Suppressed),
-        WebhookMode::OutOfOrder => {
-            let step_ms = script.delay_ms.unwrap_or(REVERSE_STEP_MS);
-            (vec![after(step_ms.saturating_mul(notice.parts_after))], State::Waiting)
-        }
-    };
+    let expires_at = notice.expired_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let place = Place { after: notice.parts_after, holds_back: false, expires_at };
+    let (dues, state) = schedule(script, place, now);
     dues.into_iter().map(|due| delivery(notice.transfer, &body, due, state)).collect()
-}
-
-fn late(script: &Script, notice: &Notice<'_>, now: Timestamp) -> Timestamp {
-    let expiry = notice.expired_at.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    match (script.delay_ms, expiry) {
-        (Some(delay_ms), _) => later_ms(now, delay_ms),
-        (None, Some(expiry)) => now.max(expiry.saturating_add(SignedDuration::from_secs(1)).unwrap_or(expiry)),
-        (None, None) => later_ms(now, LATE_MS),
-    }
 }
 
 fn delivery(transfer: &Transfer, body: &str, due: Timestamp, state: State) -> Delivery {
     Delivery {
         id: 0,
-        order_code: transfer.order_code,
+        provider: Provider::Payos,
+        payment: transfer.order_code.to_string(),
+        number: 0,
+        order_code: Some(transfer.order_code),
         reference: transfer.reference.clone(),
+        kind: "transfer".to_owned(),
+        method: "POST".to_owned(),
+        url: None,
+        query: String::new(),
         body: body.to_owned(),
+        forged: false,
+        keys: Keys::First,
         due,
         state,
         attempts: Vec::new(),

@@ -87,6 +87,20 @@ async fn http_500_so_many_times() {
 }
 
 #[tokio::test]
+async fn html_so_many_times() {
+    let kit = Kit::new().await;
+    kit.script_default(json!({ "html": 1 })).await;
+    let response = kit.call(Method::POST, "/v2/payment-requests", Some(&signed(89))).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.text().await.unwrap().starts_with("<!doctype html>"));
+    kit.open(89).await;
+    kit.control(Method::PUT, "/payments/payos/89/script", json!({ "html": 1 })).await;
+    let response = kit.call(Method::GET, "/v2/payment-requests/89", None).await.unwrap();
+    assert!(response.text().await.unwrap().starts_with("<!doctype html>"));
+    assert_eq!(kit.status(89).await, "PENDING");
+}
+
+#[tokio::test]
 async fn the_webhook_comes_before_the_create_answer() {
     let kit = Kit::new().await;
     kit.script_default(json!({ "webhook_before_create_answer": true, "lose_create_answer": "504" })).await;

@@ -10,16 +10,16 @@ use serde_json::json;
 use crate::kit::Kit;
 
 /// A file that is removed at the end.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("provider-sandbox-{}-{name}.jsonl", std::process::id()));
         let _ = fs::remove_file(&path);
         Self(path)
     }
 
-    fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         Settings { state: Some(self.0.clone()), ..Settings::default() }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::post;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{any, post};
 use provider_sandbox::payos::signing;
 use provider_sandbox::{Running, Settings, signature, start};
 use reqwest::{Client, Method, Response};
@@ -16,11 +16,34 @@ use serde_json::{Value, json};
 
 pub const KEY: &str = "sandbox-checksum-key";
 
-/// Statuses to answer with, first to last, then 200; and every body that came.
+/// The shop as it is notified. For PayOS: statuses to answer with, first to last, then 200; and every body that came.
+/// For the others: whole answers, first to last, then 200 with `{}`; and every request that came.
 #[derive(Clone, Default)]
 pub struct Receiver {
     answers: Arc<Mutex<VecDeque<u16>>>,
     bodies: Arc<Mutex<Vec<Value>>>,
+    note_answers: Arc<Mutex<VecDeque<(u16, String)>>>,
+    notes: Arc<Mutex<Vec<Note>>>,
+}
+
+/// A notification of any provider but PayOS.
+#[derive(Debug, Clone)]
+pub struct Note {
+    pub provider: String,
+    pub method: Method,
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Note {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
 }
 
 impl Receiver {
@@ -43,6 +66,32 @@ impl Receiver {
         panic!("{} of {count} webhooks came", self.bodies().len());
     }
 
+    /// What to answer to the next notification of any provider but PayOS.
+    pub fn answer_note(&self, status: u16, body: &str) {
+        self.note_answers.lock().unwrap().push_back((status, body.to_owned()));
+    }
+
+    pub fn notes(&self) -> Vec<Note> {
+        self.notes.lock().unwrap().clone()
+    }
+
+    /// Waits for so many notifications of any provider but PayOS and returns all.
+    pub async fn wait_for_notes(&self, count: usize) -> Vec<Note> {
+        for _ in 0..500 {
+            if self.notes().len() >= count {
+                return self.notes();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} of {count} notifications came", self.notes().len());
+    }
+
+    /// The notifications that came once there was time for more.
+    pub async fn settled_notes(&self) -> Vec<Note> {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        self.notes()
+    }
+
     /// What came once there was time for more.
     pub async fn settled(&self) -> Vec<Value> {
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -54,6 +103,21 @@ async fn receive(State(receiver): State<Receiver>, body: Bytes) -> StatusCode {
     receiver.bodies.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
     let status = receiver.answers.lock().unwrap().pop_front().unwrap_or(200);
     StatusCode::from_u16(status).unwrap()
+}
+
+async fn receive_note(
+    State(receiver): State<Receiver>,
+    Path(provider): Path<String>,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, String) {
+    let note = Note { provider, method, query: query.unwrap_or_default(), headers, body };
+    receiver.notes.lock().unwrap().push(note);
+    let answer = receiver.note_answers.lock().unwrap().pop_front();
+    let (status, body) = answer.unwrap_or_else(|| (200, "{}".to_owned()));
+    (StatusCode::from_u16(status).unwrap(), body)
 }
 
 pub struct Kit {
@@ -71,11 +135,16 @@ impl Kit {
 
     pub async fn with(settings: Settings) -> Self {
         let receiver = Receiver::default();
-        let router = Router::new().route("/webhook", post(receive)).with_state(receiver.clone());
+        let router = Router::new()
+            .route("/webhook", post(receive))
+            .route("/v1/payments/{provider}/notify", any(receive_note))
+            .with_state(receiver.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let webhook_url = format!("http://{}/webhook", listener.local_addr().unwrap());
+        let shop = format!("http://{}", listener.local_addr().unwrap());
+        let webhook_url = format!("{shop}/webhook");
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let sandbox = start(Settings { webhook_url: Some(webhook_url.clone()), ..settings }).await.unwrap();
+        let settings = Settings { webhook_url: Some(webhook_url.clone()), webhook_base_url: Some(shop), ..settings };
+        let sandbox = start(settings).await.unwrap();
         let policy = reqwest::redirect::Policy::none();
         let http = Client::builder().no_proxy().redirect(policy).timeout(Duration::from_secs(10)).build().unwrap();
         Self { base: sandbox.base_url(), http, receiver, webhook_url, sandbox }
@@ -130,6 +199,13 @@ impl Kit {
         let (status, answer) = self.control(Method::GET, path, json!({})).await;
         assert_eq!(status, 200, "{path}: {answer}");
         answer
+    }
+
+    /// The lines of a statement as text.
+    pub async fn csv(&self, format: &str) -> Vec<String> {
+        let url = format!("{}/_control/statement?format={format}", self.base);
+        let text = self.http.get(url).send().await.unwrap().text().await.unwrap();
+        text.lines().map(str::to_owned).collect()
     }
 
     pub async fn script_default(&self, script: Value) {

@@ -136,12 +136,18 @@ async fn the_statement_has_every_transfer() {
     let transfers = kit.get("/statement").await["transfers"].clone();
     let amounts: Vec<_> = transfers.as_array().unwrap().iter().map(|transfer| transfer["amount"].clone()).collect();
     assert_eq!(Value::from(amounts), json!([1_000, 2_000, 7]));
-    let csv = kit.http.get(format!("{}/_control/statement?format=csv", kit.base)).send().await.unwrap();
-    let csv = csv.text().await.unwrap();
-    let lines: Vec<_> = csv.lines().collect();
-    assert_eq!(lines[0], "reference,orderCode,paymentLinkId,amount,currency,time,matched");
-    assert_eq!(lines.len(), 4);
-    assert!(lines[3].contains(",31,") && lines[3].contains(",7,EUR,") && lines[3].ends_with(",false"), "{}", lines[3]);
+    let transfers = kit.csv("transfers").await;
+    assert_eq!(transfers[0], "reference,orderCode,paymentLinkId,amount,currency,time,matched");
+    assert_eq!(transfers.len(), 4);
+    let last = &transfers[3];
+    assert!(last.contains(",31,") && last.contains(",7,EUR,") && last.ends_with(",false"), "{last}");
+    let movements = kit.csv("csv").await;
+    assert_eq!(movements[0], "provider,kind,reference,payment,amount,currency,fee,time,matched");
+    assert_eq!(movements.len(), 4);
+    let last = &movements[3];
+    assert!(last.starts_with("payos,capture,") && last.contains(",31,7,EUR,0,") && last.ends_with(",false"), "{last}");
+    assert_eq!(kit.csv("csv&provider=payos").await, movements);
+    assert_eq!(kit.csv("csv&provider=stripe").await.len(), 1);
 }
 
 #[tokio::test]

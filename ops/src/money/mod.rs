@@ -1,0 +1,10 @@
+//! `boxctl refund` and `boxctl reconcile`: money that goes back by hand, and whether a provider's statement says what
+//! the ledger says.
+
+mod ledger;
+mod reconcile;
+mod refunds;
+mod statement;
+
+pub use reconcile::{ReconcileArgs, run as reconcile};
+pub use refunds::{Command as RefundCommand, run as refunds};
