@@ -118,6 +118,7 @@ fn new_sale(fields: &Fields, now: Timestamp) -> Sale {
         extra: extra.collect::<Map<_, _>>(),
         captures: Vec::new(),
         refunds: Vec::new(),
+        declines: 0,
         script: Default::default(),
     }
 }
