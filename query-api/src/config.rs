@@ -111,11 +111,38 @@ impl StreamSettings {
 
 /// Only whether a provider is set up is of interest here; the keys themselves are checked by who uses them.
 fn payment_methods(env: &mut Env) -> Result<Vec<PaymentMethod>, Noted> {
-    let set = Format::new("printable ASCII characters", |_| Some(())).secret();
-    let payos =
-        env.optional("BOXOFFICE_PAYOS_CLIENT_ID", set, "Where it is set, PayOS is among a show's payment methods.")?;
-    let payos = payos.map(|()| PaymentMethod { provider: "payos".to_owned(), currencies: vec!["VND".to_owned()] });
-    Ok(payos.into_iter().collect())
+    let set = || Format::new("printable ASCII characters", |_| Some(())).secret();
+    let codes = || Format::new("ISO 4217 codes separated by commas", |text| Some(listed(text)));
+    let offered = "Where it is set, this provider is among a show's payment methods.";
+    let collects = "The currencies in which payments by this provider are offered.";
+    let dong = || vec!["VND".to_owned()];
+    let payos = env.optional("BOXOFFICE_PAYOS_CLIENT_ID", set(), offered);
+    let stripe = env.optional("BOXOFFICE_STRIPE_SECRET_KEY", set(), offered);
+    let stripe_takes =
+        env.with_default("BOXOFFICE_STRIPE_CURRENCIES", "VND,USD,EUR,GBP,SGD,THB,JPY,AUD", codes(), collects);
+    let vnpay = env.optional("BOXOFFICE_VNPAY_TMN_CODE", set(), offered);
+    let zalopay = env.optional("BOXOFFICE_ZALOPAY_APP_ID", set(), offered);
+    let paypal = env.optional("BOXOFFICE_PAYPAL_CLIENT_ID", set(), offered);
+    let paypal_takes = env.with_default(
+        "BOXOFFICE_PAYPAL_CURRENCIES",
+        "AUD,CAD,CHF,CZK,DKK,EUR,GBP,HKD,HUF,ILS,JPY,MXN,NOK,NZD,PHP,PLN,SEK,SGD,THB,TWD,USD",
+        codes(),
+        collects,
+    );
+    let (stripe_takes, paypal_takes) = (stripe_takes?, paypal_takes?);
+    let all = [
+        ("payos", payos?, dong()),
+        ("stripe", stripe?, stripe_takes),
+        ("vnpay", vnpay?, dong()),
+        ("zalopay", zalopay?, dong()),
+        ("paypal", paypal?, paypal_takes),
+    ];
+    let set_up = all.into_iter().filter(|(_, set, _)| set.is_some());
+    Ok(set_up.map(|(provider, _, currencies)| PaymentMethod { provider: provider.to_owned(), currencies }).collect())
+}
+
+fn listed(codes: &str) -> Vec<String> {
+    codes.split(',').map(|code| code.trim().to_owned()).collect()
 }
 
 /// Every variable that this process reads.

@@ -4,10 +4,24 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use local_stack::Endpoints;
+use service_kit::random;
 
 /// Where a world keeps snapshots; it is removed with the world.
 pub fn snapshots(namespace: &str) -> PathBuf {
     local_stack::find_root().expect("tests run in a checkout").join("target/tmp/worlds").join(namespace)
+}
+
+/// A file with the roots of the sandbox's certificates, the same for every world.
+fn authority() -> PathBuf {
+    let folder = local_stack::find_root().expect("tests run in a checkout").join("target/tmp");
+    let file = folder.join("paypal-ca.pem");
+    let draft = folder.join(format!("paypal-ca-{}.pem", random::opaque_id().simple()));
+    let written = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&draft, provider_sandbox::paypal::signing::AUTHORITY))
+        // Whoever reads it at this moment has it whole.
+        .and_then(|()| std::fs::rename(&draft, &file));
+    written.expect("the folder of tests can be written");
+    file
 }
 
 /// The environment of every service of a world, reached at `base`; `settings` win.
@@ -18,6 +32,7 @@ pub fn environment(
     provider: &str,
     settings: &[(&str, &str)],
 ) -> BTreeMap<String, String> {
+    let providers = provider_sandbox::Settings::default().for_a_shop(provider, &authority());
     let snapshots = snapshots(namespace).display().to_string();
     let ours = [
         ("BOXOFFICE_KAFKA", endpoints.kafka.clone()),
@@ -32,11 +47,6 @@ pub fn environment(
         ("BOXOFFICE_MASTER_KEY", "22".repeat(32)),
         ("BOXOFFICE_TICKET_KEY", "33".repeat(32)),
         ("BOXOFFICE_TOKEN_KEY", "44".repeat(32)),
-        ("BOXOFFICE_PAYOS_URL", provider.to_owned()),
-        ("BOXOFFICE_PAYOS_PAGE", format!("{provider}/pay/{{id}}")),
-        ("BOXOFFICE_PAYOS_CLIENT_ID", "sandbox-client".to_owned()),
-        ("BOXOFFICE_PAYOS_API_KEY", "sandbox-api-key".to_owned()),
-        ("BOXOFFICE_PAYOS_CHECKSUM_KEY", "sandbox-checksum-key".to_owned()),
         ("BOXOFFICE_TAKEOVER_GRACE_S", "0".to_owned()),
         ("BOXOFFICE_STATUS_EVERY_MS", "1000".to_owned()),
         ("BOXOFFICE_KEY_POOL", "64".to_owned()),
@@ -45,7 +55,7 @@ pub fn environment(
         ("BOXOFFICE_JOINS_PER_VISITOR_PER_MIN", "0".to_owned()),
         ("BOXOFFICE_HOLD_BACKSTOP_S", "20".to_owned()),
     ];
-    let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let ours = providers.into_iter().chain(ours).map(|(name, value)| (name.to_owned(), value));
     let theirs = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     ours.chain(theirs).collect()
 }

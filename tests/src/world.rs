@@ -106,7 +106,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         let provider = provider_sandbox::start(provider_sandbox::Settings {
-            webhook_url: Some(format!("{base}/v1/payments/payos/notify")),
+            webhook_base_url: Some(base.clone()),
             ..provider_sandbox::Settings::default()
         })
         .await?;

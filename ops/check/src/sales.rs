@@ -63,8 +63,10 @@ pub struct Refund {
     pub amount: i64,
     /// Whether a person has to do it.
     pub due: bool,
-    /// The provider's name of it, once it is done.
+    /// The provider's or the bank's name of it, once it is done.
     pub done: Option<String>,
+    /// Whether a person did it, past the provider.
+    pub by_hand: bool,
 }
 
 impl Payment {
@@ -330,7 +332,7 @@ impl Sales {
             let fault = format!("payment {}: {} of {} go back", it.payment, payment.refunded, payment.received);
             self.money.add(fault);
         }
-        let refund = Refund { payment: it.payment, amount: it.amount, due: it.by_hand, done: None };
+        let refund = Refund { payment: it.payment, amount: it.amount, due: it.by_hand, done: None, by_hand: false };
         if self.refunds.insert(it.refund, refund).is_some() {
             self.money.add(format!("refund {} was asked for twice", it.refund));
         }
@@ -339,7 +341,7 @@ impl Sales {
     fn give_back(&mut self, it: &payment::PaymentRefunded) {
         let Some(refund) = self.asked(it.refund, it.payment, it.amount) else { return };
         let due = refund.due;
-        refund.due = false;
+        (refund.due, refund.by_hand) = (false, it.by_hand);
         let again = refund.done.replace(it.reference.clone()).is_some();
         if again {
             self.money.add(format!("refund {} was done twice", it.refund));

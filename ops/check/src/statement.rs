@@ -13,7 +13,7 @@ use super::report::{Faults, Law, money};
 pub struct Transfer {
     /// The provider's reference.
     pub reference: String,
-    /// Minor units of the currency; VND has none below the dong.
+    /// Minor units of the currency; VND has none below the dong. Below 0 if it went back to the payer.
     pub amount: i64,
     /// ISO 4217.
     pub currency: String,
@@ -21,25 +21,10 @@ pub struct Transfer {
 
 #[derive(Deserialize)]
 struct Answer {
-    movements: Vec<Movement>,
+    movements: Vec<Transfer>,
 }
 
-/// A movement in either direction; what was given back is in the log elsewhere.
-#[derive(Deserialize)]
-struct Movement {
-    kind: Kind,
-    #[serde(flatten)]
-    transfer: Transfer,
-}
-
-#[derive(PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Capture,
-    Refund,
-}
-
-/// Asks the payment sandbox for every transfer to the shop there ever was, at any provider.
+/// Asks the payment sandbox for every transfer there ever was, at any provider and in either direction.
 ///
 /// # Errors
 /// It does not answer, or not in its own words.
@@ -48,35 +33,51 @@ pub async fn fetch(http: &reqwest::Client, sandbox_url: &str) -> anyhow::Result<
     let answer = http.get(&url).send().await.and_then(reqwest::Response::error_for_status);
     let answer: Answer =
         answer.context("ask the sandbox for its statement")?.json().await.context("read the statement")?;
-    let captures = answer.movements.into_iter().filter(|movement| movement.kind == Kind::Capture);
-    Ok(captures.map(|movement| movement.transfer).collect())
+    Ok(answer.movements)
 }
 
-/// Every transfer is in the log exactly once, applied or set aside, and nothing else is.
+/// Every transfer is in the log exactly once, applied, set aside or given back, and nothing else is.
 pub fn compare(facts: &Facts, transfers: &[Transfer]) -> Law {
     let mut faults = Faults::default();
-    let mut banked: BTreeMap<&str, &Transfer> = BTreeMap::new();
+    let mut banked: BTreeMap<Name<'_>, &Transfer> = BTreeMap::new();
     for transfer in transfers {
-        if banked.insert(&transfer.reference, transfer).is_some() {
+        if banked.insert((transfer.amount < 0, &transfer.reference), transfer).is_some() {
             faults.add(format!("the statement has {} twice", transfer.reference));
         }
     }
-    for (reference, transfer) in &banked {
-        match facts.sales.movements.get(*reference) {
-            None => faults.add(format!("{reference}: {} {} never reached the log", transfer.amount, transfer.currency)),
-            Some(ours) if ours.amount == transfer.amount && ours.currency.as_str() == transfer.currency => {}
+    let logged = logged(facts);
+    for (name, transfer) in &banked {
+        let (reference, there) = (name.1, (transfer.amount, transfer.currency.as_str()));
+        match logged.get(name) {
+            None => faults.add(format!("{reference}: {} {} never reached the log", there.0, there.1)),
+            Some(ours) if *ours == there => {}
             Some(ours) => faults.add(format!(
                 "{reference}: {} {} on the statement, {} {} in the log",
-                transfer.amount, transfer.currency, ours.amount, ours.currency
+                there.0, there.1, ours.0, ours.1
             )),
         }
     }
-    for (reference, ours) in facts.sales.movements.iter().filter(|(known, _)| !banked.contains_key(known.as_str())) {
-        faults.add(format!("{reference}: {} {} in the log, but not on the statement", ours.amount, ours.currency));
+    for (name, ours) in logged.iter().filter(|(name, _)| !banked.contains_key(*name)) {
+        faults.add(format!("{}: {} {} in the log, but not on the statement", name.1, ours.0, ours.1));
     }
     let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
     transfers.iter().for_each(|it| *sums.entry(&it.currency).or_default() += it.amount);
     let sums: Vec<String> = sums.iter().map(|(currency, sum)| money(*sum, currency)).collect();
     let numbers = format!("{} transfers, {}", transfers.len(), sums.join(" + "));
     Law::new("the provider's statement equals the log", numbers, faults)
+}
+
+/// Whether it went back, and the provider's reference: a provider may name both directions alike.
+type Name<'a> = (bool, &'a str);
+
+/// What moved at providers, as the log has it; what people gave back past them is not among it.
+fn logged(facts: &Facts) -> BTreeMap<Name<'_>, (i64, &str)> {
+    let came = facts.sales.movements.iter();
+    let came = came.map(|(reference, it)| ((false, reference.as_str()), (it.amount, it.currency.as_str())));
+    let by_provider = facts.sales.refunds.values().filter(|refund| !refund.by_hand);
+    let back = by_provider.filter_map(|refund| {
+        let payment = facts.sales.payments.get(&refund.payment)?;
+        Some(((true, refund.done.as_deref()?), (-refund.amount, payment.currency.as_str())))
+    });
+    came.chain(back).collect()
 }

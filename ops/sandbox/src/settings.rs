@@ -1,7 +1,7 @@
 //! What a sandbox is started with.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -174,5 +174,40 @@ impl Settings {
         let of_payos = || self.webhook_url.as_deref()?.strip_suffix("/v1/payments/payos/notify");
         let base = self.webhook_base_url.as_deref().map(|base| base.trim_end_matches('/')).or_else(of_payos)?;
         Some(format!("{base}/v1/payments/{provider}/notify"))
+    }
+}
+
+impl Settings {
+    /// What a shop is told so that it takes payments at this sandbox, which answers at `base_url`. `authority` is a file
+    /// with the roots of PayPal's certificates: [`crate::paypal::signing::AUTHORITY`].
+    pub fn for_a_shop(&self, base_url: &str, authority: &Path) -> Vec<(&'static str, String)> {
+        let Self { stripe, vnpay, zalopay, paypal, .. } = self;
+        let base = || base_url.to_owned();
+        vec![
+            ("BOXOFFICE_PAYOS_URL", base()),
+            ("BOXOFFICE_PAYOS_PAGE", format!("{base_url}/pay/{{id}}")),
+            ("BOXOFFICE_PAYOS_CLIENT_ID", self.client_id.clone()),
+            ("BOXOFFICE_PAYOS_API_KEY", self.api_key.clone()),
+            ("BOXOFFICE_PAYOS_CHECKSUM_KEY", self.checksum_key.clone()),
+            ("BOXOFFICE_STRIPE_URL", base()),
+            ("BOXOFFICE_STRIPE_SECRET_KEY", stripe.stripe_secret_key.clone()),
+            (
+                "BOXOFFICE_STRIPE_WEBHOOK_SECRETS",
+                format!("{},{}", stripe.stripe_webhook_secret, stripe.stripe_second_secret),
+            ),
+            ("BOXOFFICE_VNPAY_PAGE", format!("{base_url}/paymentv2/vpcpay.html")),
+            ("BOXOFFICE_VNPAY_URL", format!("{base_url}/merchant_webapi/api/transaction")),
+            ("BOXOFFICE_VNPAY_TMN_CODE", vnpay.vnpay_tmn_code.clone()),
+            ("BOXOFFICE_VNPAY_HASH_SECRET", vnpay.vnpay_hash_secret.clone()),
+            ("BOXOFFICE_ZALOPAY_URL", base()),
+            ("BOXOFFICE_ZALOPAY_APP_ID", zalopay.zalopay_app_id.to_string()),
+            ("BOXOFFICE_ZALOPAY_KEY1", zalopay.zalopay_key1.clone()),
+            ("BOXOFFICE_ZALOPAY_KEY2", zalopay.zalopay_key2.clone()),
+            ("BOXOFFICE_PAYPAL_URL", base()),
+            ("BOXOFFICE_PAYPAL_CLIENT_ID", paypal.paypal_client_id.clone()),
+            ("BOXOFFICE_PAYPAL_CLIENT_SECRET", paypal.paypal_secret.clone()),
+            ("BOXOFFICE_PAYPAL_WEBHOOK_ID", paypal.paypal_webhook_id.clone()),
+            ("BOXOFFICE_PAYPAL_CERT_CA", authority.display().to_string()),
+        ]
     }
 }

@@ -137,6 +137,9 @@ fn make_plan(options: &DevOptions, port: u16) -> anyhow::Result<Plan> {
         folder: folder.clone(),
     };
     plan.check()?;
+    let authority = plan.authority();
+    fs::write(&authority, provider_sandbox::paypal::signing::AUTHORITY)
+        .with_context(|| format!("write {}", authority.display()))?;
     Ok(plan)
 }
 

@@ -120,7 +120,9 @@ impl Plan {
 
     fn service(&self, instance: Instance) -> BTreeMap<String, String> {
         let (secrets, sandbox) = (&self.secrets, self.url(Process::Sandbox));
-        map([
+        let providers = self.provider_keys().for_a_shop(&sandbox, &self.authority());
+        let mut told = map(providers);
+        told.extend(map([
             ("BOXOFFICE_KAFKA", self.endpoints.kafka.clone()),
             ("BOXOFFICE_REGISTRY", self.endpoints.registry.clone()),
             ("BOXOFFICE_POSTGRES", self.endpoints.postgres.clone()),
@@ -141,12 +143,24 @@ impl Plan {
             ("BOXOFFICE_MASTER_KEY", secrets.master_key.clone()),
             ("BOXOFFICE_TICKET_KEY", secrets.ticket_key.clone()),
             ("BOXOFFICE_TOKEN_KEY", secrets.token_key.clone()),
-            ("BOXOFFICE_PAYOS_PAGE", format!("{sandbox}/pay/{{id}}")),
-            ("BOXOFFICE_PAYOS_URL", sandbox),
-            ("BOXOFFICE_PAYOS_CLIENT_ID", secrets.payos_client_id.clone()),
-            ("BOXOFFICE_PAYOS_API_KEY", secrets.payos_api_key.clone()),
-            ("BOXOFFICE_PAYOS_CHECKSUM_KEY", secrets.payos_checksum_key.clone()),
-        ])
+        ]));
+        told
+    }
+
+    /// PayOS has keys of this installation; the others those that the sandbox is known for.
+    fn provider_keys(&self) -> provider_sandbox::Settings {
+        let secrets = &self.secrets;
+        provider_sandbox::Settings {
+            client_id: secrets.payos_client_id.clone(),
+            api_key: secrets.payos_api_key.clone(),
+            checksum_key: secrets.payos_checksum_key.clone(),
+            ..provider_sandbox::Settings::default()
+        }
+    }
+
+    /// The file with the roots of the sandbox's certificates.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("paypal-ca.pem")
     }
 
     fn sandbox(&self) -> BTreeMap<String, String> {
@@ -159,13 +173,13 @@ impl Plan {
             ("SANDBOX_CLIENT_ID", self.secrets.payos_client_id.clone()),
             ("SANDBOX_API_KEY", self.secrets.payos_api_key.clone()),
             ("SANDBOX_CHECKSUM_KEY", self.secrets.payos_checksum_key.clone()),
-            ("SANDBOX_WEBHOOK_URL", format!("{}/v1/payments/payos/notify", self.base_url)),
+            ("SANDBOX_WEBHOOK_BASE_URL", self.base_url.clone()),
             ("SANDBOX_STATE", self.folder.join(books).display().to_string()),
         ])
     }
 }
 
-fn map<const N: usize>(values: [(&str, String); N]) -> BTreeMap<String, String> {
+fn map<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> BTreeMap<String, String> {
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -242,11 +256,23 @@ mod tests {
         let command = Env::from_map(plan.environment(Process::CommandApi)).read(command_api::config::Config::read);
         let command = command.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((command.common.namespace.as_str(), command.common.listen.port()), ("t1", 12));
-        assert_eq!(command.payments.providers.payos.map(|it| it.url), Some("http://127.0.0.1:11".to_owned()));
+        let (providers, sandbox) = (&command.payments.providers, "http://127.0.0.1:11");
+        assert_eq!(providers.payos.as_ref().map(|it| it.url.as_str()), Some(sandbox));
+        std::fs::write(plan.authority(), provider_sandbox::paypal::signing::AUTHORITY).unwrap();
+        let gateways = providers.gateways(&command.common.public_url).unwrap();
+        let offered: Vec<_> = gateways.offered().map(|(provider, _)| provider.as_str()).collect();
+        assert_eq!(offered, ["payos", "stripe", "vnpay", "zalopay", "paypal"]);
         let projectors = Env::from_map(plan.environment(Process::Projectors)).read(projectors::Config::read);
         assert_eq!(projectors.map(|it| it.common.partitions), Ok(2).map_err(|()| unreachable!()));
         let query = Env::from_map(plan.environment(Process::QueryApi)).read(query_api::config::Config::read);
-        assert!(query.is_ok_and(|it| it.common.listen.port() == 14));
+        let query = query.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(query.common.listen.port(), 14);
+        // What buyers are offered is what can be collected.
+        let codes =
+            |codes: &[domain::value::Currency]| -> Vec<String> { codes.iter().map(ToString::to_string).collect() };
+        let collected = gateways.offered().map(|(provider, takes)| (provider.as_str().to_owned(), codes(takes)));
+        let shown = query.payment_methods.into_iter().map(|it| (it.provider, it.currencies));
+        assert_eq!(shown.collect::<Vec<_>>(), collected.collect::<Vec<_>>());
     }
 
     #[test]
