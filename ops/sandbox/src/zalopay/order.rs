@@ -76,6 +76,7 @@ pub fn read(body: &Body, keys: &ZalopayKeys, now: Timestamp) -> Result<Sale, Ref
         extra: extra.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         captures: Vec::new(),
         refunds: Vec::new(),
+        declines: 0,
         script: Default::default(),
     })
 }
