@@ -51,6 +51,15 @@ impl Sandboxed {
         (response.status().as_u16(), to.unwrap_or_default())
     }
 
+    /// Where a browser is sent after the payer did this on the payment's page, and what stands behind its `?`.
+    pub(super) async fn back(&self, reference: &str, action: &str) -> (String, String) {
+        let page = self.payment(reference).await["checkoutUrl"].as_str().unwrap().to_owned();
+        let response = self.http.post(format!("{page}/{action}")).send().await.unwrap();
+        let to = response.headers()["location"].to_str().unwrap().to_owned();
+        let (address, query) = to.split_once('?').unwrap();
+        (address.to_owned(), query.to_owned())
+    }
+
     /// The notifications of a payment, as a gateway reads them.
     pub(super) async fn notified(
         &self,

@@ -217,3 +217,15 @@ async fn a_refund_that_takes_its_time_is_pending_until_it_is_settled() {
         assert_eq!(matches!(stands, Refunded::Failed { .. }), !done, "{stands:?}");
     }
 }
+
+#[tokio::test]
+async fn a_browser_comes_back_with_our_payment_and_says_whether_the_payer_gave_up() {
+    for (action, gave_up) in [("leave", true), ("pay", false)] {
+        let world = World::new().await;
+        let attempt = world.opened().await;
+        let (address, query) = world.sandbox.back(attempt.reference.as_deref().unwrap(), action).await;
+        assert_eq!(address, "https://tickets.test/v1/payments/zalopay/return");
+        assert!(query.starts_with(&format!("payment={}&", attempt.payment)), "{query}");
+        assert_eq!(world.zalopay.gave_up(&query), gave_up, "{query}");
+    }
+}
