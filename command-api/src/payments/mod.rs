@@ -13,6 +13,8 @@ pub mod paypal;
 mod providers;
 mod reference;
 #[cfg(test)]
+mod sandboxed;
+#[cfg(test)]
 mod scripted;
 pub mod stripe;
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub mod signature;
 pub mod stripe;
 mod vietnam;
 pub mod vnpay;
-mod zalopay;
+pub mod zalopay;
 
 pub use provider::Provider;
 pub use script::{Keys, Lost, Outcome, Script, WebhookMode};

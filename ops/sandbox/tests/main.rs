@@ -29,3 +29,9 @@ mod vnpay_api;
 mod vnpay_faults;
 #[path = "main/webhooks.rs"]
 mod webhooks;
+#[path = "main/zalopay.rs"]
+mod zalopay;
+#[path = "main/zalopay_callbacks.rs"]
+mod zalopay_callbacks;
+#[path = "main/zalopay_refunds.rs"]
+mod zalopay_refunds;

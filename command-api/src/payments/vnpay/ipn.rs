@@ -12,6 +12,7 @@ use super::settings::VnpayKeys;
 use super::signature::{decode, query_text};
 use super::verdict::Verdict;
 use super::{DONG, money};
+use crate::payments::failure::short;
 use crate::payments::gateway::{About, Notification, Notified, Rejected, Report};
 
 /// No query of VNPay's is longer.
@@ -72,8 +73,10 @@ fn notified(keys: &VnpayKeys, fields: &BTreeMap<String, String>) -> Result<Notif
     if reference.is_empty() {
         return Err(Rejected::Malformed("vnp_TxnRef is missing"));
     }
-    let about = TxnRef::read(reference)
-        .map_or_else(|| About::Foreign(reference.to_owned()), |ours| About::Payment(ours.payment));
+    let about = match TxnRef::read(reference) {
+        Some(ours) => About::Payment(ours.payment),
+        None => About::Foreign(short(reference, 128).to_owned()),
+    };
     let amount = money::read(text("vnp_Amount")).ok_or(Rejected::Malformed("vnp_Amount is no whole number of dong"))?;
     let verdict = Verdict::of_notification(text("vnp_ResponseCode"), text("vnp_TransactionStatus"));
     let (standing, ask) = match verdict {

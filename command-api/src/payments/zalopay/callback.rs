@@ -11,6 +11,7 @@ use super::DONG;
 use super::client::{is_transaction, text};
 use super::reference::AppTransId;
 use super::settings::ZalopaySettings;
+use crate::payments::failure::short;
 use crate::payments::gateway::{About, Notification, Notified, Rejected, Report};
 
 /// No callback is longer: the documented one has 700 bytes.
@@ -57,15 +58,18 @@ fn notified(app_id: u32, data: &Map<String, Value>) -> Result<Notified, Rejected
     if !is_transaction(&transaction) {
         return Err(Rejected::Malformed("zp_trans_id names no transaction"));
     }
-    let ours = AppTransId::read(name).map(|ours| About::Payment(ours.payment));
+    let about = match AppTransId::read(name) {
+        Some(ours) => About::Payment(ours.payment),
+        None => About::Foreign(short(name, 128).to_owned()),
+    };
     let report = Report {
         movements: vec![Movement { reference: transaction, amount, currency: *DONG }],
         standing: Standing::Paid,
-        reference: Some(name.to_owned()),
+        reference: Some(short(name, 128).to_owned()),
         url: None,
         amount: Some(amount),
     };
-    Ok(Notified { about: ours.unwrap_or_else(|| About::Foreign(name.to_owned())), report, ask: false })
+    Ok(Notified { about, report, ask: false })
 }
 
 #[cfg(test)]

@@ -17,8 +17,10 @@ const LONGEST_S: i64 = 2_592_000;
 const APP_USER: &str = "boxoffice";
 /// An order of this name was opened before.
 const DUPLICATE: i64 = -68;
-/// No order has this name, or can have it.
-const UNKNOWN: [i64; 2] = [-101, -92];
+/// No order can have this name today.
+const WRONG_DAY: i64 = -92;
+/// No order has this name.
+const UNKNOWN: i64 = -101;
 
 impl Zalopay {
     pub(super) async fn open(
@@ -41,12 +43,17 @@ impl Zalopay {
                 (1, _) => opened(name, told.text("order_url")),
                 // Its page is told once only.
                 (_, DUPLICATE) => Err(CreateError::PageLost { reference: name.to_string() }),
+                // It became tomorrow on the way, or our clock is wrong.
+                (2, WRONG_DAY) => {
+                    let cause = "ZaloPay says that our reference is not of today".into();
+                    Err(CreateError::Unavailable { retry_after: None, cause })
+                }
                 (2, sub) => self.refused(&name, sub.to_string()).await,
                 _ => {
                     Err(CreateError::Ambiguous(Box::new(Trouble::Unreadable("return_code is none of create's".into()))))
                 }
             },
-            Err(Failure::Refused { code, .. }) if matches!(code.as_str(), "-401" | "-402" | "-403" | "401" | "403") => {
+            Err(Failure::Refused { code, .. }) if matches!(code.as_str(), "-402" | "-403" | "401" | "403") => {
                 tracing::error!(code, "ZaloPay does not accept our keys: no payment can be opened");
                 Err(CreateError::Refused { code })
             }
@@ -85,7 +92,9 @@ impl Zalopay {
     /// Whatever the code, an earlier call may have opened it.
     async fn refused(&self, name: &AppTransId, refusal: String) -> Result<Intent, CreateError> {
         match self.client.query(name).await {
-            Ok(told) if told.code == 2 && UNKNOWN.contains(&told.sub) => Err(CreateError::Refused { code: refusal }),
+            Ok(told) if told.code == 2 && matches!(told.sub, UNKNOWN | WRONG_DAY) => {
+                Err(CreateError::Refused { code: refusal })
+            }
             Ok(_) => Err(CreateError::PageLost { reference: name.to_string() }),
             Err(Failure::Refused { code, .. }) => {
                 let cause = format!("creating is refused with code {refusal}, and asking with code {code}");

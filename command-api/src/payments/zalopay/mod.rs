@@ -115,6 +115,8 @@ fn is_over(attempt: &Attempt, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
+mod sandbox_tests;
+#[cfg(test)]
 mod stub;
 #[cfg(test)]
 mod stub_tests;

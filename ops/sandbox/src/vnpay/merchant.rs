@@ -78,6 +78,7 @@ pub async fn transaction(
         return refused(Refusal::Repeated);
     }
     let Some(number) = found else { return refused(Refusal::NotFound) };
+    let _turn = requests.turn();
     let answered =
         if request.refund { refund::refund(&app, number, &request) } else { querydr::query(&app, number, &request) };
     answered.unwrap_or_else(refused)
