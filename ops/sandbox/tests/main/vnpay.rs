@@ -266,6 +266,9 @@ async fn what_is_wrong_with_a_url_leads_to_the_error_page() {
         (format!("{}&vnp_SecureHash={hash}", query.replace("10000000", "1000000")), "70"),
         (format!("{plain}&vnp_SecureHash={}", sign_sha512(SECRET, &plain)), "70"),
         (format!("{query}&vnp_Amount=10000000&vnp_SecureHash={hash}"), "03"),
+        (format!("{query}&vnp_BankCode=%+5&vnp_SecureHash={hash}"), "03"),
+        (format!("{query}&vnp_BankCode=%e9&vnp_SecureHash={hash}"), "03"),
+        (String::new(), "72"),
     ];
     for (query, wanted) in raw {
         assert_eq!(code(&kit, visit_raw(&kit, &query).await).await, wanted, "{query}");
