@@ -288,6 +288,24 @@ async fn a_reference_is_free_again_the_next_day() {
 }
 
 #[tokio::test]
+async fn dates_are_vietnamese_also_in_the_evening_of_london() {
+    let kit = Kit::new().await;
+    kit.until_evening().await;
+    let mut london = payment(&kit, "D-2").await;
+    for name in ["vnp_CreateDate", "vnp_ExpireDate"] {
+        let vietnamese = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &london[name]).unwrap();
+        let time = offset(7).to_timestamp(vietnamese).unwrap().to_zoned(TimeZone::UTC);
+        london.insert(name.to_owned(), time.strftime("%Y%m%d%H%M%S").to_string());
+    }
+    assert_eq!(code(&kit, visit(&kit, &london).await).await, "15");
+    kit.receiver.answer_note(200, OK);
+    press(&kit, &open(&kit, "D-2").await, "pay").await;
+    let fields = verified(&kit.receiver.wait_for_notes(1).await[0].query);
+    assert_eq!(fields["vnp_PayDate"][..8], stamp(now(&kit).await)[..8]);
+    assert_ne!(fields["vnp_PayDate"][..8], now(&kit).await.strftime("%Y%m%d").to_string());
+}
+
+#[tokio::test]
 async fn an_ipn_is_repeated_ten_times_until_00_or_02() {
     let kit = Kit::new().await;
     let target = kit.get("/webhook?provider=vnpay").await;
