@@ -56,6 +56,8 @@ pub struct PaymentPartiallyReceived {
     pub currency: Currency,
     /// With this, so much has come.
     pub received: i64,
+    /// What the provider kept of it, as far as it says.
+    pub fee: i64,
 }
 
 /// The whole amount is there, exactly; `amount` is the last movement.
@@ -68,6 +70,8 @@ pub struct PaymentCompleted {
     pub amount: i64,
     pub currency: Currency,
     pub received: i64,
+    /// What the provider kept of the last movement, as far as it says.
+    pub fee: i64,
 }
 
 /// Declined, or the provider refused to open it.
@@ -211,6 +215,9 @@ pub struct Movement {
     pub reference: String,
     pub amount: i64,
     pub currency: Currency,
+    /// What the provider keeps of it, in the same units; 0 where it does not say.
+    #[serde(default)]
+    pub fee: i64,
 }
 
 /// How a provider says a payment stands.
@@ -280,8 +287,8 @@ pub enum Refusal {
     /// This payment has no such refund, or none that is due.
     #[error("no such refund is due")]
     NoSuchRefund,
-    /// Several refunds of this payment are due.
-    #[error("several refunds are due: name one")]
+    /// Several refunds of this payment are due, or one while another was done under the same reference.
+    #[error("it may be one of several refunds: name one")]
     SeveralDue,
     /// The refund was done, under another reference.
     #[error("the refund was done before, as {reference}")]

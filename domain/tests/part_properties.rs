@@ -14,8 +14,9 @@ use crate::properties::{config, lines, order_id};
 
 fn movement() -> impl Strategy<Value = Movement> {
     let currency = prop_oneof![5 => Just(vnd()), 1 => Just(usd())];
-    (0..12_u8, prop_oneof![6 => 1..80_i64, 2 => Just(100), 1 => any::<i64>()], currency)
-        .prop_map(|(reference, amount, currency)| Movement { reference: reference.to_string(), amount, currency })
+    (0..12_u8, prop_oneof![6 => 1..80_i64, 2 => Just(100), 1 => any::<i64>()], currency).prop_map(
+        |(reference, amount, currency)| Movement { reference: reference.to_string(), amount, currency, fee: 0 },
+    )
 }
 
 fn payment_command() -> impl Strategy<Value = payment::Command> {

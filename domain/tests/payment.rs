@@ -60,14 +60,32 @@ fn closing() -> Event {
 
 fn part(reference: &str, amount: i64, received: i64) -> Event {
     let (reference, currency) = (reference.to_owned(), vnd());
-    PaymentPartiallyReceived { payment: PAYMENT, order: ORDER, show: SHOW, reference, amount, currency, received }
-        .into()
+    PaymentPartiallyReceived {
+        payment: PAYMENT,
+        order: ORDER,
+        show: SHOW,
+        reference,
+        amount,
+        currency,
+        received,
+        fee: 0,
+    }
+    .into()
 }
 
 fn whole(reference: &str, amount: i64) -> Event {
     let (reference, currency) = (reference.to_owned(), vnd());
-    PaymentCompleted { payment: PAYMENT, order: ORDER, show: SHOW, reference, amount, currency, received: AMOUNT }
-        .into()
+    PaymentCompleted {
+        payment: PAYMENT,
+        order: ORDER,
+        show: SHOW,
+        reference,
+        amount,
+        currency,
+        received: AMOUNT,
+        fee: 0,
+    }
+    .into()
 }
 
 fn failed(reason: &str) -> Event {
@@ -113,7 +131,7 @@ fn quarantined(reference: &str, amount: i64, currency: Currency, reason: Quarant
 }
 
 fn moved(reference: &str, amount: i64) -> Movement {
-    Movement { reference: reference.to_owned(), amount, currency: vnd() }
+    Movement { reference: reference.to_owned(), amount, currency: vnd(), fee: 0 }
 }
 
 fn report(movements: Vec<Movement>, standing: Standing) -> Command {
@@ -345,4 +363,16 @@ fn open_pages_are_watched() {
     assert!(ends().into_iter().all(|end| !watched(end)));
     let payment = state::<Payment>(&ends()[0]);
     assert_eq!((payment.known().unwrap().status, payment.known().unwrap().url.as_deref()), (Status::Completed, None));
+}
+
+#[test]
+fn a_payment_that_nobody_waits_for_ends_with_less_than_was_asked_for_whatever_its_provider_calls_it() {
+    let short = vec![requested(), ready(), part("a", 40, 40)];
+    // While the order is open, the rest may come yet.
+    after(short.clone(), report(vec![moved("a", 40)], Standing::Paid), vec![]);
+    let closing = [short, vec![closing()]].concat();
+    let back = vec![expired(), refund(40, RefundWhy::PaidInPart)];
+    after(closing, report(vec![moved("a", 40)], Standing::Paid), back);
+    // Where no money came at all, it is still to be told of.
+    after(vec![requested(), ready(), self::closing()], report(vec![], Standing::Paid), vec![]);
 }

@@ -176,6 +176,7 @@ fn captured(provider: Provider) -> Vec<payment::Event> {
         amount: AMOUNT,
         currency,
         received: AMOUNT,
+        fee: 0,
     };
     vec![requested(provider), whole.into()]
 }
@@ -295,6 +296,11 @@ fn what_is_due_is_settled_by_hand_once() {
     by(&over).when(settle(Some(ONE), "FT2")).then_expect_error(before);
     let two = [due, vec![asked(payos, TWO, 50, RefundWhy::PaidTwice)]].concat();
     by(&two).when(settle(None, "FT1")).then_expect_error(payment::Refusal::SeveralDue);
+    // One transfer may have been for both.
+    let one_done = [two.clone(), vec![done(payos, ONE, 100, "FT1")]].concat();
+    by(&one_done).when(settle(None, "FT1")).then_expect_error(payment::Refusal::SeveralDue);
+    by(&one_done).when(settle(Some(TWO), "FT1")).then_expect_events(vec![done(payos, TWO, 50, "FT1")]);
+    by(&one_done).when(settle(None, "FT2")).then_expect_events(vec![done(payos, TWO, 50, "FT2")]);
     let strangers = [buyer(), organizer(), account("account:gus", &[Role::Staff])];
     for stranger in strangers {
         given::<Payment>(two.clone())

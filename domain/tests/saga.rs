@@ -208,7 +208,8 @@ fn providers_are_asked_to_open_and_close() {
 fn an_order_hears_how_its_payments_end() {
     let (payment, order, show) = (PAYMENT, ORDER, SHOW);
     let (reference, amount, currency) = ("a".to_owned(), 200, vnd());
-    let completed = payment::PaymentCompleted { payment, order, show, reference, amount, currency, received: amount };
+    let completed =
+        payment::PaymentCompleted { payment, order, show, reference, amount, currency, received: amount, fee: 0 };
     assert_eq!(reaction(payment::Event::from(completed)), [to_order(order::Command::MarkPaid { payment })]);
     let failed = payment::PaymentFailed { payment, order, show, reason: String::new() };
     let end = |failed| [to_order(order::Command::EndPayment { payment, failed })];

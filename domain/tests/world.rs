@@ -236,7 +236,7 @@ impl World {
         self.references += 1;
         let reference = format!("transfer {}", self.references);
         let page = self.pages.get_mut(&serial).unwrap();
-        page.movements.push(Movement { reference, amount, currency });
+        page.movements.push(Movement { reference, amount, currency, fee: 0 });
         let sum: i64 = page.movements.iter().filter(|moved| moved.currency == vnd()).map(|moved| moved.amount).sum();
         if sum >= page.amount {
             page.standing = Standing::Paid;

@@ -6,6 +6,7 @@
 //! | event | debit (+) | credit (-) |
 //! |---|---|---|
 //! | money came and was applied | `provider` | `sales` |
+//! | … of which the provider kept a fee | `fees` | `provider_fees` |
 //! | money came and fits nothing | `provider` | `quarantine` |
 //! | money is to go back | `sales` | `refunds_due` |
 //! | the provider gave it back | `refunds_due` | `provider` |
@@ -23,6 +24,8 @@
 //! | `kind` | text | `captured`, `quarantined`, `refund_requested`, `refunded` |
 //! | `reference` | text | the provider's (or the bank's) name of the movement; of a request the refund's id |
 //! | `amount`, `currency` | bigint, text | minor units; debit above 0, credit below |
+//!
+//! What a provider owes is `provider` + `provider_fees`. A fee is known only where the provider tells it with the money.
 
 use std::collections::BTreeMap;
 
@@ -100,6 +103,8 @@ enum Account {
     Quarantine,
     RefundsDue,
     Bank,
+    Fees,
+    ProviderFees,
 }
 
 impl Account {
@@ -110,6 +115,8 @@ impl Account {
             Self::Quarantine => "quarantine",
             Self::RefundsDue => "refunds_due",
             Self::Bank => "bank",
+            Self::Fees => "fees",
+            Self::ProviderFees => "provider_fees",
         }
     }
 }
@@ -126,6 +133,7 @@ struct Entry {
     reference: String,
     amount: i64,
     currency: Currency,
+    fee: i64,
     debit: Account,
     credit: Account,
 }
@@ -188,6 +196,7 @@ impl Changes {
                 reference: it.reference.clone(),
                 amount: it.amount,
                 currency: it.currency,
+                fee: it.fee,
                 debit: A::Provider,
                 credit: A::Sales,
             },
@@ -201,6 +210,7 @@ impl Changes {
                 reference: it.reference.clone(),
                 amount: it.amount,
                 currency: it.currency,
+                fee: it.fee,
                 debit: A::Provider,
                 credit: A::Sales,
             },
@@ -214,6 +224,7 @@ impl Changes {
                 reference: it.reference.clone(),
                 amount: it.amount,
                 currency: it.currency,
+                fee: 0,
                 debit: A::Provider,
                 credit: A::Quarantine,
             },
@@ -227,6 +238,7 @@ impl Changes {
                 reference: it.refund.to_string(),
                 amount: it.amount,
                 currency: it.currency,
+                fee: 0,
                 debit: A::Sales,
                 credit: A::RefundsDue,
             },
@@ -240,6 +252,7 @@ impl Changes {
                 reference: it.reference.clone(),
                 amount: it.amount,
                 currency: it.currency,
+                fee: 0,
                 debit: A::RefundsDue,
                 credit: if it.by_hand { A::Bank } else { A::Provider },
             },
@@ -256,10 +269,13 @@ impl Changes {
 
 impl Entry {
     /// In the order of the accounts' names.
-    fn lines(&self, event: Uuid) -> [[Cell; 11]; 2] {
-        let mut lines = [(self.debit, self.amount), (self.credit, -self.amount)];
+    fn lines(&self, event: Uuid) -> Vec<[Cell; 11]> {
+        let fee = [(Account::Fees, self.fee), (Account::ProviderFees, -self.fee)];
+        let fee = fee.into_iter().filter(|(_, amount)| *amount != 0);
+        let mut lines: Vec<_> =
+            [(self.debit, self.amount), (self.credit, -self.amount)].into_iter().chain(fee).collect();
         lines.sort_by_key(|(account, _)| account.name());
-        lines.map(|(account, amount)| {
+        let line = |(account, amount): (Account, i64)| {
             [
                 event.into(),
                 account.name().into(),
@@ -273,6 +289,7 @@ impl Entry {
                 amount.into(),
                 self.currency.to_string().into(),
             ]
-        })
+        };
+        lines.into_iter().map(line).collect()
     }
 }

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `payment_id` | uuid | |
 //! | `order_id`, `show_id` | uuid | |
-//! | `provider` | text | `payos` |
+//! | `provider` | text | `payos`, `stripe`, `vnpay`, `zalopay`, `paypal` |
 //! | `serial` | bigint | the provider's integer reference |
 //! | `status` | text | `requested`, `open` (has a page), `closing`, `completed`, `failed`, `expired` |
 //! | `reason` | text, null | the provider's code, of `failed` |

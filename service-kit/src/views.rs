@@ -149,7 +149,7 @@ pub struct Refund {
     pub status: String,
     /// How much.
     pub amount: Money,
-    /// `paid_twice`, `paid_too_late`, `paid_in_part` or `show_cancelled`.
+    /// `paid_twice`, `paid_too_late`, `paid_in_part`, `show_cancelled` or `by_staff`.
     pub why: String,
 }
 
@@ -160,8 +160,9 @@ pub struct Ticket {
     pub id: Uuid,
     /// Which class.
     pub ticket_class: Uuid,
-    /// What the gate scans: base64url, verifiable offline.
-    pub code: String,
+    /// What the gate scans: base64url, verifiable offline. Absent once the ticket is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// `valid`, `checked_in` or `revoked`.
     pub status: String,
     /// The code as a picture.

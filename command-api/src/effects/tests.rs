@@ -147,6 +147,7 @@ impl World {
             reference: (*reference).to_owned(),
             amount: *amount,
             currency: vnd(),
+            fee: 0,
         };
         let movements = movements.iter().map(movement).collect();
         let reference = Some("link".to_owned());

@@ -73,7 +73,9 @@ async fn done(
     let answer = app.submit::<Payment>(payment.0, command, &write).await?;
     let known = answer.state.known().ok_or_else(|| Problem::new(Kind::NotFound))?;
     let is_it = |state: &RefundState| matches!(state, RefundState::Done(under) if **under == *reference);
-    let settled = known.refunds.iter().find(|it| is_it(&it.state)).ok_or_else(|| Problem::new(Kind::Internal))?;
+    let named = |it: &&domain::payment::Refund| refund.is_none_or(|named| it.refund.0 == named);
+    let settled =
+        known.refunds.iter().filter(named).find(|it| is_it(&it.state)).ok_or_else(|| Problem::new(Kind::Internal))?;
     let view = Settled {
         id: settled.refund.0,
         payment: payment.0,

@@ -106,14 +106,13 @@ impl Known {
     /// The one that is due, or the one that was done under this reference.
     fn only_due(&self, reference: &str) -> Result<&Refund, Refusal> {
         let done = |it: &&Refund| matches!(&it.state, RefundState::Done(before) if **before == *reference);
-        if let Some(done) = self.refunds.iter().find(done) {
-            return Ok(done);
-        }
+        let done = self.refunds.iter().find(done);
         let mut due = self.refunds.iter().filter(|it| it.state == RefundState::Due);
-        match (due.next(), due.next()) {
-            (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => Err(Refusal::SeveralDue),
-            (None, _) => Err(Refusal::NoSuchRefund),
+        match (due.next(), due.next(), done) {
+            (Some(only), None, None) => Ok(only),
+            // Whether it is a retry, or one transfer for two refunds, only who asks can tell.
+            (Some(_), _, _) => Err(Refusal::SeveralDue),
+            (None, _, done) => done.ok_or(Refusal::NoSuchRefund),
         }
     }
 

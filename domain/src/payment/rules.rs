@@ -81,7 +81,7 @@ impl Payment {
             Command::Quarantine { payment, provider, serial, movement } if !self.has_seen(&movement.reference) => {
                 let known = self.known();
                 let (order, show) = (known.map(|known| known.order), known.map(|known| known.show));
-                let Movement { reference, amount, currency } = movement;
+                let Movement { reference, amount, currency, .. } = movement;
                 let reason = QuarantineReason::UnknownReference;
                 let quarantined =
                     PaymentQuarantined { payment, order, show, provider, serial, reference, amount, currency, reason };
@@ -132,7 +132,7 @@ impl Known {
     }
 
     fn receive(&self, movement: Movement, at: Timestamp) -> Vec<Event> {
-        let Movement { reference, amount, currency } = movement;
+        let Movement { reference, amount, currency, fee } = movement;
         if currency != self.currency && !broken(Breakage::WrongCurrencyApplied) {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::WrongCurrency)];
         }
@@ -147,9 +147,9 @@ impl Known {
         let (payment, order, show) = (self.payment, self.order, self.show);
         // What has gone back in part can never become whole.
         if received == self.amount && self.refunded == 0 {
-            return vec![PaymentCompleted { payment, order, show, reference, amount, currency, received }.into()];
+            return vec![PaymentCompleted { payment, order, show, reference, amount, currency, received, fee }.into()];
         }
-        let part = PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received }.into();
+        let part = PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received, fee }.into();
         // Nobody waits for the rest any more, so it goes back at once.
         let back = (!self.status.open()).then(|| self.refunding(amount, RefundWhy::PaidInPart, at));
         [part].into_iter().chain(back).collect()
@@ -161,6 +161,8 @@ impl Known {
         match standing {
             _ if !self.status.open() => vec![],
             Standing::Open => vec![],
+            // Nobody waits for the rest any more; should it come yet, it counts all the same.
+            Standing::Paid if self.status == Status::Closing && self.kept() > 0 => self.expire(at),
             Standing::Paid if !self.quarantined => vec![],
             Standing::Failed if self.kept() == 0 => vec![self.failed("declined".to_owned())],
             Standing::Failed | Standing::Ended | Standing::Paid => self.expire(at),

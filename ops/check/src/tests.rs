@@ -182,6 +182,7 @@ pub(crate) fn completed_payment(payment: u128, n: u128, amount: i64, reference: 
         amount,
         currency: vnd(),
         received: amount,
+        fee: 0,
     };
     payment::Event::from(completed).into()
 }
@@ -195,6 +196,7 @@ pub(crate) fn part(payment: u128, n: u128, amount: i64, reference: &str) -> Even
         amount,
         currency: vnd(),
         received: amount,
+        fee: 0,
     };
     payment::Event::from(part).into()
 }

@@ -71,7 +71,7 @@ impl Placed {
         let path = format!("/v1/orders/{}/tickets", self.id());
         let tickets: Paged<Ticket> = self.scene.shop.get(&path, Some(&self.bearer)).await?;
         self.scene.tally.took(Step::Tickets, since.elapsed());
-        let valid = tickets.items.iter().filter(|ticket| ticket.status == "valid" && !ticket.code.is_empty());
+        let valid = tickets.items.iter().filter(|ticket| ticket.status == "valid" && ticket.code.is_some());
         let valid = u32::try_from(valid.count()).unwrap_or(u32::MAX);
         self.scene.tally.handed_out(self.id(), tickets.items.iter().map(|ticket| TicketId(ticket.id)));
         let wanted = u32::try_from(self.quantity).unwrap_or(0);

@@ -16,13 +16,17 @@ pub(super) struct Movement {
     pub amount: i64,
     /// ISO 4217.
     pub currency: String,
+    /// What the provider kept of it, as far as it was told.
+    pub fee: i64,
 }
 
 const MOVEMENTS: &str = "
-select case when kind = 'refunded' then 'refund' else 'capture' end as kind, reference, amount, currency
-from {views}.ledger
-where provider = $1 and account = 'provider'
-order by at_us, reference";
+select case when l.kind = 'refunded' then 'refund' else 'capture' end as kind, l.reference, l.amount, l.currency,
+    coalesce(f.amount, 0) as fee
+from {views}.ledger l
+left join {views}.ledger f on f.event_id = l.event_id and f.account = 'fees'
+where l.provider = $1 and l.account = 'provider'
+order by l.at_us, l.reference";
 
 /// Every movement at this provider, the oldest first.
 ///

@@ -14,7 +14,7 @@ use service_kit::config::{Env, Noted};
 use service_kit::env;
 
 use super::ledger::{self, Movement};
-use super::statement::{self, Statement};
+use super::statement;
 use crate::stack;
 
 /// They differ.
@@ -26,8 +26,8 @@ const COULD_NOT_LOOK: u8 = 2;
 /// could not look.
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
-    /// payos, stripe, vnpay, zalopay or paypal.
-    #[arg(long)]
+    /// Whose statement it is.
+    #[arg(long, value_parser = ["payos", "stripe", "vnpay", "zalopay", "paypal"])]
     provider: String,
     /// The provider's statement: a CSV file with at least the columns reference, amount (minor units) and currency; kind
     /// (capture or refund, whose amounts are below 0), fee and provider are understood.
@@ -59,7 +59,10 @@ struct Difference {
 struct Sums {
     statement: i64,
     ledger: i64,
+    /// What the provider kept, by its statement.
     fees: i64,
+    /// The same by the ledger: many providers do not tell it with the money.
+    ledger_fees: i64,
 }
 
 /// What came of it.
@@ -118,21 +121,20 @@ async fn compared(args: &ReconcileArgs) -> anyhow::Result<Outcome> {
     Ok(compare(&args.provider, &statement, &ledger))
 }
 
-fn compare(provider: &str, statement: &Statement, ledger: &[Movement]) -> Outcome {
+fn compare(provider: &str, statement: &[Movement], ledger: &[Movement]) -> Outcome {
     let mut differences = Vec::new();
     let mut by_currency: BTreeMap<String, Sums> = BTreeMap::new();
     let mut theirs: BTreeMap<(&str, &str), &Movement> = BTreeMap::new();
-    for line in &statement.movements {
-        by_currency.entry(line.currency.clone()).or_default().statement += line.amount;
+    for line in statement {
+        let sums = by_currency.entry(line.currency.clone()).or_default();
+        (sums.statement, sums.fees) = (sums.statement + line.amount, sums.fees + line.fee);
         if theirs.insert((&line.kind, &line.reference), line).is_some() {
             differences.push(difference("twice in the statement", Some(line), None));
         }
     }
-    for (currency, fee) in &statement.fees {
-        by_currency.entry(currency.clone()).or_default().fees += fee;
-    }
     for line in ledger {
-        by_currency.entry(line.currency.clone()).or_default().ledger += line.amount;
+        let sums = by_currency.entry(line.currency.clone()).or_default();
+        (sums.ledger, sums.ledger_fees) = (sums.ledger + line.amount, sums.ledger_fees + line.fee);
         match theirs.remove(&(line.kind.as_str(), line.reference.as_str())) {
             Some(known) if (known.amount, &known.currency) == (line.amount, &line.currency) => {}
             Some(known) => differences.push(difference("the amounts differ", Some(known), Some(line))),
@@ -140,7 +142,7 @@ fn compare(provider: &str, statement: &Statement, ledger: &[Movement]) -> Outcom
         }
     }
     differences.extend(theirs.values().map(|line| difference("not in the ledger", Some(line), None)));
-    Outcome { provider: provider.to_owned(), lines: statement.movements.len(), by_currency, differences }
+    Outcome { provider: provider.to_owned(), lines: statement.len(), by_currency, differences }
 }
 
 fn difference(what: &'static str, statement: Option<&Movement>, ledger: Option<&Movement>) -> Difference {
@@ -158,9 +160,14 @@ fn difference(what: &'static str, statement: Option<&Movement>, ledger: Option<&
 impl Outcome {
     fn text(&self) -> String {
         let mut text = format!("{}: {} lines in the statement\n\n", self.provider, self.lines);
-        let _ = writeln!(text, "{:8} {:>18} {:>18} {:>14}", "currency", "statement", "ledger", "fees");
+        let _ = writeln!(
+            text,
+            "{:8} {:>18} {:>18} {:>14} {:>14}",
+            "currency", "statement", "ledger", "fees", "in the ledger"
+        );
         for (currency, sums) in &self.by_currency {
-            let _ = writeln!(text, "{currency:8} {:>18} {:>18} {:>14}", sums.statement, sums.ledger, sums.fees);
+            let Sums { statement, ledger, fees, ledger_fees } = *sums;
+            let _ = writeln!(text, "{currency:8} {statement:>18} {ledger:>18} {fees:>14} {ledger_fees:>14}");
         }
         for it in &self.differences {
             let of = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
@@ -181,21 +188,21 @@ mod tests {
 
     fn line(kind: &str, reference: &str, amount: i64, currency: &str) -> Movement {
         let (kind, reference) = (kind.to_owned(), reference.to_owned());
-        Movement { kind, reference, amount, currency: currency.to_owned() }
+        Movement { kind, reference, amount, currency: currency.to_owned(), fee: 0 }
     }
 
     fn found(statement: Vec<Movement>, ledger: &[Movement]) -> Vec<(&'static str, String)> {
-        let outcome = compare("stripe", &Statement { movements: statement, fees: vec![] }, ledger);
+        let outcome = compare("stripe", &statement, ledger);
         outcome.differences.into_iter().map(|it| (it.what, it.reference)).collect()
     }
 
     #[test]
     fn equal_books_have_no_differences() {
         let both = vec![line("capture", "a", 100, "USD"), line("refund", "a", -100, "USD")];
-        let fees = vec![("USD".to_owned(), 3)];
-        let outcome = compare("stripe", &Statement { movements: both.clone(), fees }, &both);
+        let told = [Movement { fee: 3, ..both[0].clone() }, both[1].clone()];
+        let outcome = compare("stripe", &told, &both);
         assert_eq!(outcome.differences, []);
-        assert_eq!(outcome.by_currency["USD"], Sums { statement: 0, ledger: 0, fees: 3 });
+        assert_eq!(outcome.by_currency["USD"], Sums { statement: 0, ledger: 0, fees: 3, ledger_fees: 0 });
         assert!(outcome.text().ends_with("say the same\n"));
     }
 

@@ -6,28 +6,19 @@ use anyhow::{Context as _, bail};
 
 use super::ledger::Movement;
 
-/// What a statement says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Statement {
-    /// Every line of the provider, as the file has them.
-    pub movements: Vec<Movement>,
-    /// What the provider kept for itself, by currency, minor units.
-    pub fees: Vec<(String, i64)>,
-}
-
 /// Reads it. Needed: `reference`, `amount` (minor units, a whole number) and `currency`; `kind` is `capture` unless said,
 /// `fee` 0, and lines whose `provider` is another one are left out.
 ///
 /// # Errors
 /// A column is missing, or a line cannot be read: says which.
-pub(super) fn read(csv: impl Read, provider: &str) -> anyhow::Result<Statement> {
+pub(super) fn read(csv: impl Read, provider: &str) -> anyhow::Result<Vec<Movement>> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv);
     let head = reader.headers().context("read the head of the statement")?.clone();
     let column = |name: &str| head.iter().position(|known| known.eq_ignore_ascii_case(name));
     let needed = |name: &str| column(name).with_context(|| format!("the statement has no column {name}"));
     let (reference, amount, currency) = (needed("reference")?, needed("amount")?, needed("currency")?);
     let (kind, fee, whose) = (column("kind"), column("fee"), column("provider"));
-    let mut statement = Statement::default();
+    let mut statement = Vec::new();
     for (line, record) in (2..).zip(reader.records()) {
         let record = record.with_context(|| format!("read line {line} of the statement"))?;
         let cell = |at: usize| record.get(at).unwrap_or_default();
@@ -46,14 +37,11 @@ pub(super) fn read(csv: impl Read, provider: &str) -> anyhow::Result<Statement> 
         if cell(reference).is_empty() || currency.len() != 3 {
             bail!("line {line}: reference or currency is missing");
         }
-        if let Some(at) = fee.filter(|at| !cell(*at).is_empty()) {
-            let fee = number(at, "fee")?;
-            match statement.fees.iter_mut().find(|(known, _)| *known == currency) {
-                Some((_, sum)) => *sum += fee,
-                None => statement.fees.push((currency.clone(), fee)),
-            }
-        }
-        statement.movements.push(Movement { kind, reference: cell(reference).to_owned(), amount, currency });
+        let fee = match fee.filter(|at| !cell(*at).is_empty()) {
+            Some(at) => number(at, "fee")?,
+            None => 0,
+        };
+        statement.push(Movement { kind, reference: cell(reference).to_owned(), amount, currency, fee });
     }
     Ok(statement)
 }
@@ -63,20 +51,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_other_providers_are_left_out_and_fees_add_up() {
+    fn lines_of_other_providers_are_left_out() {
         let text = "provider,kind,reference,payment,amount,currency,fee,time,matched\n\
                     stripe,capture,pi_1,p,1500,USD,44,t,true\nstripe,refund,re_1,p,-500,USD,0,t,true\n\
                     paypal,capture,c_1,p,99,USD,5,t,true\n";
         let statement = read(text.as_bytes(), "stripe").unwrap();
-        let lines: Vec<_> = statement.movements.iter().map(|it| (it.kind.as_str(), it.amount)).collect();
-        assert_eq!(lines, [("capture", 1500), ("refund", -500)]);
-        assert_eq!(statement.fees, [("USD".to_owned(), 44)]);
+        let lines: Vec<_> = statement.iter().map(|it| (it.kind.as_str(), it.amount, it.fee)).collect();
+        assert_eq!(lines, [("capture", 1500, 44), ("refund", -500, 0)]);
     }
 
     #[test]
     fn the_least_a_statement_needs() {
         let statement = read("amount,currency,reference\n3000,VND,FT1\n".as_bytes(), "payos").unwrap();
-        assert_eq!(statement.movements[0].kind, "capture");
+        assert_eq!(statement[0].kind, "capture");
     }
 
     #[test]

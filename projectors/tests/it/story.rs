@@ -211,6 +211,7 @@ impl Story {
                     amount: 1000,
                     currency: vnd(),
                     received: 1000,
+                    fee: 0,
                 };
                 self.asked(s, n, 1).payment(payment, payment::Event::PaymentPartiallyReceived(partial));
                 self.cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
@@ -303,6 +304,7 @@ impl Story {
             amount: TOTAL,
             currency: vnd(),
             received: TOTAL,
+            fee: 0,
         };
         self.payment(payment, payment::Event::PaymentCompleted(completed))
     }

@@ -229,7 +229,8 @@ impl World {
         let (payment, order, show) = (it.payment, it.order, it.stage.show);
         let (amount, currency, received) = (2 * PRICE, vnd(), 2 * PRICE);
         let reference = "FT1".to_owned();
-        let completed = payment::PaymentCompleted { payment, order, show, reference, amount, currency, received };
+        let completed =
+            payment::PaymentCompleted { payment, order, show, reference, amount, currency, received, fee: 0 };
         self.tell(it.at_us + 3, Event::Payment(payment::Event::PaymentCompleted(completed))).await;
         let tickets = self.issue(it).await;
         let lines = vec![Line { ticket_class: it.stage.class, quantity: 2 }];

@@ -38,6 +38,7 @@ async fn a_ticket_admits_by_a_code_that_a_gate_verifies_offline() {
     world.tell(it.at_us + 9, Event::Ticket(ticket::Event::TicketsRevoked(revoked))).await;
     let listed = world.get(&who, &path).await.ok();
     assert_eq!((&listed["items"][0]["status"], &listed["items"][1]["status"]), (&json!("revoked"), &json!("valid")));
+    assert!(listed["items"][0].get("code").is_none() && listed["items"][1]["code"].is_string(), "{listed}");
     world.get(&who, &format!("{path}/{}/qr.svg", tickets[0])).await.is(404, "not-found");
     world.end().await;
 }

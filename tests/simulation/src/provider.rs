@@ -102,7 +102,7 @@ impl Provider {
         self.references += 1;
         let reference = format!("transfer {}", self.references);
         let Some(page) = self.pages.get_mut(&serial) else { return };
-        page.movements.push(Movement { reference, amount, currency });
+        page.movements.push(Movement { reference, amount, currency, fee: 0 });
         let sum: i64 = page.movements.iter().filter(|moved| moved.currency == vnd()).map(|moved| moved.amount).sum();
         if sum >= page.amount {
             page.standing = Standing::Paid;

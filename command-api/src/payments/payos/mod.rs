@@ -120,8 +120,12 @@ impl Payos {
                 "PayOS lists transfers without amount or reference"
             );
         }
-        let movement =
-            |it: types::Transaction| Movement { reference: it.reference, amount: it.amount, currency: *CURRENCY };
+        let movement = |it: types::Transaction| Movement {
+            reference: it.reference,
+            amount: it.amount,
+            currency: *CURRENCY,
+            fee: 0,
+        };
         let movements = money.into_iter().map(movement).collect();
         Report { movements, standing, reference: Some(link.id), url, amount: Some(link.amount) }
     }

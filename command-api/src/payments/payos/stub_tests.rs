@@ -184,7 +184,7 @@ async fn transfers_without_money_or_name_are_no_movements() {
     let transactions = json!([{ "reference": "", "amount": 5 }, { "reference": "R", "amount": -5 }, { "reference": "S", "amount": 5 }]);
     let stub = Stub::new([signed(&link(json!({ "transactions": transactions })))]).await;
     let movements = stub.payos(|_| {}).status(&attempt()).await.unwrap().movements;
-    assert_eq!(movements, [Movement { reference: "S".to_owned(), amount: 5, currency: *CURRENCY }]);
+    assert_eq!(movements, [Movement { reference: "S".to_owned(), amount: 5, currency: *CURRENCY, fee: 0 }]);
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ fn notified(transfer: Transfer) -> Result<Notified, Rejected> {
         if transfer.reference.is_empty() || transfer.reference.len() > LONGEST_REFERENCE {
             return Err(Rejected::Malformed("reference is empty or too long"));
         }
-        report.movements.push(Movement { reference: transfer.reference, amount: transfer.amount, currency });
+        report.movements.push(Movement { reference: transfer.reference, amount: transfer.amount, currency, fee: 0 });
     }
     Ok(Notified { about: About::Serial(transfer.order_code), report, ask: false })
 }

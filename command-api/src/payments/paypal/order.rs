@@ -3,6 +3,7 @@
 //! Invariant: only a capture that is complete moved money; an order that is, need not have.
 
 use domain::payment::{Movement, Standing};
+use domain::value::Currency;
 use serde::{Deserialize, Serialize};
 use service_kit::validate::is_web_url;
 
@@ -72,6 +73,15 @@ pub(super) struct Capture {
     pub custom_id: Option<String>,
     #[serde(default)]
     pub invoice_id: Option<String>,
+    #[serde(default)]
+    pub seller_receivable_breakdown: Option<Breakdown>,
+}
+
+/// What of the money is the shop's.
+#[derive(Debug, Deserialize)]
+pub(super) struct Breakdown {
+    #[serde(default)]
+    pub paypal_fee: Option<Money>,
 }
 
 /// Whether it worked.
@@ -122,7 +132,14 @@ impl Capture {
         let Money { currency_code, value } = self.amount.as_ref().ok_or("a capture has no amount")?;
         let currency = currency_code.parse().map_err(|_| "currency_code is no ISO 4217 code")?;
         let amount = decimals::from_text(value, currency).filter(|it| *it > 0).ok_or("an amount cannot be read")?;
-        Ok(Movement { reference: self.id.clone(), amount, currency })
+        Ok(Movement { reference: self.id.clone(), amount, currency, fee: self.fee(currency) })
+    }
+
+    /// What PayPal kept, if it says so in the money's own currency; it is told to the ledger and decides nothing.
+    fn fee(&self, currency: Currency) -> i64 {
+        let fee = self.seller_receivable_breakdown.as_ref().and_then(|it| it.paypal_fee.as_ref());
+        let fee = fee.filter(|it| it.currency_code == currency.as_str());
+        fee.and_then(|it| decimals::from_text(&it.value, currency)).unwrap_or(0)
     }
 }
 

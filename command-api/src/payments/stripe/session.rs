@@ -125,7 +125,7 @@ impl Session {
             tracing::error!(session = self.id, "Stripe says paid, but nothing came: taken as no money");
             return Ok(None);
         }
-        Ok(Some(Movement { reference: intent.id().to_owned(), amount, currency }))
+        Ok(Some(Movement { reference: intent.id().to_owned(), amount, currency, fee: 0 }))
     }
 
     fn standing(&self) -> Standing {

@@ -235,7 +235,7 @@ async fn every_standing_is_told() {
 #[tokio::test]
 async fn money_is_told_as_it_came() {
     let movement = |amount: i64, currency: &str| {
-        vec![Movement { reference: "pi_1".to_owned(), amount, currency: currency.parse().unwrap() }]
+        vec![Movement { reference: "pi_1".to_owned(), amount, currency: currency.parse().unwrap(), fee: 0 }]
     };
     for (changed, expected) in [
         (intent("succeeded", 150_000), movement(150_000, "VND")),

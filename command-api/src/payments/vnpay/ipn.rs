@@ -103,7 +103,7 @@ fn movement(transaction: &str, amount: i64) -> Result<Movement, Rejected> {
     if !is_transaction(transaction) {
         return Err(Rejected::Malformed("vnp_TransactionNo names no transaction"));
     }
-    Ok(Movement { reference: transaction.to_owned(), amount, currency: *DONG })
+    Ok(Movement { reference: transaction.to_owned(), amount, currency: *DONG, fee: 0 })
 }
 
 /// Whether this is VNPay's name of a transaction; 0 says that there is none.

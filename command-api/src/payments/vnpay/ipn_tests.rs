@@ -47,7 +47,7 @@ fn read_query(query: &str) -> Result<Notified, Rejected> {
 #[test]
 fn money_is_told_under_vnpays_name_of_it() {
     let notified = read_query(&signed(&[])).unwrap();
-    let movement = Movement { reference: "14422574".to_owned(), amount: 150_000, currency: *DONG };
+    let movement = Movement { reference: "14422574".to_owned(), amount: 150_000, currency: *DONG, fee: 0 };
     let report = Report {
         movements: vec![movement],
         standing: Standing::Paid,

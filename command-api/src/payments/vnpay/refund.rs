@@ -26,7 +26,7 @@ impl Vnpay {
             // It shows the last one alone, and ours comes after that.
             Found::Refund { verdict: Verdict::Paid, transaction, .. } if refund.done.contains(&transaction) => {
                 let reference = refund.capture.clone().unwrap_or_default();
-                Movement { reference, amount: refund.attempt.amount, currency: refund.attempt.currency }
+                Movement { reference, amount: refund.attempt.amount, currency: refund.attempt.currency, fee: 0 }
             }
             Found::Refund { .. } => return Ok(known(refund, found)),
             Found::Payment { verdict: Verdict::GoesBack | Verdict::StaysHere, .. } => return Ok(known(refund, found)),

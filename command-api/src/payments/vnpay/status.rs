@@ -79,7 +79,7 @@ fn found(told: &Told) -> Result<Found, GatewayError> {
         ("" | "01", Verdict::Paid | Verdict::GoesBack | Verdict::StaysHere) => {
             let named = is_transaction(&transaction);
             let amount = amount.filter(|_| named).ok_or_else(|| unreadable("money has no amount or no name"))?;
-            let money = Movement { reference: transaction, amount, currency: *DONG };
+            let money = Movement { reference: transaction, amount, currency: *DONG, fee: 0 };
             Ok(Found::Payment { verdict, money: Some(money) })
         }
         ("" | "01", _) => Ok(Found::Payment { verdict, money: None }),

@@ -18,7 +18,7 @@ async fn standing(changes: Value, attempt: &Attempt) -> Standing {
 async fn money_is_reported_by_the_name_that_notifications_give_it() {
     let server = Scripted::new([told(json!({}))]).await;
     let report = vnpay(&server).status(&running()).await.unwrap();
-    let movement = Movement { reference: "14422574".to_owned(), amount: 150_000, currency: *DONG };
+    let movement = Movement { reference: "14422574".to_owned(), amount: 150_000, currency: *DONG, fee: 0 };
     assert_eq!(
         (report.movements, report.standing, report.reference.as_deref()),
         (vec![movement], Standing::Paid, Some(REFERENCE))

@@ -63,7 +63,7 @@ fn notified(app_id: u32, data: &Map<String, Value>) -> Result<Notified, Rejected
         None => About::Foreign(short(name, 128).to_owned()),
     };
     let report = Report {
-        movements: vec![Movement { reference: transaction, amount, currency: *DONG }],
+        movements: vec![Movement { reference: transaction, amount, currency: *DONG, fee: 0 }],
         standing: Standing::Paid,
         reference: Some(short(name, 128).to_owned()),
         url: None,

@@ -47,7 +47,7 @@ fn told(changes: Value) -> Result<Notified, Rejected> {
 
 #[test]
 fn money_is_told_under_zalopays_name_of_it() {
-    let movement = Movement { reference: "261011000000389".to_owned(), amount: 150_000, currency: *DONG };
+    let movement = Movement { reference: "261011000000389".to_owned(), amount: 150_000, currency: *DONG, fee: 0 };
     let report = Report {
         movements: vec![movement],
         standing: Standing::Paid,

@@ -77,7 +77,7 @@ fn paid(told: &Told) -> Result<Found, GatewayError> {
     let reference = told.text("zp_trans_id");
     let amount = told.number("amount").filter(|amount| *amount > 0 && is_transaction(&reference));
     let amount = amount.ok_or_else(|| unreadable("money has no amount or no name"))?;
-    Ok(Found::Paid(Movement { reference, amount, currency: *DONG }))
+    Ok(Found::Paid(Movement { reference, amount, currency: *DONG, fee: 0 }))
 }
 
 fn unreadable(what: &'static str) -> GatewayError {

@@ -39,6 +39,7 @@ impl Zalopay {
             reference,
             amount: refund.attempt.amount,
             currency: refund.attempt.currency,
+            fee: 0,
         });
         // It answers questions for 48 hours; later the money is known by what it was reported as.
         let money = match self.find(&of).await? {

@@ -116,7 +116,7 @@ async fn money_is_reported_by_the_name_that_callbacks_give_it() {
         let answer = told(json!({ "return_code": 1, "amount": 150_000, "zp_trans_id": name }));
         let server = Scripted::fixed([answer]).await;
         let report = zalopay(&server).status(&running()).await.unwrap();
-        let movement = Movement { reference: "261011000000389".to_owned(), amount: 150_000, currency: *DONG };
+        let movement = Movement { reference: "261011000000389".to_owned(), amount: 150_000, currency: *DONG, fee: 0 };
         assert_eq!((report.movements, report.standing), (vec![movement], Standing::Paid));
         assert_eq!(report.reference.as_deref(), Some(REFERENCE));
         let asked = &server.asked()[0];

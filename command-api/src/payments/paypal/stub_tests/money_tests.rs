@@ -32,7 +32,7 @@ async fn money_is_taken_once_the_payer_agreed() {
     let stub = stub([ok("APPROVED"), captured("COMPLETED")]).await;
     let report = paypal(&stub).status(&attempt()).await.unwrap();
     assert_eq!((report.standing, report.amount), (Standing::Paid, Some(1999)));
-    let movement = Movement { reference: "3C67".to_owned(), amount: 1999, currency: "USD".parse().unwrap() };
+    let movement = Movement { reference: "3C67".to_owned(), amount: 1999, currency: "USD".parse().unwrap(), fee: 0 };
     assert_eq!(report.movements, [movement]);
     let request = stub.requests().remove(2);
     assert!(request.starts_with(&format!("POST /v2/checkout/orders/{ORDER}/capture HTTP/1.1\r\n")), "{request}");
