@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::{OrderId, PaymentId, RefundId, ShowId, TicketClassId, TicketId};
-use domain::value::Currency;
+use domain::value::{Currency, Provider};
 use domain::{order, payment, ticket};
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ pub struct Order {
 pub struct Payment {
     /// For what.
     pub order: Key,
+    /// Who collects.
+    pub provider: Provider,
     /// Asked for, minor units.
     pub amount: i64,
     /// In what.
@@ -268,6 +270,7 @@ impl Sales {
     fn request(&mut self, it: &payment::PaymentRequested) {
         let payment = Payment {
             order: (it.order, it.show),
+            provider: it.provider,
             amount: it.amount,
             currency: it.currency,
             status: "requested",
