@@ -127,6 +127,8 @@ pub struct Sales {
     /// Where an order or its tickets do not add up by themselves.
     pub endings: Faults,
     ticket_ids: BTreeSet<TicketId>,
+    /// Every movement by which a provider gave money back.
+    paid_out: BTreeSet<(Provider, String)>,
 }
 
 impl Sales {
@@ -348,6 +350,9 @@ impl Sales {
         let again = refund.done.replace(it.reference.clone()).is_some();
         if again {
             self.money.add(format!("refund {} was done twice", it.refund));
+        }
+        if !it.by_hand && !self.paid_out.insert((it.provider, it.reference.clone())) {
+            self.money.add(format!("the refund {} at {} was counted twice", it.reference, it.provider.as_str()));
         }
         if let Some(payment) = self.payment(it.payment) {
             payment.done += it.amount;
