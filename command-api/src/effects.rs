@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::event::{Command, Refusal};
-use domain::ids::{CommandId, PaymentId, RefundId, ShowId, derived};
+use domain::ids::{CommandId, PaymentId, ShowId, derived};
 use domain::order::Step;
-use domain::payment::{self, Payment, Status};
+use domain::payment::{self, Payment, RefundState, Status};
 use domain::queue;
 use domain::saga::{CreatePayment, Effect};
 use domain::value::{Actor, Fingerprint, Provider};
@@ -62,6 +62,16 @@ pub enum Pace {
     Soon,
 }
 
+/// What came of asking for a refund.
+enum GivenBack {
+    /// It is done, or a person has to do it.
+    Answered,
+    /// It is asked for again later.
+    NotYet,
+    /// No refund is to be asked for.
+    NothingAsked,
+}
+
 /// What a payment is told.
 struct Telling {
     command: payment::Command,
@@ -82,7 +92,7 @@ impl Effects {
             Effect::ClosePayment { payment, provider, .. } => {
                 self.call(Call::Close { payment: *payment, provider: *provider }, correlation, id).await;
             }
-            Effect::RefundPayment { payment, refund, .. } => self.refund(*payment, *refund, correlation).await,
+            Effect::RefundPayment { payment, .. } => self.refund(*payment, correlation).await,
             Effect::RevealSeed { show } => self.reveal_seed(*show, correlation, id).await,
         }
     }
@@ -185,48 +195,67 @@ impl Effects {
         Ok(Telling { command: reported(report), id: CommandId(random::id()) })
     }
 
-    /// Has the provider give money back. What it does not end now (it takes its time, or does not answer) is asked for
-    /// again with the open payments, for as long as it takes.
-    async fn refund(&self, payment: PaymentId, refund: RefundId, correlation: Uuid) {
-        let known = loop {
-            match self.asked(payment).await {
-                Outcome::Done(answer) => break answer.state,
+    /// Has the provider give money back, one refund of a payment after the other. What it does not end now (it takes its
+    /// time, or does not answer) is asked for again with the open payments, for as long as it takes.
+    async fn refund(&self, payment: PaymentId, correlation: Uuid) {
+        loop {
+            let state = match self.asked(payment).await {
+                Outcome::Done(answer) => answer.state,
                 Outcome::Refused(_) => return,
-                _ => tokio::time::sleep(Duration::from_secs(1)).await,
+                _ => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            match self.give_back(&state, correlation).await {
+                GivenBack::Answered => {}
+                GivenBack::NotYet | GivenBack::NothingAsked => return,
             }
-        };
-        if let Some(known) = known.known() {
-            self.give_back(known, refund, correlation).await;
         }
     }
 
-    async fn give_back(&self, known: &payment::Known, refund: RefundId, correlation: Uuid) {
-        let Some(asked) = known.asked_refunds().find(|it| it.refund == refund) else { return };
+    async fn give_back(&self, state: &Payment, correlation: Uuid) -> GivenBack {
+        let Some(known) = state.known() else { return GivenBack::NothingAsked };
+        let Some(asked) = known.asked_refunds().next() else { return GivenBack::NothingAsked };
         let Some(gateway) = self.gateways.get(known.provider) else {
             tracing::error!(payment.id = %known.payment, "money is to go back by a provider that is not set up here");
-            return;
+            return GivenBack::NotYet;
         };
-        let (attempt, amount, requested_at) = (Attempt::from(known), asked.amount, asked.requested_at);
-        let command = match gateway.refund(&Refund { refund, attempt, amount, requested_at }).await {
+        let refund = asked.refund;
+        let done = known.refunds.iter().filter_map(|it| match &it.state {
+            RefundState::Done(reference) => Some(reference.to_string()),
+            RefundState::Asked | RefundState::Due => None,
+        });
+        let wanted = Refund {
+            refund,
+            attempt: Attempt::from(known),
+            amount: asked.amount,
+            requested_at: asked.requested_at,
+            capture: state.only_movement().map(str::to_owned),
+            done: done.collect(),
+        };
+        let command = match gateway.refund(&wanted).await {
             Ok(Refunded::Done { reference }) => payment::Command::RecordRefund { refund, reference },
             Ok(Refunded::Failed { code }) => payment::Command::RecordRefundFailure { refund, reason: code },
             Ok(Refunded::ByHand) => payment::Command::RecordRefundFailure { refund, reason: "by-hand".to_owned() },
             Err(GatewayError::NotFound) => {
                 payment::Command::RecordRefundFailure { refund, reason: "not-found".to_owned() }
             }
-            Ok(Refunded::Pending) => return,
+            Ok(Refunded::Pending) => return GivenBack::NotYet,
             // Who is refused as such (a key that is not accepted, say) may be heard later; a refund that is refused is Failed.
             Err(
                 error @ (GatewayError::Ambiguous(_) | GatewayError::Unavailable { .. } | GatewayError::Refused { .. }),
             ) => {
                 let reason = chain(&error);
-                return tracing::warn!(payment.id = %known.payment, reason, "a refund is asked for again later");
+                tracing::warn!(payment.id = %known.payment, reason, "a refund is asked for again later");
+                return GivenBack::NotYet;
             }
         };
         if let payment::Command::RecordRefundFailure { reason, .. } = &command {
             tracing::error!(payment.id = %known.payment, reason, "a provider does not give money back: a person has to");
         }
         self.tell(known.payment, Telling { command, id: CommandId(random::id()) }, correlation).await;
+        GivenBack::Answered
     }
 
     async fn tell(&self, payment: PaymentId, telling: Telling, correlation: Uuid) {
@@ -283,8 +312,8 @@ impl Effects {
         let Some(known) = self.known(payment).await else { return Pace::Usual };
         let Some(gateway) = self.gateways.get(known.provider) else { return Pace::Usual };
         let pace = if known.status == Status::Closing { Pace::Soon } else { Pace::Usual };
-        for refund in known.asked_refunds() {
-            self.give_back(&known, refund.refund, random::id()).await;
+        if known.asked_refunds().next().is_some() {
+            self.refund(payment, random::id()).await;
         }
         let asked = match known.status {
             Status::Closing => gateway.close(&Attempt::from(&known), "order over").await,

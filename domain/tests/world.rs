@@ -203,7 +203,7 @@ impl World {
     fn give_back(&mut self, payment: PaymentId, refund: RefundId) {
         let known = self.payments[&payment.0].known().unwrap();
         let amount = known.refunds.iter().find(|known| known.refund == refund).unwrap().amount;
-        let refuses = refund.0.as_u128() % 5 == 0;
+        let refuses = refund.0.as_u128().is_multiple_of(5);
         let command = match refuses {
             true => payment::Command::RecordRefundFailure { refund, reason: "account closed".to_owned() },
             false => payment::Command::RecordRefund { refund, reference: format!("re {refund}") },

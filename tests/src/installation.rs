@@ -33,8 +33,7 @@ pub struct Installation {
     /// What keeps them running.
     pub running: Running,
     shop: Shop,
-    organizer: String,
-    admin: String,
+    tokens: [String; 3],
 }
 
 /// A copy of the write side, from 1.
@@ -70,15 +69,20 @@ impl Installation {
         let options = DevOptions { overrides, say, counts, ..DevOptions::new(endpoints, namespace, folder) };
         let running = ops::dev::start(options).await?;
         running.wait_ready(READY).await?;
-        let (organizer, admin) =
-            (running.token("organizer-1", &[Role::Organizer])?, running.token("admin-1", &[Role::Admin])?);
-        let shop = Shop::new(running.base_url(), &running.sandbox_url(), &organizer, &admin);
-        Ok(Self { running, shop, organizer, admin })
+        let tokens = [
+            running.token("organizer-1", &[Role::Organizer])?,
+            running.token("admin-1", &[Role::Admin])?,
+            running.token("support-1", &[Role::Support])?,
+        ];
+        let [organizer, admin, support] = &tokens;
+        let shop = Shop::new(running.base_url(), &running.sandbox_url(), organizer, admin, support);
+        Ok(Self { running, shop, tokens })
     }
 
     /// The same shop, with every request going to this one process.
     pub fn at(&self, instance: Instance) -> Shop {
-        Shop::new(&self.running.url(instance), &self.running.sandbox_url(), &self.organizer, &self.admin)
+        let [organizer, admin, support] = &self.tokens;
+        Shop::new(&self.running.url(instance), &self.running.sandbox_url(), organizer, admin, support)
     }
 
     /// Waits until every process is ready, again if need be.

@@ -32,8 +32,8 @@ pub struct Entry {
     pub kind: Kind,
     /// Its key.
     pub key: String,
-    /// Bytes of key, header and value.
-    pub size: usize,
+    /// Key, header and value as they lie there.
+    pub bytes: Vec<u8>,
 }
 
 /// What was added since the last look.
@@ -116,7 +116,7 @@ impl Journal {
             offset: record.offset,
             kind: frame.kind,
             key: String::from_utf8_lossy(&record.key).into_owned(),
-            size: record.key.len() + record.header.len() + record.value.len(),
+            bytes: [&record.key[..], &record.header[..], &record.value[..]].concat(),
         });
         let value = record.value.clone();
         let reader = self.readers.get_mut(&partition).expect("it is read");

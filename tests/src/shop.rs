@@ -11,14 +11,15 @@ pub struct Shop {
     pub sandbox: Client,
     organizer: Client,
     admin: Client,
+    support: Client,
 }
 
 impl Shop {
-    /// The shop at `base`, its sandbox, and the tokens of an organizer and of an admin.
-    pub fn new(base: &str, sandbox: &str, organizer: &str, admin: &str) -> Self {
+    /// The shop at `base`, its sandbox, and the tokens of an organizer, of an admin and of support.
+    pub fn new(base: &str, sandbox: &str, organizer: &str, admin: &str, support: &str) -> Self {
         let client = Client::new(base);
-        let (organizer, admin) = (client.with(organizer), client.with(admin));
-        Self { client, sandbox: Client::new(sandbox), organizer, admin }
+        let (organizer, admin, support) = (client.with(organizer), client.with(admin), client.with(support));
+        Self { client, sandbox: Client::new(sandbox), organizer, admin, support }
     }
 
     /// The organizer of every show of these tests.
@@ -29,5 +30,10 @@ impl Shop {
     /// Who approves them.
     pub fn admin(&self) -> Client {
         self.admin.clone()
+    }
+
+    /// Who helps buyers.
+    pub fn support(&self) -> Client {
+        self.support.clone()
     }
 }

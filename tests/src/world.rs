@@ -122,6 +122,7 @@ impl World {
                 &provider.base_url(),
                 &token("organizer-1", Role::Organizer),
                 &token("admin-1", Role::Admin),
+                &token("support-1", Role::Support),
             ),
             health: Health::default(),
             log: Arc::new(KafkaLog::connect(kafka)?),

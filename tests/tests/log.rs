@@ -63,7 +63,8 @@ fn ten_thousand_refusals_cost_next_to_nothing() {
         assert_eq!(news.written(), 0);
         let (on_disk, all) = (segments(&world, "inventory-events-") - before, segments(&world, "") - all_before);
         let inventory = news.entries.iter().filter(|entry| entry.partition.context == Context::Inventory);
-        let (records, bytes) = inventory.fold((0, 0), |(records, bytes), entry| (records + 1, bytes + entry.size));
+        let (records, bytes) =
+            inventory.fold((0, 0), |(records, bytes), entry| (records + 1, bytes + entry.bytes.len()));
         assert!(news.entries.iter().all(|entry| matches!(entry.kind, Kind::Barrier | Kind::Settled)));
         let each = on_disk as f64 / REFUSED as f64;
         println!(

@@ -6,6 +6,7 @@ mod crash;
 mod log;
 mod orders;
 mod payments;
+mod providers;
 mod queue;
 mod queue_page;
 mod reading;

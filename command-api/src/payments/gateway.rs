@@ -126,6 +126,10 @@ pub struct Refund {
     pub amount: i64,
     /// When it was asked for first.
     pub requested_at: Timestamp,
+    /// The provider's own name of the money, where one movement brought all of it.
+    pub capture: Option<String>,
+    /// The provider's names of earlier refunds of this payment. One is asked for after the other.
+    pub done: Vec<String>,
 }
 
 /// How a refund stands.

@@ -105,6 +105,12 @@ impl Payment {
         self.seen.contains(reference)
     }
 
+    /// The provider's name of the money, if one movement brought all that ever came.
+    pub fn only_movement(&self) -> Option<&str> {
+        let only = self.seen.iter().next().filter(|_| self.seen.len() == 1)?;
+        Some(only)
+    }
+
     pub(super) fn fold(&mut self, event: Event) {
         match event {
             Event::PaymentRequested(event) => self.known = Some(Arc::new(born(event))),

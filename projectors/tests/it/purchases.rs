@@ -136,8 +136,11 @@ async fn every_way_ends_as_the_contract_says() {
     database.drop().await;
 }
 
+/// How a refund stands, how much it is, and why.
+type Back = (&'static str, i64, &'static str);
+
 /// Status, reason, and what goes back.
-fn expected(way: Way) -> (&'static str, Option<&'static str>, Option<(&'static str, i64, &'static str)>) {
+fn expected(way: Way) -> (&'static str, Option<&'static str>, Option<Back>) {
     let total = PRICE * i64::from(QUANTITY);
     match way {
         Way::Reserved => ("reserved", None, None),

@@ -175,7 +175,7 @@ impl World {
                     self.seen.fault("provider: answer lost");
                     return Err(());
                 }
-                let (refund, fails) = (*refund, refund.0.as_u128() % 8 == 0);
+                let (refund, fails) = (*refund, refund.0.as_u128().is_multiple_of(8));
                 self.seen.happened(if fails { "money: refund failed" } else { "money: refunded" });
                 let command = match fails {
                     true => payment::Command::RecordRefundFailure { refund, reason: "no account".to_owned() },

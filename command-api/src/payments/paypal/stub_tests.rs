@@ -60,7 +60,7 @@ fn attempt() -> Attempt {
 
 fn refund() -> Refund {
     let refund = RefundId(Uuid::from_u128(9));
-    Refund { refund, attempt: attempt(), amount: 500, requested_at: clock::now() }
+    Refund { refund, attempt: attempt(), amount: 500, requested_at: clock::now(), capture: None, done: vec![] }
 }
 
 fn dollars(value: &str) -> Value {

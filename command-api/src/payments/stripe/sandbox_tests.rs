@@ -114,7 +114,14 @@ fn amounts(report: &Report) -> Vec<i64> {
 }
 
 fn refund_of(attempt: &Attempt, amount: i64) -> Refund {
-    Refund { refund: RefundId(random::id()), attempt: attempt.clone(), amount, requested_at: clock::now() }
+    Refund {
+        refund: RefundId(random::id()),
+        attempt: attempt.clone(),
+        amount,
+        requested_at: clock::now(),
+        capture: None,
+        done: vec![],
+    }
 }
 
 #[tokio::test]

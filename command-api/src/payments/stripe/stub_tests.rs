@@ -40,7 +40,14 @@ fn attempt() -> Attempt {
 }
 
 fn refund() -> Refund {
-    Refund { refund: REFUND, attempt: attempt(), amount: 50_000, requested_at: clock::now() }
+    Refund {
+        refund: REFUND,
+        attempt: attempt(),
+        amount: 50_000,
+        requested_at: clock::now(),
+        capture: None,
+        done: vec![],
+    }
 }
 
 fn session(changes: Value) -> Value {

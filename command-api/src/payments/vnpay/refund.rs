@@ -3,6 +3,7 @@
 //! Invariant: all of it is never asked for twice with effect, since VNPay has only so much; a part is asked for only on
 //! the day it was wanted, while VNPay refuses a second request of its name.
 
+use domain::payment::Movement;
 use service_kit::clock;
 
 use super::client::{DONE, GiveBack, Told};
@@ -22,6 +23,11 @@ impl Vnpay {
         let found = self.find(&of, now).await?;
         let money = match found {
             Found::Nothing => return Err(GatewayError::NotFound),
+            // It shows the last one alone, and ours comes after that.
+            Found::Refund { verdict: Verdict::Paid, transaction, .. } if refund.done.contains(&transaction) => {
+                let reference = refund.capture.clone().unwrap_or_default();
+                Movement { reference, amount: refund.attempt.amount, currency: refund.attempt.currency }
+            }
             Found::Refund { .. } => return Ok(known(refund, found)),
             Found::Payment { verdict: Verdict::GoesBack | Verdict::StaysHere, .. } => return Ok(known(refund, found)),
             Found::Payment { verdict: Verdict::Paid, money: Some(money) } => money,

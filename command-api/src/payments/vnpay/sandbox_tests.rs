@@ -71,7 +71,7 @@ impl World {
 
     fn refund(&self, attempt: &Attempt, amount: i64) -> Refund {
         let refund = RefundId(random::id());
-        Refund { refund, attempt: attempt.clone(), amount, requested_at: clock::now() }
+        Refund { refund, attempt: attempt.clone(), amount, requested_at: clock::now(), capture: None, done: vec![] }
     }
 }
 

@@ -35,7 +35,14 @@ pub(super) fn running() -> Attempt {
 }
 
 pub(super) fn refund(amount: i64, requested_at: Timestamp) -> Refund {
-    Refund { refund: RefundId(Uuid::from_u128(9)), attempt: running(), amount, requested_at }
+    Refund {
+        refund: RefundId(Uuid::from_u128(9)),
+        attempt: running(),
+        amount,
+        requested_at,
+        capture: None,
+        done: vec![],
+    }
 }
 
 /// An answer as VNPay signs it; its fields echo those of the request.

@@ -35,8 +35,15 @@ impl Zalopay {
             // Whichever it is: one that failed is not made again, since its name is taken.
             Stands::Not(_) => {}
         }
+        let noted = refund.capture.clone().map(|reference| Movement {
+            reference,
+            amount: refund.attempt.amount,
+            currency: refund.attempt.currency,
+        });
+        // It answers questions for 48 hours; later the money is known by what it was reported as.
         let money = match self.find(&of).await? {
             Found::Paid(money) => money,
+            Found::Nothing if noted.is_some() => noted.expect("it was looked at"),
             Found::Nothing => return Ok(failed("no-such-order")),
             Found::NotYet { .. } | Found::MayTryAgain | Found::Failed | Found::Ended => return Ok(failed("not-paid")),
         };

@@ -59,7 +59,14 @@ pub(super) fn over() -> Attempt {
 
 pub(super) fn refund(amount: i64) -> Refund {
     let requested_at = Timestamp(1_791_653_400_000_000);
-    Refund { refund: RefundId(Uuid::from_u128(9)), attempt: running(), amount, requested_at }
+    Refund {
+        refund: RefundId(Uuid::from_u128(9)),
+        attempt: running(),
+        amount,
+        requested_at,
+        capture: None,
+        done: vec![],
+    }
 }
 
 pub(super) fn told(body: Value) -> String {

@@ -71,9 +71,8 @@ fn decode(raw: &str) -> Option<(String, String)> {
         let byte = match first {
             b'+' => b' ',
             b'%' => {
-                let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-                rest = &after[2..];
-                u8::from_str_radix(digits, 16).ok()?
+                rest = after.get(2..)?;
+                hex(after[0])? << 4 | hex(after[1])?
             }
             other => *other,
         };
@@ -82,4 +81,8 @@ fn decode(raw: &str) -> Option<(String, String)> {
         value.push(byte);
     }
     Some((String::from_utf8(value).ok()?, again))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }

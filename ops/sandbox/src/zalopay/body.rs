@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::answer::Refusal;
 use super::signing;
 use crate::settings::ZalopayKeys;
-use crate::signature;
+use crate::{form, signature};
 
 /// The fields of a request.
 pub struct Body {
@@ -23,7 +23,7 @@ impl Body {
         let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let fields = match essence.as_str() {
             "application/json" => serde_json::from_slice(body).ok(),
-            "application/x-www-form-urlencoded" => form(body),
+            "application/x-www-form-urlencoded" => read_form(body),
             _ => return Err(wrong("content-type", "must be application/json or application/x-www-form-urlencoded")),
         };
         let fields = fields.ok_or_else(|| wrong("body", "is not what its content type says"))?;
@@ -110,8 +110,6 @@ pub fn wrong(name: &str, problem: &str) -> Refusal {
     Refusal::WrongData(format!("{name} {problem}"))
 }
 
-fn form(body: &[u8]) -> Option<Map<String, Value>> {
-    let mut url = Url::parse("http://form.test/").ok()?;
-    url.set_query(Some(std::str::from_utf8(body).ok()?));
-    Some(url.query_pairs().map(|(name, value)| (name.into_owned(), Value::from(value))).collect())
+fn read_form(body: &[u8]) -> Option<Map<String, Value>> {
+    Some(form::pairs(body)?.into_iter().map(|(name, value)| (name, Value::from(value))).collect())
 }

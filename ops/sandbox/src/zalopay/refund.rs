@@ -102,7 +102,8 @@ fn payment_of(app: &App, wanted: &Wanted) -> Result<u64, Refusal> {
     }
     let books = app.books();
     let took = |sale: &&Sale| sale.captures.iter().any(|money| money.reference == wanted.transaction);
-    books.sales().of(Provider::Zalopay).find(took).map(|sale| sale.number).ok_or(Refusal::NotFound)
+    let found = books.sales().by_part(Provider::Zalopay, &wanted.transaction).filter(took);
+    found.map(|sale| sale.number).ok_or(Refusal::NotFound)
 }
 
 fn make(app: &Arc<App>, number: u64, wanted: Wanted) -> Result<Response, Refusal> {
@@ -132,8 +133,9 @@ fn asked(app: &App, body: &Body) -> Result<(String, u64), Refusal> {
 
 /// The refund with this name and the number of its sale.
 fn find<'a>(books: &'a Books, name: &str) -> Option<(u64, &'a Refund)> {
-    let named = |refund: &&Refund| refund.reference.as_deref() == Some(name);
-    books.sales().of(Provider::Zalopay).find_map(|sale| Some((sale.number, sale.refunds.iter().find(named)?)))
+    let sale = books.sales().by_part(Provider::Zalopay, name)?;
+    let refund = sale.refunds.iter().find(|refund| refund.reference.as_deref() == Some(name))?;
+    Some((sale.number, refund))
 }
 
 fn standing(refund: &Refund) -> Response {

@@ -201,6 +201,13 @@ impl Kit {
         answer
     }
 
+    /// Moves the clock to an hour at which the Vietnamese date is tomorrow's.
+    pub async fn until_evening(&self) {
+        let now: jiff::Timestamp = self.get("/clock").await["now"].as_str().unwrap().parse().unwrap();
+        let left_s = (18 * 3_600 - now.as_second()).rem_euclid(86_400);
+        self.post("/clock", json!({ "offset_s": left_s })).await;
+    }
+
     /// The lines of a statement as text.
     pub async fn csv(&self, format: &str) -> Vec<String> {
         let url = format!("{}/_control/statement?format={format}", self.base);

@@ -266,6 +266,9 @@ async fn what_is_wrong_with_a_url_leads_to_the_error_page() {
         (format!("{}&vnp_SecureHash={hash}", query.replace("10000000", "1000000")), "70"),
         (format!("{plain}&vnp_SecureHash={}", sign_sha512(SECRET, &plain)), "70"),
         (format!("{query}&vnp_Amount=10000000&vnp_SecureHash={hash}"), "03"),
+        (format!("{query}&vnp_BankCode=%+5&vnp_SecureHash={hash}"), "03"),
+        (format!("{query}&vnp_BankCode=%e9&vnp_SecureHash={hash}"), "03"),
+        (String::new(), "72"),
     ];
     for (query, wanted) in raw {
         assert_eq!(code(&kit, visit_raw(&kit, &query).await).await, wanted, "{query}");
@@ -282,6 +285,24 @@ async fn a_reference_is_free_again_the_next_day() {
     assert_eq!(code(&kit, visit(&kit, &other).await).await, "01");
     kit.post("/clock", json!({ "offset_s": 86_400 })).await;
     assert_ne!(open(&kit, "D-1").await, page);
+}
+
+#[tokio::test]
+async fn dates_are_vietnamese_also_in_the_evening_of_london() {
+    let kit = Kit::new().await;
+    kit.until_evening().await;
+    let mut london = payment(&kit, "D-2").await;
+    for name in ["vnp_CreateDate", "vnp_ExpireDate"] {
+        let vietnamese = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &london[name]).unwrap();
+        let time = offset(7).to_timestamp(vietnamese).unwrap().to_zoned(TimeZone::UTC);
+        london.insert(name.to_owned(), time.strftime("%Y%m%d%H%M%S").to_string());
+    }
+    assert_eq!(code(&kit, visit(&kit, &london).await).await, "15");
+    kit.receiver.answer_note(200, OK);
+    press(&kit, &open(&kit, "D-2").await, "pay").await;
+    let fields = verified(&kit.receiver.wait_for_notes(1).await[0].query);
+    assert_eq!(fields["vnp_PayDate"][..8], stamp(now(&kit).await)[..8]);
+    assert_ne!(fields["vnp_PayDate"][..8], now(&kit).await.strftime("%Y%m%d").to_string());
 }
 
 #[tokio::test]

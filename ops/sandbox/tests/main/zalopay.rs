@@ -296,6 +296,19 @@ async fn what_is_wrong_with_an_order() {
 }
 
 #[tokio::test]
+async fn days_are_vietnamese_also_in_the_evening_of_london() {
+    let kit = Kit::new().await;
+    kit.until_evening().await;
+    let mut london = order(&kit, "1").await;
+    london["app_trans_id"] = now(&kit).await.strftime("%y%m%d_1").to_string().into();
+    assert_eq!(codes(&call(&kit, "create", &signed(london)).await), (2, -92));
+    paid(&kit, "1").await;
+    let data = verified(&kit.receiver.wait_for_notes(1).await[0]);
+    let day = reference(&kit, "1").await[..6].to_owned();
+    assert!(data["zp_trans_id"].to_string().starts_with(&day), "{data}");
+}
+
+#[tokio::test]
 async fn a_form_does_as_well() {
     let kit = Kit::new().await;
     let body = signed(order(&kit, "1").await);
