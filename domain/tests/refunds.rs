@@ -278,6 +278,31 @@ fn a_refund_is_asked_for_at_the_provider_until_it_says_how_it_went() {
 }
 
 #[test]
+fn one_movement_settles_one_refund() {
+    let vnpay = Provider::Vnpay;
+    let both = [asked(vnpay, ONE, 150, RefundWhy::ByStaff), asked(vnpay, TWO, 150, RefundWhy::ShowCancelled)];
+    let one_done = [captured(vnpay), both.to_vec(), vec![done(vnpay, ONE, 150, "14220001")]].concat();
+    let told = |reference: &str| payment::Command::RecordRefund { refund: TWO, reference: reference.to_owned() };
+    let failed: payment::Event = RefundFailed {
+        payment: PAYMENT,
+        order: ORDER,
+        show: SHOW,
+        provider: vnpay,
+        refund: TWO,
+        amount: 150,
+        currency: vnd(),
+        reason: "another-refund".to_owned(),
+    }
+    .into();
+    after(one_done.clone(), told("14220001"), vec![failed.clone()]);
+    let due = [one_done.clone(), vec![failed]].concat();
+    after(due.clone(), told("14220001"), vec![]);
+    for events in [one_done, due] {
+        after(events, told("14220002"), vec![done(vnpay, TWO, 150, "14220002")]);
+    }
+}
+
+#[test]
 fn what_is_due_is_settled_by_hand_once() {
     let payos = Provider::Payos;
     let due = [captured(payos), vec![asked(payos, ONE, 100, RefundWhy::PaidTwice)]].concat();

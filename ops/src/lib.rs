@@ -4,6 +4,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod dev;
+pub mod drill;
 pub mod failover;
 pub mod faults;
 pub mod front_door;

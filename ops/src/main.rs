@@ -15,7 +15,8 @@ use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
 use ops::{
-    check, config, demo, dev, failover, faults, init, load, log, money, partitions, queue, simulate, stack, token,
+    check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate, stack,
+    token,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -60,6 +61,9 @@ enum Command {
     Faults(FaultsArgs),
     /// Kill the owner of a partition with a long history, again and again, and measure until it is served.
     Failover(FailoverArgs),
+    /// Rehearse what must not go wrong, on a box office of its own.
+    #[command(subcommand)]
+    Drill(drill::Command),
     /// Send a box office of its own more and more, and measure; ends with 1 if it oversold, lost something or broke a law.
     Load(load::Cli),
     /// Send ours and other designs the same load in turn, and print the ratios.
@@ -116,6 +120,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => return Ok(check::run(args).await),
         Command::Faults(args) => faults::run(&args)?,
         Command::Failover(args) => failover::run(args).await?,
+        Command::Drill(command) => return drill::run(command).await,
         Command::Load(args) => return load::run_cli(args).await,
         Command::Compare(args) => return load::compare::run(args).await,
         Command::LoadWorker => {}

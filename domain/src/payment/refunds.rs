@@ -70,9 +70,14 @@ impl Known {
         }
     }
 
+    /// One movement settles one refund. A provider that cannot tell two of the same amount apart (VNPay) names the first
+    /// again when it is asked for the second: then a person has to do that one.
     pub(super) fn record_refund(&self, refund: RefundId, reference: String) -> Decision {
         let known = self.find(refund).ok_or(Refusal::NoSuchRefund)?;
+        let spent = self.refunds.iter().any(|it| matches!(&it.state, RefundState::Done(name) if **name == *reference));
         match known.state {
+            RefundState::Asked if spent => Ok(vec![self.refund_failed(known, "another-refund".to_owned())]),
+            RefundState::Due if spent => Ok(vec![]),
             RefundState::Asked | RefundState::Due => Ok(vec![self.refunded(known, reference, By::Provider)]),
             RefundState::Done(_) => Ok(vec![]), // A retry.
         }
@@ -81,11 +86,7 @@ impl Known {
     pub(super) fn record_refund_failure(&self, refund: RefundId, reason: String) -> Decision {
         let known = self.find(refund).ok_or(Refusal::NoSuchRefund)?;
         match known.state {
-            RefundState::Asked => {
-                let Self { payment, order, show, provider, currency, .. } = *self;
-                let amount = known.amount;
-                Ok(vec![RefundFailed { payment, order, show, provider, refund, amount, currency, reason }.into()])
-            }
+            RefundState::Asked => Ok(vec![self.refund_failed(known, reason)]),
             RefundState::Due | RefundState::Done(_) => Ok(vec![]), // A retry.
         }
     }
@@ -142,6 +143,12 @@ impl Known {
         let (refund, amount) = (known.refund, known.amount);
         let by_hand = by == By::Person;
         PaymentRefunded { payment, order, show, provider, refund, reference, amount, currency, by_hand }.into()
+    }
+
+    fn refund_failed(&self, refund: &Refund, reason: String) -> Event {
+        let Self { payment, order, show, provider, currency, .. } = *self;
+        let (refund, amount) = (refund.refund, refund.amount);
+        RefundFailed { payment, order, show, provider, refund, amount, currency, reason }.into()
     }
 
     pub(super) fn fold_refund(&mut self, event: &RefundRequested) {

@@ -36,7 +36,7 @@ pub use postgres::from_postgres;
 pub use queue::{At, Draw, Placed, Queues, Room, Visitor, hash_of};
 pub use read::{from_log, from_log_beside, from_log_with};
 pub use report::{Faults, Law, Report, money};
-pub use sales::{Key, Order, Payment, Sales};
+pub use sales::{Key, Movement, Order, Payment, Refund, Sales};
 pub use statement::{Transfer, compare as compare_statement, fetch as fetch_statement};
 pub use stock::{Class, Hold, HoldState, Stock};
 pub use sums::{Sums, compare};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::{OrderId, PaymentId, RefundId, ShowId, TicketClassId, TicketId};
-use domain::value::Currency;
+use domain::value::{Currency, Provider};
 use domain::{order, payment, ticket};
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ pub struct Order {
 pub struct Payment {
     /// For what.
     pub order: Key,
+    /// Who collects.
+    pub provider: Provider,
     /// Asked for, minor units.
     pub amount: i64,
     /// In what.
@@ -125,6 +127,8 @@ pub struct Sales {
     /// Where an order or its tickets do not add up by themselves.
     pub endings: Faults,
     ticket_ids: BTreeSet<TicketId>,
+    /// Every movement by which a provider gave money back.
+    paid_out: BTreeSet<(Provider, String)>,
 }
 
 impl Sales {
@@ -268,6 +272,7 @@ impl Sales {
     fn request(&mut self, it: &payment::PaymentRequested) {
         let payment = Payment {
             order: (it.order, it.show),
+            provider: it.provider,
             amount: it.amount,
             currency: it.currency,
             status: "requested",
@@ -345,6 +350,9 @@ impl Sales {
         let again = refund.done.replace(it.reference.clone()).is_some();
         if again {
             self.money.add(format!("refund {} was done twice", it.refund));
+        }
+        if !it.by_hand && !self.paid_out.insert((it.provider, it.reference.clone())) {
+            self.money.add(format!("the refund {} at {} was counted twice", it.reference, it.provider.as_str()));
         }
         if let Some(payment) = self.payment(it.payment) {
             payment.done += it.amount;

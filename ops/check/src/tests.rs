@@ -8,7 +8,7 @@ use domain::inventory::{
 use domain::order::{CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderOverdue, OrderPaid};
 use domain::payment::{
     PaymentCompleted, PaymentExpired, PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined,
-    PaymentRequested, QuarantineReason, RefundRequested, RefundWhy,
+    PaymentRefunded, PaymentRequested, QuarantineReason, RefundRequested, RefundWhy,
 };
 use domain::root::Context;
 use domain::show::ClassTerms;
@@ -427,6 +427,30 @@ fn a_refund_of_a_served_order_is_seen() {
 fn money_counted_twice_is_seen() {
     let again = [good(), vec![part(1, 1, 200, "r1")]].concat();
     assert!(broken(again).contains(&"all money is accounted for"));
+}
+
+#[test]
+fn one_movement_that_settles_two_refunds_is_seen() {
+    let back = |payment: u128, n: u128, reference: &str| {
+        let Event::Payment(payment::Event::RefundRequested(asked)) = refund(payment, n, 100) else { unreachable!() };
+        let done = PaymentRefunded {
+            payment: asked.payment,
+            order: asked.order,
+            show: asked.show,
+            provider: asked.provider,
+            refund: asked.refund,
+            reference: reference.to_owned(),
+            amount: asked.amount,
+            currency: asked.currency,
+            by_hand: false,
+        };
+        vec![refund(payment, n, 100), payment::Event::from(done).into()]
+    };
+    let late =
+        |payment| vec![requested(payment, 2, 100), completed_payment(payment, 2, 100, &format!("late {payment}"))];
+    let both = [good(), late(7), late(8)].concat();
+    assert_eq!(broken([both.clone(), back(7, 2, "one"), back(8, 2, "two")].concat()), [""; 0]);
+    assert_eq!(broken([both, back(7, 2, "one"), back(8, 2, "one")].concat()), ["no money is counted twice"]);
 }
 
 #[test]

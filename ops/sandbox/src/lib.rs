@@ -32,6 +32,6 @@ pub mod vnpay;
 pub mod zalopay;
 
 pub use provider::Provider;
-pub use script::{Keys, Lost, Outcome, Script, WebhookMode};
+pub use script::{Keys, Lost, LostHow, Outcome, Script, WebhookMode};
 pub use server::{Running, start};
 pub use settings::{PaypalKeys, Settings, StripeKeys, VnpayKeys, ZalopayKeys};

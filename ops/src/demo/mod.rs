@@ -3,14 +3,14 @@
 mod board;
 mod buyer;
 mod chaos;
-mod dice;
+pub(crate) mod dice;
 mod payer;
 mod placed;
 mod plan;
 mod probe;
 mod progress;
-mod shop;
-mod stage;
+pub(crate) mod shop;
+pub(crate) mod stage;
 mod summary;
 mod tally;
 mod visitor;

@@ -131,7 +131,11 @@ fn class_body(class: &Class) -> Value {
     json!({"name": class.name, "price": price, "capacity": class.capacity, "max_per_order": 4})
 }
 
-async fn write(shop: &Shop, bearer: &str, method: Method, path: &str, body: &Value) -> anyhow::Result<Answer> {
+/// Writes as this account.
+///
+/// # Errors
+/// It is refused, or not answered.
+pub async fn write(shop: &Shop, bearer: &str, method: Method, path: &str, body: &Value) -> anyhow::Result<Answer> {
     let key = random::id().to_string();
     let ask =
         Ask { method: Some(&method), path, body: Some(body), key: Some(&key), bearer: Some(bearer), ..Ask::default() };
@@ -142,8 +146,12 @@ async fn write(shop: &Shop, bearer: &str, method: Method, path: &str, body: &Val
     Ok(answer)
 }
 
-/// The saga opens the sale, and then the read model learns of it.
-async fn opened(shop: &Shop, show: ShowId, classes: usize) -> anyhow::Result<()> {
+/// Waits until everybody sees the show with all its classes on sale: the saga opens the sale, and then the read model
+/// learns of it.
+///
+/// # Errors
+/// They do not within half a minute.
+pub async fn opened(shop: &Shop, show: ShowId, classes: usize) -> anyhow::Result<()> {
     let deadline = Instant::now() + OPENS;
     loop {
         let path = format!("/v1/shows/{show}/availability");

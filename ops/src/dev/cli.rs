@@ -233,7 +233,8 @@ fn settings(plan: &Plan) -> String {
     text + &format!("front door {}\nsecrets in {}\n", plan.base_url, plan.folder.join("secrets.json").display())
 }
 
-fn pair(text: &str) -> Result<(String, String), anyhow::Error> {
+/// Reads `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), anyhow::Error> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => bail!("expected NAME=VALUE"),

@@ -7,6 +7,7 @@ mod forget;
 mod readiness;
 mod running;
 
+pub(crate) use cli::pair;
 pub use cli::{DevArgs, UpArgs, demo, run, stop_asked};
 pub use forget::forget;
 pub use running::Running;

@@ -6,5 +6,6 @@ mod reconcile;
 mod refunds;
 mod statement;
 
+pub(crate) use reconcile::{Outcome, reconciled};
 pub use reconcile::{ReconcileArgs, run as reconcile};
 pub use refunds::{Command as RefundCommand, run as refunds};

@@ -1,8 +1,9 @@
 //! `boxctl reconcile`: a provider's statement, held against the ledger line by line.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -43,7 +44,7 @@ pub struct ReconcileArgs {
 
 /// One line on which they differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Difference {
+pub(crate) struct Difference {
     kind: String,
     reference: String,
     /// What is wrong.
@@ -56,22 +57,27 @@ struct Difference {
 
 /// The sums of one currency, minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-struct Sums {
-    statement: i64,
-    ledger: i64,
-    /// What the provider kept, by its statement.
-    fees: i64,
-    /// The same by the ledger: many providers do not tell it with the money.
-    ledger_fees: i64,
+pub(crate) struct Sums {
+    /// By the provider's books.
+    pub statement: i64,
+    /// By ours.
+    pub ledger: i64,
+    /// What the provider kept, by its books.
+    pub fees: i64,
+    /// The same by ours: many providers do not tell it with the money.
+    pub ledger_fees: i64,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-struct Outcome {
+pub(crate) struct Outcome {
     provider: String,
-    lines: usize,
-    by_currency: BTreeMap<String, Sums>,
-    differences: Vec<Difference>,
+    /// How many the statement has.
+    pub lines: usize,
+    /// The sums of each.
+    pub by_currency: BTreeMap<String, Sums>,
+    /// Every line on which they differ.
+    pub differences: Vec<Difference>,
 }
 
 struct Place {
@@ -107,7 +113,6 @@ pub async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
 
 async fn compared(args: &ReconcileArgs) -> anyhow::Result<Outcome> {
     let file = File::open(&args.statement).with_context(|| format!("open {}", args.statement.display()))?;
-    let statement = statement::read(file, &args.provider)?;
     let place = Env::from_process().read(Place::read)?;
     let postgres = match place.postgres {
         Some(postgres) => postgres,
@@ -117,8 +122,22 @@ async fn compared(args: &ReconcileArgs) -> anyhow::Result<Outcome> {
         }
     };
     let namespace = args.namespace.as_deref().unwrap_or(&place.namespace);
-    let ledger = ledger::read(&postgres, namespace, &args.provider).await?;
-    Ok(compare(&args.provider, &statement, &ledger))
+    reconciled(&args.provider, file, &postgres, namespace).await
+}
+
+/// Holds a provider's statement against what Postgres has of it.
+///
+/// # Errors
+/// The statement cannot be read, or Postgres does not answer.
+pub(crate) async fn reconciled(
+    provider: &str,
+    csv: impl Read,
+    postgres: &str,
+    namespace: &str,
+) -> anyhow::Result<Outcome> {
+    let statement = statement::read(csv, provider)?;
+    let ledger = ledger::read(postgres, namespace, provider).await?;
+    Ok(compare(provider, &statement, &ledger))
 }
 
 fn compare(provider: &str, statement: &[Movement], ledger: &[Movement]) -> Outcome {
@@ -157,6 +176,15 @@ fn difference(what: &'static str, statement: Option<&Movement>, ledger: Option<&
     }
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, reference, what, .. } = self;
+        let of = |side: &'_ Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
+        let (statement, ledger) = (of(&self.statement), of(&self.ledger));
+        write!(f, "{kind} {reference}: {what}; statement {statement}, ledger {ledger}")
+    }
+}
+
 impl Outcome {
     fn text(&self) -> String {
         let mut text = format!("{}: {} lines in the statement\n\n", self.provider, self.lines);
@@ -170,9 +198,7 @@ impl Outcome {
             let _ = writeln!(text, "{currency:8} {statement:>18} {ledger:>18} {fees:>14} {ledger_fees:>14}");
         }
         for it in &self.differences {
-            let of = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
-            let (statement, ledger) = (of(&it.statement), of(&it.ledger));
-            let _ = write!(text, "\n{} {}: {}; statement {statement}, ledger {ledger}", it.kind, it.reference, it.what);
+            let _ = write!(text, "\n{it}");
         }
         let verdict = match self.differences.len() {
             0 => "the statement and the ledger say the same".to_owned(),

@@ -78,7 +78,7 @@ fn accepted(refund: &Refund, told: &Told) -> Refunded {
     }
 }
 
-/// What VNPay shows of a refund. It cannot tell two of the same amount apart; a payment of ours goes back but once.
+/// What VNPay shows of a refund. It cannot tell two of the same amount apart: the payment takes one movement for one refund.
 fn known(refund: &Refund, found: Found) -> Refunded {
     match found {
         Found::Refund { verdict: Verdict::Paid, amount, transaction, .. } if amount == refund.amount => {
