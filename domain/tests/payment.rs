@@ -368,11 +368,17 @@ fn open_pages_are_watched() {
 #[test]
 fn a_payment_that_nobody_waits_for_ends_with_less_than_was_asked_for_whatever_its_provider_calls_it() {
     let short = vec![requested(), ready(), part("a", 40, 40)];
-    // While the order is open, the rest may come yet.
-    after(short.clone(), report(vec![moved("a", 40)], Standing::Paid), vec![]);
+    let told = |events: Vec<Event>, movements, seconds| {
+        given::<Payment>(events).at(at(seconds)).when(report(movements, Standing::Paid))
+    };
+    // Its list of the money may be late.
+    told(short.clone(), vec![moved("a", 40)], 900 + 599).then_expect_events(vec![]);
+    let mut back = refund(40, RefundWhy::PaidInPart);
+    if let Event::RefundRequested(refund) = &mut back {
+        refund.requested_at = at(900 + 600);
+    }
     let closing = [short, vec![closing()]].concat();
-    let back = vec![expired(), refund(40, RefundWhy::PaidInPart)];
-    after(closing, report(vec![moved("a", 40)], Standing::Paid), back);
-    // Where no money came at all, it is still to be told of.
-    after(vec![requested(), ready(), self::closing()], report(vec![], Standing::Paid), vec![]);
+    told(closing, vec![moved("a", 40)], 900 + 600).then_expect_events(vec![expired(), back]);
+    // Where no money was listed at all, it is still to be told of.
+    told(vec![requested(), ready(), self::closing()], vec![], 900 + 600).then_expect_events(vec![]);
 }

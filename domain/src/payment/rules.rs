@@ -14,6 +14,8 @@ type Decision = Result<Vec<Event>, Refusal>;
 
 /// So many movements of one report are taken in at most; the rest comes with the next report.
 const MAX_MOVEMENTS: usize = 100;
+/// So long after the deadline a provider that says "paid" has listed all the money that it means.
+const LISTED_WITHIN_S: i64 = 600;
 
 impl Payment {
     pub(super) fn decide(&self, issued: Issued<Command>) -> Decision {
@@ -161,8 +163,8 @@ impl Known {
         match standing {
             _ if !self.status.open() => vec![],
             Standing::Open => vec![],
-            // Nobody waits for the rest any more; should it come yet, it counts all the same.
-            Standing::Paid if self.status == Status::Closing && self.kept() > 0 => self.expire(at),
+            // It calls paid what is less than was asked for: a discount, say.
+            Standing::Paid if self.kept() > 0 && at >= self.pay_by.plus_s(LISTED_WITHIN_S) => self.expire(at),
             Standing::Paid if !self.quarantined => vec![],
             Standing::Failed if self.kept() == 0 => vec![self.failed("declined".to_owned())],
             Standing::Failed | Standing::Ended | Standing::Paid => self.expire(at),
