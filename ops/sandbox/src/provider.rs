@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::delivery::Delivery;
 use crate::notice::Notice;
-use crate::sale::{Happening, Sale};
+use crate::sale::{Happening, Refund, Sale};
 use crate::{payos, paypal, stripe, vnpay, zalopay};
 
 /// A payment provider; its name in JSON, in URLs and on the statement is lower-case.
@@ -122,6 +122,11 @@ pub trait Protocol: Sync {
     /// The provider's name of a new refund: unique, also against other providers.
     fn refund_id(&self, _sale: &Sale) -> String {
         crate::ids::bank_reference()
+    }
+
+    /// The name that a refund has on the provider's statement.
+    fn on_statement<'a>(&self, refund: &'a Refund) -> &'a str {
+        &refund.id
     }
 
     /// What the provider keeps of money that is taken, in minor units.

@@ -108,7 +108,7 @@ fn book(books: &mut Books, number: u64, refund: &Refund) {
     books.add_movement(Movement {
         provider: sale.provider,
         kind: Kind::Refund,
-        reference: refund.id.clone(),
+        reference: sale.provider.protocol().on_statement(refund).to_owned(),
         payment: sale.reference.clone(),
         amount: -refund.amount,
         currency: refund.currency.clone(),

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::notice::Notice;
 use crate::provider::{Protocol, Verdict, WayBack};
-use crate::sale::{Happening, Sale};
+use crate::sale::{Happening, Refund, Sale};
 use crate::{serial, vietnam};
 
 /// The pause between two calls of a callback (our choice: none is published).
@@ -77,6 +77,11 @@ impl Protocol for Zalopay {
 
     fn refund_id(&self, sale: &Sale) -> String {
         number(sale)
+    }
+
+    /// Only the shop's name of it is known on both sides: `query_refund` does not tell ZaloPay's.
+    fn on_statement<'a>(&self, refund: &'a Refund) -> &'a str {
+        refund.reference.as_deref().unwrap_or(&refund.id)
     }
 
     fn trouble(&self, status: StatusCode) -> Response {
