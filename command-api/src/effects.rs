@@ -335,14 +335,17 @@ impl Effects {
 }
 
 /// Whether what the provider has under our serial number is what we opened; somebody else's money is not ours to count.
+/// The provider's own name of it tells; only where one of us has none, the amount does. What bears our name is ours also
+/// if more came than we asked for: then the payment puts it aside.
 fn is_ours(known: &payment::Known, report: &Report) -> bool {
-    let amount = report.amount.is_none_or(|amount| amount == known.amount);
-    let reference =
-        known.reference.as_deref().zip(report.reference.as_deref()).is_none_or(|(ours, theirs)| ours == theirs);
-    if !(amount && reference) {
+    let ours = match (known.reference.as_deref(), report.reference.as_deref()) {
+        (Some(ours), Some(theirs)) => ours == theirs,
+        (None, _) | (_, None) => report.amount.is_none_or(|amount| amount == known.amount),
+    };
+    if !ours {
         tracing::error!(payment.id = %known.payment, known.serial, "the provider has another payment under our serial number");
     }
-    amount && reference
+    ours
 }
 
 fn is_news(known: &payment::Known, report: &Report) -> bool {

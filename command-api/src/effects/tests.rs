@@ -143,6 +143,10 @@ impl World {
     }
 
     fn reports(&self, amount: i64, movements: &[(&str, i64)], standing: Standing) {
+        self.reports_of("link", amount, movements, standing);
+    }
+
+    fn reports_of(&self, reference: &str, amount: i64, movements: &[(&str, i64)], standing: Standing) {
         let movement = |(reference, amount): &(&str, i64)| Movement {
             reference: (*reference).to_owned(),
             amount: *amount,
@@ -150,7 +154,7 @@ impl World {
             fee: 0,
         };
         let movements = movements.iter().map(movement).collect();
-        let reference = Some("link".to_owned());
+        let reference = Some(reference.to_owned());
         let report = Report { movements, standing, reference, url: None, amount: Some(amount) };
         *self.gateway.report.lock().unwrap() = Some(report);
     }
@@ -207,12 +211,31 @@ async fn closing_again_reports_what_came_since() {
 async fn money_of_another_payment_under_our_number_is_not_counted() {
     let world = World::new().await;
     world.has_a_page().await;
-    world.reports(5000, &[("theirs", 1000)], Standing::Paid);
+    world.reports_of("other link", 5000, &[("theirs", 1000)], Standing::Paid);
     world.effects.ask(PAYMENT).await;
     assert_eq!((world.known().await.status, world.known().await.received), (Status::Ready, 0));
     world.tell(payment::Command::Close).await;
     world.carry_out_close().await;
     assert_eq!((world.known().await.status, world.known().await.received), (Status::Expired, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_without_a_name_yet_is_told_from_another_by_its_amount() {
+    let world = World::new().await;
+    world.tell(payment::Command::Close).await;
+    world.reports_of("other link", 5000, &[("theirs", 1000)], Standing::Paid);
+    world.carry_out_close().await;
+    assert_eq!((world.known().await.status, world.known().await.received), (Status::Expired, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_money_than_we_asked_for_is_put_aside_also_when_no_webhook_told_of_it() {
+    let world = World::new().await;
+    world.has_a_page().await;
+    world.reports(1500, &[("too much", 1500)], Standing::Paid);
+    world.effects.ask(PAYMENT).await;
+    let known = world.known().await;
+    assert_eq!((known.status, known.received, known.quarantined), (Status::Expired, 0, true));
 }
 
 const SHOW: ShowId = ShowId(Uuid::from_u128(6));

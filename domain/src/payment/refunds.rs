@@ -70,8 +70,8 @@ impl Known {
         }
     }
 
-    /// One movement settles one refund. A provider that cannot tell two of the same amount apart (VNPay) names the first
-    /// again when it is asked for the second: then a person has to do that one.
+    /// One movement settles one refund. Where a provider cannot tell two of the same amount apart (VNPay) and names the
+    /// first again, a person has to do the second.
     pub(super) fn record_refund(&self, refund: RefundId, reference: String) -> Decision {
         let known = self.find(refund).ok_or(Refusal::NoSuchRefund)?;
         let spent = self.refunds.iter().any(|it| matches!(&it.state, RefundState::Done(name) if **name == *reference));

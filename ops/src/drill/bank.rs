@@ -147,19 +147,27 @@ impl Bank {
         self.act(page, "cancel", &json!({})).await
     }
 
-    /// Pays although the page is closed, as banks do that were slow. A provider that said that a payment is over and then
-    /// never tells of money for it leaves it to the reconciliation of books: here it does tell.
+    /// Pays although the page is closed, as banks do that were slow.
     ///
     /// # Errors
     /// The sandbox refuses.
     pub async fn pay_late(&self, page: &Page) -> anyhow::Result<bool> {
+        self.tell(page).await?;
+        self.pay(page, &json!({"force": true})).await
+    }
+
+    /// Has the provider tell of money after all. Where it never tells, nor shows the money to who asks (because it said
+    /// before that the payment is over), only the reconciliation of books can find it.
+    ///
+    /// # Errors
+    /// The sandbox refuses.
+    pub async fn tell(&self, page: &Page) -> anyhow::Result<()> {
         let told = |script: &mut Script| {
             if matches!(script.webhook, WebhookMode::Never | WebhookMode::BadSignature) {
                 (script.webhook, script.delay_ms) = (WebhookMode::Late, Some(TOLD_AFTER_MS));
             }
         };
-        self.change(page.provider, &page.id, told).await?;
-        self.pay(page, &json!({"force": true})).await
+        self.change(page.provider, &page.id, told).await
     }
 
     /// Changes what goes wrong with a payment.

@@ -106,8 +106,14 @@ impl<'a> Buyer<'a> {
                 self.paid_wrong(placed, &page).await
             }
             Act::OtherCurrency => {
-                let currency = Some("EUR".to_owned());
-                self.scene.bank.change(page.provider, &page.id, |script| script.currency = currency).await?;
+                self.scene
+                    .bank
+                    .change(page.provider, &page.id, |script| script.currency = Some("EUR".to_owned()))
+                    .await?;
+                // PayOS shows other currencies nowhere but in its webhooks.
+                if page.provider == Provider::Payos {
+                    self.scene.bank.tell(&page).await?;
+                }
                 self.paid_wrong(placed, &page).await
             }
             Act::CancelsAndPays => {

@@ -7,6 +7,7 @@ use check::Promised;
 use domain::ids::{OrderId, ShowId, TicketId};
 
 use super::plan::{Act, Staff};
+use crate::stack;
 
 /// How far the drill is, and what buyers saw.
 #[derive(Debug, Default)]
@@ -58,8 +59,9 @@ impl Tally {
         self.with(|seen| *seen.stories.entry((act, end)).or_default() += 1);
     }
 
-    /// Notes something that should not have happened.
+    /// Notes something that should not have happened, and says so.
     pub fn wrong(&self, what: String) {
+        stack::say(&what);
         self.with(|seen| seen.wrong.push(what));
     }
 
