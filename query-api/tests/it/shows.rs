@@ -182,6 +182,7 @@ async fn the_document_has_every_route() {
         "/v1/orders/{order}/events",
         "/v1/orders/{order}/tickets",
         "/v1/orders/{order}/tickets/{ticket}/qr.svg",
+        "/v1/refunds",
         "/v1/shows",
         "/v1/shows/{show}",
         "/v1/shows/{show}/availability",
@@ -190,6 +191,7 @@ async fn the_document_has_every_route() {
         "/v1/shows/{show}/payment-methods",
         "/v1/shows/{show}/queue/{session}",
         "/v1/shows/{show}/queue/{session}/events",
+        "/v1/shows/{show}/refunds",
     ];
     assert_eq!(paths.len(), expected.len());
     for path in expected {
