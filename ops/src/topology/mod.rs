@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn every_service_understands_what_it_is_told() {
-        let plan = plan();
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan { folder: folder.path().to_owned(), ..plan() };
         let command = Env::from_map(plan.environment(Process::CommandApi)).read(command_api::config::Config::read);
         let command = command.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((command.common.namespace.as_str(), command.common.listen.port()), ("t1", 12));
