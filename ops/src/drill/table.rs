@@ -95,7 +95,10 @@ pub fn text(
     took: Duration,
 ) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| writeln!(text, "  {name:<24}{value}").expect("strings take everything");
+    let mut line = |name: &str, value: String| {
+        let line = format!("  {name:<24}{value}");
+        writeln!(text, "{}", line.trim_end()).expect("strings take everything");
+    };
     for (provider, row) in rows(facts) {
         line(
             provider,

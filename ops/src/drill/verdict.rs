@@ -75,3 +75,65 @@ fn wrong(seen: &Seen) -> Law {
         faults,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use check::{Order, Payment, Refund};
+    use domain::ids::{OrderId, PaymentId, RefundId, ShowId};
+    use domain::value;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const KEY: (OrderId, ShowId) = (OrderId(Uuid::from_u128(1)), ShowId(Uuid::from_u128(2)));
+    const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(3));
+
+    fn facts(phase: &'static str, status: &'static str, refund: Option<(bool, Option<&str>)>) -> Facts {
+        let currency = "VND".parse().unwrap();
+        let mut facts = Facts::default();
+        let (reason, paid_by) = (None, Some(PAYMENT));
+        let order = Order { total: 5, currency, phase, reason, paid: false, times_paid: 1, paid_by, given_back: 0 };
+        facts.sales.orders.insert(KEY, order);
+        let (order, provider) = (KEY, value::Provider::Stripe);
+        let payment =
+            Payment { order, provider, amount: 5, currency, status, received: 5, refunded: 0, due: 0, done: 0 };
+        facts.sales.payments.insert(PAYMENT, payment);
+        if let Some((due, done)) = refund {
+            let refund = Refund { payment: PAYMENT, amount: 5, due, done: done.map(str::to_owned), by_hand: false };
+            facts.sales.refunds.insert(RefundId(Uuid::from_u128(4)), refund);
+        }
+        facts
+    }
+
+    #[test]
+    fn what_is_under_way_is_no_end() {
+        for over in [
+            facts("completed", "completed", None),
+            facts("cancelled", "completed", Some((true, None))),
+            facts("failed", "completed", Some((false, Some("re_1")))),
+            facts("completed", "open", None),
+        ] {
+            assert!(ended(&over).holds());
+        }
+        for under_way in [
+            facts("open", "completed", None),
+            facts("stuck", "closing", None),
+            facts("completed", "closing", None),
+            facts("completed", "requested", None),
+            facts("cancelled", "completed", Some((false, None))),
+        ] {
+            assert!(!ended(&under_way).holds(), "{under_way:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_that_never_took_place_is_told_only_of_a_drill_that_is_large_enough() {
+        let injected: BTreeMap<_, _> = [((Provider::Stripe, super::super::faults::KINDS[0]), 7)].into();
+        let mut facts = facts("completed", "completed", None);
+        assert!(met(&facts, &injected).holds());
+        let one = facts.sales.payments[&PAYMENT].clone();
+        let more = (0..u128::from(ENOUGH)).map(|n| (PaymentId(Uuid::from_u128(100 + n)), one.clone()));
+        facts.sales.payments.extend(more);
+        assert_eq!(met(&facts, &injected).faults.count, 18);
+    }
+}
