@@ -40,7 +40,7 @@ pub enum Effect {
     /// Cancel it there, and ask how it stands.
     ClosePayment { payment: PaymentId, provider: Provider, serial: i64 },
     /// Have it give money back.
-    RefundPayment { payment: PaymentId, provider: Provider, refund: RefundId },
+    RefundPayment { payment: PaymentId, provider: Provider, refund: RefundId, amount: i64, currency: Currency },
     /// Send the seed of this show's draw to its waiting room, which has opened.
     RevealSeed { show: ShowId },
 }

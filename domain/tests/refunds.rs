@@ -245,7 +245,8 @@ fn parts_go_back_once_each_and_never_more_than_came() {
 fn a_refund_is_asked_for_at_the_provider_until_it_says_how_it_went() {
     let stripe = Provider::Stripe;
     let ask = asked(stripe, ONE, AMOUNT, RefundWhy::ByStaff);
-    let effect = Effect::RefundPayment { payment: PAYMENT, provider: stripe, refund: ONE };
+    let effect =
+        Effect::RefundPayment { payment: PAYMENT, provider: stripe, refund: ONE, amount: AMOUNT, currency: vnd() };
     assert_eq!(reaction(ask.clone()), [Action::Effect(effect)]);
     let open = [captured(stripe), vec![ask]].concat();
     assert!(state::<Payment>(&open).watched());

@@ -9,7 +9,7 @@ use crate::inventory::{CloseReason, ReleaseReason, TicketsReserved};
 use crate::order::{
     CancelReason, FailReason, OrderCancelled, OrderCreated, OrderFailed, OrderPaymentAdded, OrderTicketsRefunded,
 };
-use crate::payment::PaymentRequested;
+use crate::payment::{PaymentRequested, RefundRequested};
 use crate::queue::CheckoutEnd;
 use crate::root::Meta;
 use crate::saga::{Action, CreatePayment, Effect, Outgoing, queue};
@@ -238,8 +238,8 @@ fn of_payment(event: &payment::Event) -> Vec<Action> {
         E::PaymentFailed(event) => vec![ended(event.order, event.payment, true)],
         E::PaymentExpired(event) => vec![ended(event.order, event.payment, false)],
         E::RefundRequested(event) if !event.by_hand && !event.refund.0.is_nil() => {
-            let (payment, provider, refund) = (event.payment, event.provider, event.refund);
-            vec![Action::Effect(Effect::RefundPayment { payment, provider, refund })]
+            let RefundRequested { payment, provider, refund, amount, currency, .. } = *event;
+            vec![Action::Effect(Effect::RefundPayment { payment, provider, refund, amount, currency })]
         }
         E::PaymentIntentCreated(_)
         | E::PaymentPartiallyReceived(_)

@@ -236,7 +236,12 @@ impl World {
             amount: moved.amount,
             currency: moved.currency.as_str().to_owned(),
         });
-        let banked: Vec<Transfer> = banked.collect();
+        let back = self.provider.paid_out.iter().map(|(refund, (amount, currency))| Transfer {
+            reference: format!("refund {refund}"),
+            amount: -amount,
+            currency: currency.to_string(),
+        });
+        let banked: Vec<Transfer> = banked.chain(back).collect();
         laws.push(compare_statement(&facts, &banked));
         for law in laws.iter().filter(|law| !law.holds()) {
             self.fail(law.name, law.faults.first.join("; "));

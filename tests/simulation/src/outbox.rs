@@ -168,14 +168,17 @@ impl World {
                 let id = CommandId(self.dice.id());
                 Ok(Some(telling(id, Command::Payment(*payment, report(movements, standing)))))
             }
-            Effect::RefundPayment { payment, refund, .. } => {
+            Effect::RefundPayment { payment, refund, amount, currency, .. } => {
                 // Asked again, the provider finds what it did the first time.
+                let (refund, fails) = (*refund, refund.0.as_u128().is_multiple_of(8));
+                if !fails {
+                    self.provider.paid_out.insert(refund, (*amount, *currency));
+                }
                 if self.provider.lose_answers > 0 {
                     self.provider.lose_answers -= 1;
                     self.seen.fault("provider: answer lost");
                     return Err(());
                 }
-                let (refund, fails) = (*refund, refund.0.as_u128().is_multiple_of(8));
                 self.seen.happened(if fails { "money: refund failed" } else { "money: refunded" });
                 let command = match fails {
                     true => payment::Command::RecordRefundFailure { refund, reason: "no account".to_owned() },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::event::Command;
-use domain::ids::{CommandId, PaymentId};
+use domain::ids::{CommandId, PaymentId, RefundId};
 use domain::payment::{self, Movement, Standing};
 use domain::saga::CreatePayment;
 use domain::value::{Actor, Currency, Fingerprint, Provider as Name, Timestamp};
@@ -57,6 +57,8 @@ pub enum Money {
 pub struct Provider {
     /// Pages.
     pub pages: BTreeMap<i64, Page>,
+    /// What went back to payers, each refund once.
+    pub paid_out: BTreeMap<RefundId, (i64, Currency)>,
     /// Until when nobody answers.
     pub silent_until: u64,
     /// So many of the next answers are lost.
