@@ -121,14 +121,20 @@ impl Account {
     }
 }
 
-/// Money that goes from one account to another.
+/// Whose money it is.
 #[derive(Debug)]
-struct Entry {
+struct Of {
     at_us: i64,
     payment: PaymentId,
     order: Option<OrderId>,
     show: Option<ShowId>,
     provider: Option<Provider>,
+}
+
+/// Money that goes from one account to another.
+#[derive(Debug)]
+struct Entry {
+    of: Of,
     kind: &'static str,
     reference: String,
     amount: i64,
@@ -186,76 +192,32 @@ impl Changes {
                 self.payments.insert(it.payment, it.provider);
                 return;
             }
-            E::PaymentPartiallyReceived(it) => Entry {
-                at_us,
-                payment: it.payment,
-                order: Some(it.order),
-                show: Some(it.show),
-                provider: None,
-                kind: "captured",
-                reference: it.reference.clone(),
-                amount: it.amount,
-                currency: it.currency,
-                fee: it.fee,
-                debit: A::Provider,
-                credit: A::Sales,
-            },
-            E::PaymentCompleted(it) => Entry {
-                at_us,
-                payment: it.payment,
-                order: Some(it.order),
-                show: Some(it.show),
-                provider: None,
-                kind: "captured",
-                reference: it.reference.clone(),
-                amount: it.amount,
-                currency: it.currency,
-                fee: it.fee,
-                debit: A::Provider,
-                credit: A::Sales,
-            },
-            E::PaymentQuarantined(it) => Entry {
-                at_us,
-                payment: it.payment,
-                order: it.order,
-                show: it.show,
-                provider: Some(it.provider),
-                kind: "quarantined",
-                reference: it.reference.clone(),
-                amount: it.amount,
-                currency: it.currency,
-                fee: 0,
-                debit: A::Provider,
-                credit: A::Quarantine,
-            },
-            E::RefundRequested(it) => Entry {
-                at_us,
-                payment: it.payment,
-                order: Some(it.order),
-                show: Some(it.show),
-                provider: Some(it.provider),
-                kind: "refund_requested",
-                reference: it.refund.to_string(),
-                amount: it.amount,
-                currency: it.currency,
-                fee: 0,
-                debit: A::Sales,
-                credit: A::RefundsDue,
-            },
-            E::PaymentRefunded(it) => Entry {
-                at_us,
-                payment: it.payment,
-                order: Some(it.order),
-                show: Some(it.show),
-                provider: Some(it.provider),
-                kind: "refunded",
-                reference: it.reference.clone(),
-                amount: it.amount,
-                currency: it.currency,
-                fee: 0,
-                debit: A::RefundsDue,
-                credit: if it.by_hand { A::Bank } else { A::Provider },
-            },
+            E::PaymentPartiallyReceived(it) => {
+                let of = Of { at_us, payment: it.payment, order: Some(it.order), show: Some(it.show), provider: None };
+                let entry = of.moved("captured", &it.reference, (it.amount, it.currency), (A::Provider, A::Sales));
+                Entry { fee: it.fee, ..entry }
+            }
+            E::PaymentCompleted(it) => {
+                let of = Of { at_us, payment: it.payment, order: Some(it.order), show: Some(it.show), provider: None };
+                let entry = of.moved("captured", &it.reference, (it.amount, it.currency), (A::Provider, A::Sales));
+                Entry { fee: it.fee, ..entry }
+            }
+            E::PaymentQuarantined(it) => {
+                let of = Of { at_us, payment: it.payment, order: it.order, show: it.show, provider: Some(it.provider) };
+                of.moved("quarantined", &it.reference, (it.amount, it.currency), (A::Provider, A::Quarantine))
+            }
+            E::RefundRequested(it) => {
+                let (order, show, provider) = (Some(it.order), Some(it.show), Some(it.provider));
+                let of = Of { at_us, payment: it.payment, order, show, provider };
+                let refund = it.refund.to_string();
+                of.moved("refund_requested", &refund, (it.amount, it.currency), (A::Sales, A::RefundsDue))
+            }
+            E::PaymentRefunded(it) => {
+                let (order, show, provider) = (Some(it.order), Some(it.show), Some(it.provider));
+                let of = Of { at_us, payment: it.payment, order, show, provider };
+                let from = if it.by_hand { A::Bank } else { A::Provider };
+                of.moved("refunded", &it.reference, (it.amount, it.currency), (A::RefundsDue, from))
+            }
             // No money moves.
             E::PaymentIntentCreated(_)
             | E::PaymentFailed(_)
@@ -264,6 +226,18 @@ impl Changes {
             | E::RefundFailed(_) => return,
         };
         self.entries.insert(meta.event_id, entry);
+    }
+}
+
+impl Of {
+    fn moved(
+        self,
+        kind: &'static str,
+        reference: &str,
+        (amount, currency): (i64, Currency),
+        (debit, credit): (Account, Account),
+    ) -> Entry {
+        Entry { of: self, kind, reference: reference.to_owned(), amount, currency, fee: 0, debit, credit }
     }
 }
 
@@ -279,11 +253,11 @@ impl Entry {
             [
                 event.into(),
                 account.name().into(),
-                self.at_us.into(),
-                self.payment.0.into(),
-                self.order.map(|order| order.0).into(),
-                self.show.map(|show| show.0).into(),
-                self.provider.map(Provider::as_str).into(),
+                self.of.at_us.into(),
+                self.of.payment.0.into(),
+                self.of.order.map(|order| order.0).into(),
+                self.of.show.map(|show| show.0).into(),
+                self.of.provider.map(Provider::as_str).into(),
                 self.kind.into(),
                 self.reference.clone().into(),
                 amount.into(),

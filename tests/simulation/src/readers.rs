@@ -12,8 +12,6 @@ use schemas::Codec;
 use crate::plan::{Knobs, Store};
 use crate::world::{World, number, place};
 
-/// Read models.
-const MODELS: usize = 6;
 const LAW: &str = "each read model = fold at its own offset";
 
 /// One projector's work on one read model.
@@ -35,6 +33,13 @@ impl Readers {
         let rows = MemoryRows::default();
         let workers = (0..if knobs.readers { 2 } else { 0 }).flat_map(|_| workers(codec, &rows)).collect();
         Self { rows, workers }
+    }
+}
+
+impl Readers {
+    /// How many read models there are.
+    fn models(&self) -> usize {
+        self.workers.len() / 2
     }
 }
 
@@ -61,7 +66,8 @@ impl World {
             Store::Crash => {
                 self.seen.fault("rows: projector gone, another begins");
                 let mut anew = workers(&self.codec, &self.readers.rows);
-                self.readers.workers[reader] = anew.nth(reader % MODELS).expect("one for each read model");
+                self.readers.workers[reader] =
+                    anew.nth(reader % self.readers.models()).expect("one for each read model");
                 return;
             }
         };
@@ -117,7 +123,7 @@ impl World {
 
     /// Every read model is the fold at its own offset: where it stands, and once it has read everything.
     pub fn readers_agree(&mut self) {
-        for model in 0..MODELS.min(self.readers.workers.len()) {
+        for model in 0..self.readers.models() {
             self.reader_agrees(model);
             for _ in 0..3 {
                 if self.take_in(model, usize::MAX) {
