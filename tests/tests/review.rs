@@ -11,15 +11,20 @@ fn nobody_counts_through_the_way_back() {
         let sale = world.on_sale(1000, 5, 600).await;
         let (order, holder, link) = sale.buy_to_page(world, 1).await;
         let serial = world.at_provider(&link).await["orderCode"].as_i64().unwrap();
+        let payment = holder.get(&format!("/v1/orders/{order}")).await.is(200).body["payments"][0]["id"].clone();
+        let payment = payment.as_str().unwrap();
         let way_back =
             |query: String| async move { world.client.get(&format!("/v1/payments/payos/return?{query}")).await };
         way_back(format!("orderCode={serial}")).await.is_problem(404, "not-found");
-        way_back(format!("orderCode={serial}&id=")).await.is_problem(404, "not-found");
-        let another = "0".repeat(link.len());
-        let stranger = way_back(format!("orderCode={serial}&id={another}")).await.is_problem(404, "not-found");
-        let nothing = way_back(format!("orderCode=1&id={another}")).await.is_problem(404, "not-found");
+        way_back(format!("orderCode={serial}&id={link}")).await.is_problem(404, "not-found");
+        let another = id();
+        let stranger = way_back(format!("payment={another}&orderCode={serial}")).await.is_problem(404, "not-found");
+        let nothing = way_back(format!("payment={another}&orderCode=1")).await.is_problem(404, "not-found");
         assert_eq!(stranger.apart(), nothing.apart());
-        let back = way_back(format!("code=00&id={link}&cancel=false&status=PENDING&orderCode={serial}")).await.is(303);
+        // Only the payment's own name tells, which nobody counts through; and only where it was collected.
+        let elsewhere = world.client.get(&format!("/v1/payments/stripe/return?payment={payment}")).await;
+        elsewhere.is_problem(404, "not-found");
+        let back = way_back(format!("payment={payment}&code=00&id={link}&status=PENDING")).await.is(303);
         let location = back.header("location").unwrap();
         assert_eq!(location, format!("https://shop.test/back?order={order}&status=awaiting_payment"));
         holder.post(&format!("/v1/orders/{order}/cancel"), &json!({})).await.is(200);
