@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::outbox::{insist, mark_stuck};
 use crate::owners::{Owners, Request};
-use crate::payments::gateway::{Attempt, Intent, Refund, Refunded, Report};
+use crate::payments::gateway::{Attempt, Intent, ORDER_OVER, Refund, Refunded, Report};
 use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
 
 /// Carries effects out. Each call may happen twice; providers recognise the second by its reference.
@@ -186,7 +186,7 @@ impl Effects {
     /// payment makes a no-op of what it knows.
     async fn close(&self, gateway: &dyn PaymentGateway, payment: PaymentId) -> Result<Telling, String> {
         let known = self.known(payment).await.ok_or("nobody knows how the payment stands")?;
-        let report = match gateway.close(&Attempt::from(&known), "order over").await {
+        let report = match gateway.close(&Attempt::from(&known), ORDER_OVER).await {
             Ok(report) => report,
             Err(GatewayError::NotFound) => Report::never_opened(),
             Err(error) => return Err(chain(&error)),
@@ -198,15 +198,7 @@ impl Effects {
     /// Has the provider give money back, one refund of a payment after the other. What it does not end now (it takes its
     /// time, or does not answer) is asked for again with the open payments, for as long as it takes.
     async fn refund(&self, payment: PaymentId, correlation: Uuid) {
-        loop {
-            let state = match self.asked(payment).await {
-                Outcome::Done(answer) => answer.state,
-                Outcome::Refused(_) => return,
-                _ => {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    continue;
-                }
-            };
+        while let Some(state) = self.answered(payment).await {
             match self.give_back(&state, correlation).await {
                 GivenBack::Answered => {}
                 GivenBack::NotYet | GivenBack::NothingAsked => return,
@@ -266,17 +258,8 @@ impl Effects {
     }
 
     async fn give_up(&self, payment: PaymentId, correlation: Uuid, id: CommandId, reason: &str) {
-        // Until its owner answers: an effect that is settled without a trace would be lost.
-        let order = loop {
-            match self.asked(payment).await {
-                Outcome::Done(answer) => match answer.state.known() {
-                    Some(known) => break known.order,
-                    None => return,
-                },
-                Outcome::Refused(_) => return,
-                _ => tokio::time::sleep(Duration::from_secs(1)).await,
-            }
-        };
+        let state = self.answered(payment).await;
+        let Some(order) = state.as_ref().and_then(Payment::known).map(|known| known.order) else { return };
         tracing::error!(payment.id = %payment, order.id = %order, reason, "a provider call does not get on: the order is stuck");
         mark_stuck(&self.owners, order, Step::PaymentStatus, reason.chars().take(200).collect(), id, correlation).await;
     }
@@ -290,6 +273,18 @@ impl Effects {
         match self.asked(payment).await {
             Outcome::Done(answer) => answer.state.known().cloned(),
             _ => None,
+        }
+    }
+
+    /// What its owner says, however long that takes: an effect that is settled without a trace would be lost. None if
+    /// there is no such payment.
+    async fn answered(&self, payment: PaymentId) -> Option<Payment> {
+        loop {
+            match self.asked(payment).await {
+                Outcome::Done(answer) => return Some(answer.state),
+                Outcome::Refused(_) => return None,
+                _ => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
         }
     }
 
@@ -316,8 +311,7 @@ impl Effects {
             self.refund(payment, random::id()).await;
         }
         let asked = match known.status {
-            Status::Closing => gateway.close(&Attempt::from(&known), "order over").await,
-            Status::Ready => gateway.status(&Attempt::from(&known)).await,
+            Status::Ready | Status::Closing => gateway.stands(&known).await,
             Status::Requested | Status::Completed | Status::Failed | Status::Expired => return pace,
         };
         match asked {

@@ -1,15 +1,15 @@
 //! What a verified webhook leads to: it is recorded at its payment, or kept aside for a person to look at.
 
 use domain::ids::PaymentId;
-use domain::payment::{Command, Known, Movement, Payment, Standing, Status};
+use domain::payment::{Command, Known, Movement, Payment, Standing};
 use domain::value::Provider;
 use event_log::owner::{Outcome, Target};
 use uuid::Uuid;
 
 use super::App;
 use super::payments::by_system;
-use crate::payments::gateway::{self, About, Attempt, Notified, Report};
-use crate::payments::{GatewayError, PaymentGateway};
+use crate::payments::PaymentGateway;
+use crate::payments::gateway::{self, About, Notified, Report};
 
 /// Records what a provider says, and tells what it is to hear. It comes again unless that is acknowledged in the log.
 pub async fn record(app: &App, gateway: &dyn PaymentGateway, notified: Notified) -> gateway::Outcome {
@@ -25,7 +25,7 @@ pub async fn record(app: &App, gateway: &dyn PaymentGateway, notified: Notified)
         return aside(app, provider, &about, report.movements).await;
     };
     let report = match ask && known.status.open() {
-        true => match ask_for(gateway, known).await {
+        true => match gateway.stands(known).await {
             Ok(report) => report,
             Err(error) => {
                 tracing::warn!(payment.id = %known.payment, %error, "a provider that sent a webhook does not say more");
@@ -46,16 +46,6 @@ pub async fn record(app: &App, gateway: &dyn PaymentGateway, notified: Notified)
         Outcome::Done(_) if amount.is_some_and(|amount| amount != known.amount) => gateway::Outcome::WrongAmount,
         Outcome::Done(_) => gateway::Outcome::Accepted,
         outcome => not_recorded(provider, &about, &outcome),
-    }
-}
-
-/// Asking can take the money, so that a payment that is being closed is closed instead.
-async fn ask_for(gateway: &dyn PaymentGateway, known: &Known) -> Result<Report, GatewayError> {
-    match known.status {
-        Status::Closing => gateway.close(&Attempt::from(known), "order over").await,
-        Status::Requested | Status::Ready | Status::Completed | Status::Failed | Status::Expired => {
-            gateway.status(&Attempt::from(known)).await
-        }
     }
 }
 
@@ -108,6 +98,8 @@ mod tests {
 
     use super::*;
     use crate::http::tests::patient::Patient;
+    use crate::payments::GatewayError;
+    use domain::payment::Status;
 
     fn known(status: Status) -> Known {
         Known {
@@ -133,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_payment_that_is_being_closed_is_closed_when_its_provider_wants_to_be_asked() {
-        let asked = async |status| ask_for(&Patient::default(), &known(status)).await;
+        let asked = async |status| (&Patient::default() as &dyn PaymentGateway).stands(&known(status)).await;
         assert_eq!(asked(Status::Closing).await.unwrap(), Report::never_opened());
         assert!(matches!(asked(Status::Ready).await, Err(GatewayError::NotFound)));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::gateway::Cause;
+use super::gateway::{Cause, GatewayError};
 
 /// No answer is longer than this; the longest real ones list a link's transfers, 500 bytes each.
 pub(super) const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -53,6 +53,25 @@ impl Failure {
         match self {
             Self::Refused { .. } => None,
             Self::Unsent { retry_after, .. } | Self::Lost { retry_after, .. } => *retry_after,
+        }
+    }
+
+    /// What a question that was not answered leaves known: asking does nothing, so that a lost answer leaves no doubt.
+    pub(super) fn of_question(self) -> GatewayError {
+        match self {
+            Self::Refused { code, .. } => GatewayError::Refused { code },
+            Self::Unsent { retry_after, cause } | Self::Lost { retry_after, cause } => {
+                GatewayError::Unavailable { retry_after, cause }
+            }
+        }
+    }
+
+    /// What a request to do something leaves known: lost, it may have been done.
+    pub(super) fn of_deed(self) -> GatewayError {
+        match self {
+            Self::Refused { code, .. } => GatewayError::Refused { code },
+            Self::Unsent { retry_after, cause } => GatewayError::Unavailable { retry_after, cause },
+            Self::Lost { cause, .. } => GatewayError::Ambiguous(cause),
         }
     }
 

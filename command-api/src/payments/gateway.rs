@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::ids::{PaymentId, RefundId};
-use domain::payment::{Known, Movement, Standing};
+use domain::payment::{Known, Movement, Standing, Status};
 use domain::saga::CreatePayment;
 use domain::value::{Currency, Provider, Timestamp};
 use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 /// Why a call went wrong, for the log; never holds keys or personal data.
@@ -68,6 +69,25 @@ pub trait PaymentGateway: Send + Sync + fmt::Debug {
         false
     }
 }
+
+impl dyn PaymentGateway + '_ {
+    /// How an open payment stands. Asking can take the money, so that one that is being closed is closed instead.
+    ///
+    /// # Errors
+    /// Those of `close` and `status`.
+    pub async fn stands(&self, known: &Known) -> Result<Report, GatewayError> {
+        let attempt = Attempt::from(known);
+        match known.status {
+            Status::Closing => self.close(&attempt, ORDER_OVER).await,
+            Status::Requested | Status::Ready | Status::Completed | Status::Failed | Status::Expired => {
+                self.status(&attempt).await
+            }
+        }
+    }
+}
+
+/// Why payments are closed, for people at the provider.
+pub const ORDER_OVER: &str = "order over";
 
 /// Where the provider sends the payer's browser: to us, with nothing of the buyer's in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,6 +264,17 @@ pub struct Answer {
     pub headers: HeaderMap<HeaderValue>,
     /// The body.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// JSON. Who is told that it did not work now is told when to come again, too.
+    pub fn json(status: StatusCode, body: &'static str) -> Self {
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        Self { status, headers, body: Bytes::from_static(body.as_bytes()) }
+    }
 }
 
 /// Why a webhook is turned away.

@@ -32,7 +32,18 @@ pub(super) struct Asked {
 impl Scripted {
     /// With answers that need no request to be made.
     pub(super) async fn fixed(answers: impl IntoIterator<Item = String>) -> Self {
-        Self::new(answers.into_iter().map(|answer| -> Answering { Box::new(|_| answer) })).await
+        Self::new(answers.into_iter().map(told)).await
+    }
+
+    /// Where nobody listens.
+    pub(super) fn nowhere() -> Self {
+        let url = "http://127.0.0.1:1".to_owned();
+        Self { url, answers: Arc::default(), requests: Arc::default(), silent: Arc::default() }
+    }
+
+    /// Answers to give after those that are left.
+    pub(super) fn then(&self, answers: impl IntoIterator<Item = String>) {
+        self.answers.lock().unwrap().extend(answers.into_iter().map(told));
     }
 
     pub(super) async fn new(answers: impl IntoIterator<Item = Answering>) -> Self {
@@ -68,6 +79,10 @@ impl Scripted {
     pub(super) fn calls(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
+}
+
+fn told(answer: String) -> Answering {
+    Box::new(|_| answer)
 }
 
 async fn read(stream: &mut TcpStream) -> Asked {

@@ -1,78 +1,47 @@
 //! For tests: a server that answers what it is told, one call after the other, then 500.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 use super::CallSettings;
+use super::scripted::{Asked, Scripted};
 
-/// The server; an empty answer closes the connection without one.
+/// The server, which answers in texts alone; an empty one closes the connection without an answer.
 #[derive(Clone)]
 pub(super) struct Stub {
     pub url: String,
-    answers: Arc<Mutex<VecDeque<String>>>,
-    requests: Arc<Mutex<Vec<String>>>,
+    server: Scripted,
 }
 
 impl Stub {
     pub async fn new(answers: impl IntoIterator<Item = String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let stub = Self { url, answers: Arc::new(Mutex::new(answers.into_iter().collect())), requests: Arc::default() };
-        let serving = stub.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                serving.serve(stream).await;
-            }
-        });
-        stub
+        Self::of(Scripted::fixed(answers).await)
     }
 
-    async fn serve(&self, mut stream: TcpStream) {
-        let mut request = Vec::new();
-        let mut chunk = [0; 16 * 1024];
-        while !is_whole(&request) {
-            match stream.read(&mut chunk).await {
-                Ok(read) if read > 0 => request.extend_from_slice(&chunk[..read]),
-                _ => break,
-            }
-        }
-        self.requests.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
-        let answer = self.answers.lock().unwrap().pop_front().unwrap_or_else(|| answer("500 Oh", "", ""));
-        // A client that had enough closes early.
-        let _ = stream.write_all(answer.as_bytes()).await;
+    fn of(server: Scripted) -> Self {
+        Self { url: server.url.clone(), server }
     }
 
     /// Where nobody listens.
     pub fn nowhere() -> Self {
-        Self { url: "http://127.0.0.1:1".to_owned(), answers: Arc::default(), requests: Arc::default() }
+        Self::of(Scripted::nowhere())
     }
 
     /// Answers to give after those that are left.
     pub fn then(&self, answers: impl IntoIterator<Item = String>) {
-        self.answers.lock().unwrap().extend(answers);
+        self.server.then(answers);
     }
 
     /// Every request so far, head and body.
     pub fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        self.server.asked().into_iter().map(|Asked { head, body }| format!("{head}\r\n\r\n{body}")).collect()
     }
 
     /// Method and path of every request so far.
     pub fn calls(&self) -> Vec<String> {
         self.requests().iter().map(|it| it.split(" HTTP/").next().unwrap_or_default().to_owned()).collect()
     }
-}
-
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    body.len() >= length.unwrap_or(0)
 }
 
 /// An answer with these headers, each ended by a line break.

@@ -476,12 +476,12 @@ async fn the_log_in_full_has_one_line_a_request_and_no_query_token_or_key() {
     let asked = async {
         send(request("GET", &path).header("traceparent", trace), "").await;
         send(headers(request("POST", "/v1/join?email=an@example.org")), "").await;
-        send(request("GET", "/v1/nothing?access_token=abc"), "").await;
+        send(request("GET", "/v1/nothing?access_token=not-hex"), "").await;
         send(request("GET", "/livez"), "").await
     };
     asked.with_subscriber(captured.subscriber("debug")).await;
     let text = captured.text();
-    for secret in [access.as_str(), &bearer, ID, "access_token", "example.org", "abc"] {
+    for secret in [access.as_str(), &bearer, ID, "access_token", "example.org", "not-hex"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     let lines = captured.lines();

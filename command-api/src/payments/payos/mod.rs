@@ -9,13 +9,11 @@ mod webhook;
 
 use std::sync::LazyLock;
 
-use bytes::Bytes;
 use domain::payment::{Movement, Standing};
 use domain::saga::CreatePayment;
 use domain::value::{Currency, Provider};
 use futures::future::{BoxFuture, FutureExt};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 
 pub use settings::{PayosKeys, PayosSettings};
 
@@ -79,11 +77,7 @@ impl Payos {
         match self.link(serial).await {
             Ok(link) => Ok(self.report(link)),
             Err(failure) if is_not_found(&failure) => Err(GatewayError::NotFound),
-            Err(Failure::Refused { code, .. }) => Err(GatewayError::Refused { code }),
-            // Asking does nothing, so that a lost answer leaves no doubt.
-            Err(Failure::Unsent { retry_after, cause } | Failure::Lost { retry_after, cause }) => {
-                Err(GatewayError::Unavailable { retry_after, cause })
-            }
+            Err(failure) => Err(failure.of_question()),
         }
     }
 
@@ -94,11 +88,8 @@ impl Payos {
                 report => return Ok(report),
             },
             Err(failure) if is_not_found(&failure) => return Ok(Report::never_opened()),
-            Err(Failure::Refused { code, .. }) => GatewayError::Refused { code },
-            Err(Failure::Lost { cause, .. }) => GatewayError::Ambiguous(cause),
-            Err(Failure::Unsent { retry_after, cause }) => {
-                return Err(GatewayError::Unavailable { retry_after, cause });
-            }
+            Err(unsent @ Failure::Unsent { .. }) => return Err(unsent.of_deed()),
+            Err(failure) => failure.of_deed(),
         };
         // It may have been paid before it was cancelled, or cancelled without an answer.
         match self.ask(serial).await {
@@ -169,11 +160,7 @@ impl PaymentGateway for Payos {
             Outcome::RetryLater => (StatusCode::SERVICE_UNAVAILABLE, r#"{"success":false}"#),
             Outcome::Rejected(_) => (StatusCode::BAD_REQUEST, r#"{"success":false}"#),
         };
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
-        Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
+        Answer::json(status, body)
     }
 }
 

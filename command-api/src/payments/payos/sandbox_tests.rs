@@ -8,6 +8,8 @@ use provider_sandbox::{Running, Settings, start};
 use serde_json::{Value, json};
 use service_kit::{clock, random};
 
+use http::HeaderMap;
+
 use super::*;
 use crate::payments::gateway::{About, attempt_of};
 

@@ -1,73 +1,32 @@
 //! Against a server that answers what it is told: what the real protocol never does, and when we stop calling.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::PaymentId;
 use serde_json::{Value, json};
 use service_kit::{clock, random};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+
+use http::header::CONTENT_TYPE;
+use http::header::RETRY_AFTER;
 
 use super::*;
 use crate::payments::BreakerSettings;
 use crate::payments::gateway::attempt_of;
+use crate::payments::stub::{Stub, answer, quick};
 
 const SERIAL: i64 = 4_711;
 const KEYS: (&str, &str, &str) = ("client-hunter2", "api-hunter2", "checksum-hunter2");
 
-/// Gives its answers one after the other, then 500; counts the calls.
-#[derive(Clone)]
-struct Stub {
-    url: String,
-    answers: Arc<Mutex<VecDeque<String>>>,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Stub {
-    async fn new(answers: impl IntoIterator<Item = String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        let stub = Self { url, answers, requests: Arc::default() };
-        let serving = stub.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                serving.serve(stream).await;
-            }
-        });
-        stub
-    }
-
-    async fn serve(&self, mut stream: TcpStream) {
-        let mut request = vec![0; 16 * 1024];
-        let read = stream.read(&mut request).await.unwrap();
-        self.requests.lock().unwrap().push(String::from_utf8_lossy(&request[..read]).into_owned());
-        let answer = self.answers.lock().unwrap().pop_front().unwrap_or_else(|| answer("500 Oh", "", ""));
-        // A client that had enough closes early.
-        let _ = stream.write_all(answer.as_bytes()).await;
-    }
-
-    fn calls(&self) -> usize {
-        self.requests.lock().unwrap().len()
-    }
-
-    fn payos(&self, change: impl FnOnce(&mut CallSettings)) -> Payos {
-        let settings = PayosSettings::new(&self.url, PayosKeys::new(KEYS.0, KEYS.1, KEYS.2));
-        let (timeout, first_pause) = (Duration::from_secs(2), Duration::from_millis(5));
-        let mut calls = CallSettings { timeout, first_pause, attempts: 1, ..CallSettings::default() };
-        change(&mut calls);
-        Payos::new(settings, calls).unwrap()
-    }
+fn gateway(stub: &Stub, change: impl FnOnce(&mut CallSettings)) -> Payos {
+    let settings = PayosSettings::new(&stub.url, PayosKeys::new(KEYS.0, KEYS.1, KEYS.2));
+    let mut calls = quick();
+    change(&mut calls);
+    Payos::new(settings, calls).unwrap()
 }
 
 fn attempt() -> Attempt {
     attempt_of(SERIAL)
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
 fn link(changes: Value) -> Value {
@@ -113,7 +72,7 @@ async fn create(payos: &Payos) -> Result<Intent, CreateError> {
 async fn an_answer_is_believed_only_with_its_signature() {
     let good = link(json!({}));
     let right = Stub::new([signed(&good)]).await;
-    assert_eq!(right.payos(|_| {}).status(&attempt()).await.unwrap().standing, Standing::Open);
+    assert_eq!(gateway(&right, |_| {}).status(&attempt()).await.unwrap().standing, Standing::Open);
     let unsigned = answer("200 OK", "", &json!({ "code": "00", "desc": "", "data": good }).to_string());
     for wrong in [
         envelope(&good, "00"),
@@ -128,10 +87,10 @@ async fn an_answer_is_believed_only_with_its_signature() {
         "nonsense\r\n\r\n".to_owned(),
     ] {
         let stub = Stub::new([wrong.clone()]).await;
-        let told = stub.payos(|_| {}).status(&attempt()).await;
+        let told = gateway(&stub, |_| {}).status(&attempt()).await;
         let shown: String = wrong.chars().take(200).collect();
         assert!(matches!(told, Err(GatewayError::Unavailable { .. })), "{shown}: {told:?}");
-        assert_eq!(stub.calls(), 1, "{shown}");
+        assert_eq!(stub.calls().len(), 1, "{shown}");
     }
 }
 
@@ -140,20 +99,20 @@ async fn a_creation_whose_answer_cannot_be_believed_is_in_doubt() {
     let created =
         json!({ "orderCode": SERIAL, "amount": 1000, "paymentLinkId": "p", "checkoutUrl": "https://x.test/p" });
     let right = Stub::new([signed(&created)]).await;
-    assert_eq!(create(&right.payos(|_| {})).await.unwrap().url, "https://x.test/p");
+    assert_eq!(create(&gateway(&right, |_| {})).await.unwrap().url, "https://x.test/p");
     let not_found =
         || answer("200 OK", "", &json!({ "code": "101", "desc": "none", "data": null, "signature": null }).to_string());
     for wrong in [envelope(&created, "00"), signed(&created).replace("1000", "2000"), answer("200 OK", "", "")] {
         let stub = Stub::new([wrong, not_found()]).await;
-        let made = create(&stub.payos(|_| {})).await;
+        let made = create(&gateway(&stub, |_| {})).await;
         assert!(matches!(made, Err(CreateError::Ambiguous(_))), "{made:?}");
-        assert_eq!(stub.calls(), 2, "it asks whether the link is there");
+        assert_eq!(stub.calls().len(), 2, "it asks whether the link is there");
     }
     for (field, value) in [("orderCode", json!(1)), ("amount", json!(1))] {
         let mut other = created.clone();
         other[field] = value;
         let stub = Stub::new([signed(&other)]).await;
-        assert!(matches!(create(&stub.payos(|_| {})).await, Err(CreateError::Ambiguous(_))));
+        assert!(matches!(create(&gateway(&stub, |_| {})).await, Err(CreateError::Ambiguous(_))));
     }
 }
 
@@ -162,7 +121,7 @@ async fn a_page_that_is_no_web_address_is_lost() {
     let created =
         json!({ "orderCode": SERIAL, "amount": 1000, "paymentLinkId": "p", "checkoutUrl": "javascript:alert(1)" });
     let stub = Stub::new([signed(&created)]).await;
-    assert!(matches!(create(&stub.payos(|_| {})).await, Err(CreateError::PageLost { .. })));
+    assert!(matches!(create(&gateway(&stub, |_| {})).await, Err(CreateError::PageLost { .. })));
 }
 
 #[tokio::test]
@@ -175,7 +134,7 @@ async fn paid_needs_the_money_and_an_unknown_status_decides_nothing() {
         ("REFUNDED", 1000, Standing::Open),
     ] {
         let stub = Stub::new([signed(&link(json!({ "status": status, "amountPaid": paid })))]).await;
-        assert_eq!(stub.payos(|_| {}).status(&attempt()).await.unwrap().standing, standing, "{status} {paid}");
+        assert_eq!(gateway(&stub, |_| {}).status(&attempt()).await.unwrap().standing, standing, "{status} {paid}");
     }
 }
 
@@ -183,32 +142,32 @@ async fn paid_needs_the_money_and_an_unknown_status_decides_nothing() {
 async fn transfers_without_money_or_name_are_no_movements() {
     let transactions = json!([{ "reference": "", "amount": 5 }, { "reference": "R", "amount": -5 }, { "reference": "S", "amount": 5 }]);
     let stub = Stub::new([signed(&link(json!({ "transactions": transactions })))]).await;
-    let movements = stub.payos(|_| {}).status(&attempt()).await.unwrap().movements;
+    let movements = gateway(&stub, |_| {}).status(&attempt()).await.unwrap().movements;
     assert_eq!(movements, [Movement { reference: "S".to_owned(), amount: 5, currency: *CURRENCY, fee: 0 }]);
 }
 
 #[tokio::test]
 async fn a_link_that_stays_open_is_not_closed() {
     let stub = Stub::new([signed(&link(json!({}))), signed(&link(json!({})))]).await;
-    let closed = stub.payos(|_| {}).close(&attempt(), "over").await;
+    let closed = gateway(&stub, |_| {}).close(&attempt(), "over").await;
     assert!(matches!(&closed, Err(GatewayError::Refused { code }) if code == "still-open"), "{closed:?}");
-    assert_eq!(stub.calls(), 2);
+    assert_eq!(stub.calls().len(), 2);
 }
 
 #[tokio::test]
 async fn who_is_asked_to_wait_long_waits_outside() {
     let stub = Stub::new([answer("429 Slow", "retry-after: 60\r\n", "")]).await;
-    let made = create(&stub.payos(|settings| settings.attempts = 3)).await;
+    let made = create(&gateway(&stub, |settings| settings.attempts = 3)).await;
     let wait = Some(Duration::from_secs(60));
     assert!(matches!(made, Err(CreateError::Unavailable { retry_after, .. }) if retry_after == wait), "{made:?}");
-    assert_eq!(stub.calls(), 1);
+    assert_eq!(stub.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn who_is_asked_to_wait_shortly_waits() {
     let stub = Stub::new([answer("429 Slow", "retry-after: 1\r\n", ""), signed(&link(json!({})))]).await;
     let started = clock::monotonic();
-    stub.payos(|settings| settings.attempts = 2).status(&attempt()).await.unwrap();
+    gateway(&stub, |settings| settings.attempts = 2).status(&attempt()).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
 }
 
@@ -216,16 +175,16 @@ async fn who_is_asked_to_wait_shortly_waits() {
 async fn a_first_attempt_in_doubt_stays_in_doubt_whatever_comes_next() {
     let slow_down = || answer("429 Slow", "retry-after: 60\r\n", "");
     let stub = Stub::new([answer("502 Bad", "", ""), slow_down(), slow_down()]).await;
-    let made = create(&stub.payos(|settings| settings.attempts = 2)).await;
+    let made = create(&gateway(&stub, |settings| settings.attempts = 2)).await;
     assert!(matches!(made, Err(CreateError::Ambiguous(_))), "{made:?}");
 }
 
 #[tokio::test]
 async fn a_cancel_is_never_repeated_by_itself() {
     let stub = Stub::new([answer("500 Oh", "", ""), signed(&link(json!({})))]).await;
-    let closed = stub.payos(|settings| settings.attempts = 3).close(&attempt(), "over").await;
+    let closed = gateway(&stub, |settings| settings.attempts = 3).close(&attempt(), "over").await;
     assert!(matches!(closed, Err(GatewayError::Ambiguous(_))), "{closed:?}");
-    assert_eq!(stub.calls(), 2, "one cancel, one question");
+    assert_eq!(stub.calls().len(), 2, "one cancel, one question");
 }
 
 #[tokio::test]
@@ -233,7 +192,7 @@ async fn the_breaker_opens_and_closes() {
     let failing = || answer("500 Oh", "", "");
     let stub = Stub::new([failing(), failing(), failing(), failing()]).await;
     let pause = Duration::from_millis(300);
-    let payos = stub.payos(|settings| settings.breaker = BreakerSettings { failures: 3, pause });
+    let payos = gateway(&stub, |settings| settings.breaker = BreakerSettings { failures: 3, pause });
     for _ in 0..3 {
         assert!(payos.status(&attempt()).await.is_err());
     }
@@ -242,17 +201,17 @@ async fn the_breaker_opens_and_closes() {
         matches!(refused, Err(CreateError::Unavailable { retry_after: Some(left), .. }) if left <= pause),
         "{refused:?}"
     );
-    assert_eq!(stub.calls(), 3, "an open breaker calls nobody");
+    assert_eq!(stub.calls().len(), 3, "an open breaker calls nobody");
     tokio::time::sleep(pause).await;
     assert!(payos.status(&attempt()).await.is_err());
     assert!(payos.status(&attempt()).await.is_err());
-    assert_eq!(stub.calls(), 4, "one tried, and failed");
-    stub.answers.lock().unwrap().extend([signed(&link(json!({}))), failing(), signed(&link(json!({})))]);
+    assert_eq!(stub.calls().len(), 4, "one tried, and failed");
+    stub.then([signed(&link(json!({}))), failing(), signed(&link(json!({})))]);
     tokio::time::sleep(pause).await;
     payos.status(&attempt()).await.unwrap();
     assert!(payos.status(&attempt()).await.is_err());
     payos.status(&attempt()).await.unwrap();
-    assert_eq!(stub.calls(), 7, "closed again");
+    assert_eq!(stub.calls().len(), 7, "closed again");
 }
 
 #[tokio::test]
@@ -268,7 +227,7 @@ async fn refusals_and_slowing_down_are_signs_of_life() {
     ])
     .await;
     let payos =
-        stub.payos(|settings| settings.breaker = BreakerSettings { failures: 1, pause: Duration::from_secs(60) });
+        gateway(&stub, |settings| settings.breaker = BreakerSettings { failures: 1, pause: Duration::from_secs(60) });
     assert!(matches!(payos.status(&attempt()).await, Err(GatewayError::Refused { code }) if code == "20"));
     assert!(matches!(payos.status(&attempt()).await, Err(GatewayError::Unavailable { .. })));
     assert!(matches!(payos.status(&attempt()).await, Err(GatewayError::Refused { .. })));
@@ -279,9 +238,9 @@ async fn refusals_and_slowing_down_are_signs_of_life() {
 #[tokio::test]
 async fn keys_travel_in_their_headers_and_show_nowhere() {
     let stub = Stub::new([]).await;
-    let payos = stub.payos(|_| {});
+    let payos = gateway(&stub, |_| {});
     let failed = create(&payos).await.unwrap_err();
-    let request = stub.requests.lock().unwrap()[0].clone();
+    let request = stub.requests()[0].clone();
     assert!(request.contains("x-client-id: client-hunter2") && request.contains("x-api-key: api-hunter2"), "{request}");
     assert!(!request.contains("checksum-hunter2"));
     for shown in [format!("{payos:?}"), format!("{failed:?}")] {

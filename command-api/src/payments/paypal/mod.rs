@@ -13,12 +13,10 @@ mod status;
 mod trust;
 mod webhook;
 
-use bytes::Bytes;
 use domain::saga::CreatePayment;
 use domain::value::{Currency, Provider, Timestamp};
 use futures::future::{BoxFuture, FutureExt};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use service_kit::clock;
 
 pub use settings::{PaypalKeys, PaypalSettings};
@@ -109,11 +107,7 @@ impl PaymentGateway for Paypal {
                 (StatusCode::BAD_REQUEST, r#"{"received":false}"#)
             }
         };
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
-        Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
+        Answer::json(status, body)
     }
 }
 

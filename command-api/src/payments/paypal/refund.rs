@@ -40,8 +40,7 @@ impl Paypal {
             Ok(made) => Ok(stands(&made)),
             Err(failure @ Failure::Refused { status: StatusCode::UNAUTHORIZED, .. }) => Err(unasked(failure)),
             Err(Failure::Refused { code, .. }) => Ok(Refunded::Failed { code }),
-            Err(Failure::Lost { cause, .. }) => Err(GatewayError::Ambiguous(cause)),
-            Err(Failure::Unsent { retry_after, cause }) => Err(GatewayError::Unavailable { retry_after, cause }),
+            Err(failure) => Err(failure.of_deed()),
         }
     }
 }

@@ -9,6 +9,9 @@ use provider_sandbox::{Running, Settings, start};
 use serde_json::{Value, json};
 use service_kit::random;
 
+use http::HeaderMap;
+use http::HeaderValue;
+
 use super::*;
 use crate::payments::Gateways;
 use crate::payments::gateway::About;

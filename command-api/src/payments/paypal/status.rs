@@ -97,15 +97,6 @@ fn report(order: &Order) -> Result<Report, GatewayError> {
     order.report().map_err(|what| unasked(Failure::lost(None, Trouble::Unreadable(what.into()))))
 }
 
-/// Asking does nothing, so that a lost answer leaves no doubt.
 pub(super) fn unasked(failure: Failure) -> GatewayError {
-    if is_not_found(&failure) {
-        return GatewayError::NotFound;
-    }
-    match failure {
-        Failure::Refused { code, .. } => GatewayError::Refused { code },
-        Failure::Unsent { retry_after, cause } | Failure::Lost { retry_after, cause } => {
-            GatewayError::Unavailable { retry_after, cause }
-        }
-    }
+    if is_not_found(&failure) { GatewayError::NotFound } else { failure.of_question() }
 }

@@ -5,6 +5,8 @@ use domain::payment::{Movement, Standing};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use http::header::RETRY_AFTER;
+
 use super::*;
 use crate::payments::Gateways;
 use crate::payments::stub::{Stub, answer, json_answer, quick, silence};

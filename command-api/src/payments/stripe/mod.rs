@@ -9,13 +9,11 @@ mod settings;
 mod signature;
 mod webhook;
 
-use bytes::Bytes;
 use domain::payment::Standing;
 use domain::saga::CreatePayment;
 use domain::value::{Currency, Provider};
 use futures::future::{BoxFuture, FutureExt};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 use service_kit::clock;
 
 pub use settings::{StripeKeys, StripeSettings};
@@ -91,23 +89,12 @@ impl Stripe {
 fn still_open(expired: Result<Session, Failure>) -> GatewayError {
     match expired {
         Ok(_) => GatewayError::Refused { code: "still-open".to_owned() },
-        Err(Failure::Refused { code, .. }) => GatewayError::Refused { code },
-        Err(Failure::Lost { cause, .. }) => GatewayError::Ambiguous(cause),
-        Err(Failure::Unsent { retry_after, cause }) => GatewayError::Unavailable { retry_after, cause },
+        Err(failure) => failure.of_deed(),
     }
 }
 
-/// Asking does nothing, so that a lost answer leaves no doubt.
 fn unasked(failure: Failure) -> GatewayError {
-    if is_not_found(&failure) {
-        return GatewayError::NotFound;
-    }
-    match failure {
-        Failure::Refused { code, .. } => GatewayError::Refused { code },
-        Failure::Unsent { retry_after, cause } | Failure::Lost { retry_after, cause } => {
-            GatewayError::Unavailable { retry_after, cause }
-        }
-    }
+    if is_not_found(&failure) { GatewayError::NotFound } else { failure.of_question() }
 }
 
 impl PaymentGateway for Stripe {
@@ -149,11 +136,7 @@ impl PaymentGateway for Stripe {
             Outcome::RetryLater => (StatusCode::SERVICE_UNAVAILABLE, r#"{"received":false}"#),
             Outcome::Rejected(_) => (StatusCode::BAD_REQUEST, r#"{"received":false}"#),
         };
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
-        Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
+        Answer::json(status, body)
     }
 }
 

@@ -57,8 +57,7 @@ impl Stripe {
             Ok(made) => Ok(stands(made)),
             Err(failure @ Failure::Refused { .. }) if is_locked_out(&failure) => Err(super::unasked(failure)),
             Err(Failure::Refused { code, .. }) => Ok(Refunded::Failed { code }),
-            Err(Failure::Lost { cause, .. }) => Err(GatewayError::Ambiguous(cause)),
-            Err(Failure::Unsent { retry_after, cause }) => Err(GatewayError::Unavailable { retry_after, cause }),
+            Err(failure) => Err(failure.of_deed()),
         }
     }
 }

@@ -9,6 +9,8 @@ use provider_sandbox::{Running, Settings, start};
 use serde_json::{Value, json};
 use service_kit::random;
 
+use http::HeaderValue;
+
 use super::*;
 use crate::payments::Gateways;
 

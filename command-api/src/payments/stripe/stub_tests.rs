@@ -6,6 +6,8 @@ use domain::value::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use http::header::RETRY_AFTER;
+
 use super::*;
 use crate::payments::Gateways;
 use crate::payments::stub::{Stub, answer, json_answer, quick, silence};

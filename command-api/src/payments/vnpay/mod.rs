@@ -11,12 +11,10 @@ mod signature;
 mod status;
 mod verdict;
 
-use bytes::Bytes;
 use domain::saga::CreatePayment;
 use domain::value::{Currency, Provider, Timestamp};
 use futures::future::{BoxFuture, FutureExt};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 use service_kit::clock;
 
 pub use settings::{VnpayKeys, VnpaySettings};
@@ -99,8 +97,7 @@ impl PaymentGateway for Vnpay {
                 r#"{"RspCode":"99","Message":"Unknown error"}"#
             }
         };
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        Answer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }
+        Answer::json(StatusCode::OK, body)
     }
 
     /// Code 24: the customer cancelled.

@@ -11,7 +11,6 @@ use super::reference::TxnRef;
 use super::status::{Found, reference};
 use super::verdict::Verdict;
 use super::{Vnpay, money};
-use crate::payments::failure::Failure;
 use crate::payments::gateway::{GatewayError, Refund, Refunded};
 use crate::payments::vietnam;
 
@@ -45,9 +44,7 @@ impl Vnpay {
         let back = GiveBack { request, kind, amount, transaction: &money.reference };
         match self.client.refund(back, &of, now).await {
             Ok(told) => self.answered(refund, &of, &told).await,
-            Err(Failure::Refused { code, .. }) => Err(GatewayError::Refused { code }),
-            Err(Failure::Lost { cause, .. }) => Err(GatewayError::Ambiguous(cause)),
-            Err(Failure::Unsent { retry_after, cause }) => Err(GatewayError::Unavailable { retry_after, cause }),
+            Err(failure) => Err(failure.of_deed()),
         }
     }
 

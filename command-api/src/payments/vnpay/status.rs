@@ -36,14 +36,7 @@ impl Vnpay {
 
     pub(super) async fn find(&self, reference: &TxnRef, now: Timestamp) -> Result<Found, GatewayError> {
         let request = random::opaque_id().simple().to_string();
-        match self.client.query(request, reference, now).await {
-            Ok(told) => found(&told),
-            Err(Failure::Refused { code, .. }) => Err(GatewayError::Refused { code }),
-            // Asking does nothing, so that a lost answer leaves no doubt.
-            Err(Failure::Unsent { retry_after, cause } | Failure::Lost { retry_after, cause }) => {
-                Err(GatewayError::Unavailable { retry_after, cause })
-            }
-        }
+        found(&self.client.query(request, reference, now).await.map_err(Failure::of_question)?)
     }
 }
 

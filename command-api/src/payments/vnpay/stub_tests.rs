@@ -6,6 +6,8 @@ use service_kit::clock;
 
 use super::stub::{REFERENCE, attempt, body, over, refund, running, signed, told, vnpay, vnpay_at};
 use super::vectors::TEST_SECRET;
+use http::header::CONTENT_TYPE;
+
 use super::*;
 use crate::payments::scripted::{Answering, SILENCE, Scripted, answer, cut};
 

@@ -9,12 +9,10 @@ mod reference;
 mod refund;
 mod settings;
 
-use bytes::Bytes;
 use domain::saga::CreatePayment;
 use domain::value::{Currency, Provider, Timestamp};
 use futures::future::{BoxFuture, FutureExt};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 use service_kit::clock;
 
 pub use settings::{ZalopayKeys, ZalopaySettings};
@@ -93,8 +91,7 @@ impl PaymentGateway for Zalopay {
                 r#"{"return_code":2,"return_message":"invalid"}"#
             }
         };
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        Answer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) }
+        Answer::json(StatusCode::OK, body)
     }
 
     /// A status below zero: -49 when the payer cancelled.

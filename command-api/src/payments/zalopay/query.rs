@@ -6,7 +6,7 @@ use service_kit::clock;
 use super::client::{Told, is_transaction};
 use super::reference::AppTransId;
 use super::{DONG, Zalopay, is_over};
-use crate::payments::failure::{Failure, Trouble};
+use crate::payments::failure::Trouble;
 use crate::payments::gateway::{Attempt, GatewayError, Report};
 
 /// What ZaloPay says of an order.
@@ -44,17 +44,7 @@ impl Zalopay {
     pub(super) async fn find(&self, name: &AppTransId) -> Result<Found, GatewayError> {
         match self.client.query(name).await {
             Ok(told) => read(&told),
-            Err(failure) => Err(not_asked(failure)),
-        }
-    }
-}
-
-/// Asking does nothing, so that a lost answer leaves no doubt.
-pub(super) fn not_asked(failure: Failure) -> GatewayError {
-    match failure {
-        Failure::Refused { code, .. } => GatewayError::Refused { code },
-        Failure::Unsent { retry_after, cause } | Failure::Lost { retry_after, cause } => {
-            GatewayError::Unavailable { retry_after, cause }
+            Err(failure) => Err(failure.of_question()),
         }
     }
 }

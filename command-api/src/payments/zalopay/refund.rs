@@ -7,7 +7,7 @@ use service_kit::clock;
 use super::Zalopay;
 use super::client::object;
 use super::mac::MacKey;
-use super::query::{Found, not_asked};
+use super::query::Found;
 use super::reference::{AppTransId, refund_name};
 use crate::payments::failure::Failure;
 use crate::payments::gateway::{GatewayError, Refund, Refunded};
@@ -60,9 +60,7 @@ impl Zalopay {
                     Err(GatewayError::Ambiguous(format!("ZaloPay answers a refund with return_code {code}").into()))
                 }
             },
-            Err(Failure::Refused { code, .. }) => Err(GatewayError::Refused { code }),
-            Err(Failure::Lost { cause, .. }) => Err(GatewayError::Ambiguous(cause)),
-            Err(Failure::Unsent { retry_after, cause }) => Err(GatewayError::Unavailable { retry_after, cause }),
+            Err(failure) => Err(failure.of_deed()),
         }
     }
 
@@ -77,7 +75,7 @@ impl Zalopay {
     }
 
     async fn stands(&self, name: &str) -> Result<Stands, GatewayError> {
-        let told = self.client.query_refund(name, now_ms()).await.map_err(not_asked)?;
+        let told = self.client.query_refund(name, now_ms()).await.map_err(Failure::of_question)?;
         match told.code {
             1 => Ok(Stands::Done),
             3 => Ok(Stands::Running),

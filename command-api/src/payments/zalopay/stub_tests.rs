@@ -7,6 +7,8 @@ use super::stub::{
     REFERENCE, attempt, no, not_yet, over, paid, payment, refund, running, told, urls, zalopay, zalopay_at,
 };
 use super::vectors::{KEY1_OF_2553, KEY2_OF_2553, QUERY, QUERY_REFUND};
+use http::header::CONTENT_TYPE;
+
 use super::*;
 use crate::payments::scripted::{SILENCE, Scripted, answer, cut};
 

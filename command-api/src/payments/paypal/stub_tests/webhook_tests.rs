@@ -7,6 +7,9 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 
+use http::HeaderMap;
+use http::HeaderValue;
+
 use super::*;
 use crate::payments::gateway::About;
 
