@@ -58,6 +58,8 @@ pub struct PaymentPartiallyReceived {
     pub received: i64,
     /// What the provider kept of it, as far as it says.
     pub fee: i64,
+    /// Who collected it; unknown in records of early versions.
+    pub provider: Provider,
 }
 
 /// The whole amount is there, exactly; `amount` is the last movement.
@@ -72,6 +74,8 @@ pub struct PaymentCompleted {
     pub received: i64,
     /// What the provider kept of the last movement, as far as it says.
     pub fee: i64,
+    /// Who collected it; unknown in records of early versions.
+    pub provider: Provider,
 }
 
 /// Declined, or the provider refused to open it.

@@ -69,6 +69,7 @@ fn part(reference: &str, amount: i64, received: i64) -> Event {
         currency,
         received,
         fee: 0,
+        provider: Provider::Payos,
     }
     .into()
 }
@@ -84,6 +85,7 @@ fn whole(reference: &str, amount: i64) -> Event {
         currency,
         received: AMOUNT,
         fee: 0,
+        provider: Provider::Payos,
     }
     .into()
 }

@@ -146,15 +146,17 @@ impl Known {
         let Some(received) = self.received.checked_add(amount).filter(fits) else {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::TooMuch)];
         };
-        let (payment, order, show) = (self.payment, self.order, self.show);
+        let Self { payment, order, show, provider, .. } = *self;
         // What has gone back in part can never become whole.
         if received == self.amount && self.refunded == 0 {
-            return vec![PaymentCompleted { payment, order, show, reference, amount, currency, received, fee }.into()];
+            let whole = PaymentCompleted { payment, order, show, reference, amount, currency, received, fee, provider };
+            return vec![whole.into()];
         }
-        let part = PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received, fee }.into();
+        let part =
+            PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received, fee, provider };
         // Nobody waits for the rest any more, so it goes back at once.
         let back = (!self.status.open()).then(|| self.refunding(amount, RefundWhy::PaidInPart, at));
-        [part].into_iter().chain(back).collect()
+        [part.into()].into_iter().chain(back).collect()
     }
 
     /// Ends what the provider says is over. A whole amount is told by the movements alone: if it says paid,
