@@ -90,7 +90,7 @@ pub struct PaymentFailed {
 
 /// The order wants no money any more: the provider is asked to cancel, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PaymentClosing {
+pub struct PaymentClosureRequested {
     pub payment: PaymentId,
     pub order: OrderId,
     pub show: ShowId,
@@ -204,7 +204,7 @@ pub enum Event {
     PaymentPartiallyReceived(PaymentPartiallyReceived),
     PaymentCompleted(PaymentCompleted),
     PaymentFailed(PaymentFailed),
-    PaymentClosing(PaymentClosing),
+    PaymentClosureRequested(PaymentClosureRequested),
     PaymentExpired(PaymentExpired),
     PaymentQuarantined(PaymentQuarantined),
     RefundRequested(RefundRequested),
@@ -237,7 +237,7 @@ pub enum Standing {
     Paid,
 }
 
-recorded!(Event, payment; PaymentRequested, PaymentIntentCreated, PaymentPartiallyReceived, PaymentCompleted, PaymentFailed, PaymentClosing, PaymentExpired, PaymentQuarantined, RefundRequested, PaymentRefunded, RefundFailed);
+recorded!(Event, payment; PaymentRequested, PaymentIntentCreated, PaymentPartiallyReceived, PaymentCompleted, PaymentFailed, PaymentClosureRequested, PaymentExpired, PaymentQuarantined, RefundRequested, PaymentRefunded, RefundFailed);
 
 /// What can be asked of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

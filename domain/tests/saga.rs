@@ -199,7 +199,7 @@ fn providers_are_asked_to_open_and_close() {
     };
     assert_eq!(reaction(payment::Event::from(requested)), [Action::Effect(Effect::CreatePayment(create))]);
     let (payment, provider, serial) = (PAYMENT, Provider::Payos, 42);
-    let closing = payment::PaymentClosing { payment, order: ORDER, show: SHOW, provider, serial };
+    let closing = payment::PaymentClosureRequested { payment, order: ORDER, show: SHOW, provider, serial };
     let close = Effect::ClosePayment { payment, provider, serial };
     assert_eq!(reaction(payment::Event::from(closing)), [Action::Effect(close)]);
 }

@@ -3,7 +3,7 @@
 use crate::breakage::{Breakage, broken};
 use crate::payment::state::Known;
 use crate::payment::{
-    Command, Event, Movement, Payment, PaymentClosing, PaymentCompleted, PaymentExpired, PaymentFailed,
+    Command, Event, Movement, Payment, PaymentClosureRequested, PaymentCompleted, PaymentExpired, PaymentFailed,
     PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined, PaymentRequested, QuarantineReason, RefundWhy,
     Refusal, Standing, Status,
 };
@@ -183,7 +183,7 @@ impl Known {
         match self.status {
             Status::Requested | Status::Ready => {
                 let Self { payment, order, show, provider, serial, .. } = *self;
-                vec![PaymentClosing { payment, order, show, provider, serial }.into()]
+                vec![PaymentClosureRequested { payment, order, show, provider, serial }.into()]
             }
             Status::Closing | Status::Completed | Status::Failed | Status::Expired => vec![],
         }
