@@ -4,21 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use check::Checker;
-use local_stack::{Endpoints, StackConfig, find_root};
 use ops::demo::{self, Args, Room};
 use ops::dev::{self, DevOptions, Running};
 use service_kit::random;
 use sqlx::PgPool;
 
-const READY: Duration = Duration::from_secs(120);
+use crate::support::stack;
 
-async fn stack() -> Endpoints {
-    let started = tokio::task::spawn_blocking(|| {
-        let config = StackConfig::for_tests(&find_root()?);
-        local_stack::up(&config, &mut |line| eprintln!("{line}"))
-    });
-    started.await.unwrap().unwrap()
-}
+const READY: Duration = Duration::from_secs(120);
 
 async fn up(folder: &std::path::Path) -> Running {
     let id = random::opaque_id().simple().to_string();
