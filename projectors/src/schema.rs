@@ -92,7 +92,9 @@ pub async fn ensure(pool: &PgPool, names: &Names) -> Result<(), sqlx::Error> {
         let Some(standing) = all.get_mut(layout.name) else { continue };
         for known in standing.generations.iter_mut().filter(|known| known.generation.version == layout.version) {
             generations::relabel(&mut tx, names, layout, known).await?;
-            if known.state == State::Live || !is_there(&mut tx, &names.generation(layout.name, known.generation)).await? {
+            if known.state == State::Live
+                || !is_there(&mut tx, &names.generation(layout.name, known.generation)).await?
+            {
                 make_tables(&mut tx, names, layout, known.generation).await?;
             }
         }
@@ -206,9 +208,9 @@ mod tests {
     #[test]
     fn every_view_names_read_models_that_there_are() {
         for view in LAYOUTS.iter().flat_map(|layout| layout.views) {
-            let filled = LAYOUTS.iter().fold(view.query.to_owned(), |query, layout| {
-                query.replace(&format!("{{{}}}", layout.name), "")
-            });
+            let filled = LAYOUTS
+                .iter()
+                .fold(view.query.to_owned(), |query, layout| query.replace(&format!("{{{}}}", layout.name), ""));
             assert!(!filled.contains('{'), "{}: {filled}", view.name);
         }
     }

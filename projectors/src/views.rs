@@ -61,7 +61,8 @@ async fn having<'a>(
 ) -> Result<Vec<&'a Standing>, sqlx::Error> {
     let standings: Vec<&Standing> = all.values().collect();
     let tables = standings.iter().map(|it| format!("{}.{table}", names.generation(&it.name, it.live)));
-    let query = "select to_regclass(name) is not null from unnest($1::text[]) with ordinality as t (name, n) order by n";
+    let query =
+        "select to_regclass(name) is not null from unnest($1::text[]) with ordinality as t (name, n) order by n";
     let there: Vec<bool> = sqlx::query_scalar(query).bind(tables.collect::<Vec<_>>()).fetch_all(tx).await?;
     Ok(standings.into_iter().zip(there).filter(|(_, there)| *there).map(|(standing, _)| standing).collect())
 }

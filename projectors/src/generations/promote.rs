@@ -70,9 +70,9 @@ impl Promoter {
         let contexts = READS.iter().find(|(name, _)| *name == layout.name).map_or(&[][..], |(_, contexts)| *contexts);
         let next = self.reached(layout, generation).await?;
         let log = Arc::clone(&self.log);
-        let places = contexts.iter().flat_map(|context| {
-            (0..self.partitions).map(|number| Partition { context: *context, number })
-        });
+        let places = contexts
+            .iter()
+            .flat_map(|context| (0..self.partitions).map(|number| Partition { context: *context, number }));
         let places: Vec<Partition> = places.collect();
         let lacks = move |at: &Partition| {
             let end = log.bounds(*at)?.end;

@@ -148,12 +148,7 @@ async fn show(
 }
 
 /// Holds the live generation where it stands, and waits until the other one stands there, too.
-async fn reached(
-    tx: &mut PgConnection,
-    names: &Names,
-    standing: &Standing,
-    to: Generation,
-) -> Result<(), NotSwitched> {
+async fn reached(tx: &mut PgConnection, names: &Names, standing: &Standing, to: Generation) -> Result<(), NotSwitched> {
     let live = checkpoints(tx, &names.generation(&standing.name, standing.live), "for update").await?;
     let until = Instant::now() + HOLD;
     loop {

@@ -36,10 +36,11 @@ impl Database {
                 "select string_agg(quote_ident(attname), ', ') from pg_attribute
                  where attrelid = '{to}.{table}'::regclass and attnum > 0 and attgenerated = ''"
             );
-            let columns: String =
-                sqlx::query_scalar(AssertSqlSafe(generated)).fetch_one(&self.pool).await.unwrap();
-            self.execute(format!("truncate {to}.{table}; insert into {to}.{table} ({columns}) select {columns} from {from}.{table}"))
-                .await;
+            let columns: String = sqlx::query_scalar(AssertSqlSafe(generated)).fetch_one(&self.pool).await.unwrap();
+            self.execute(format!(
+                "truncate {to}.{table}; insert into {to}.{table} ({columns}) select {columns} from {from}.{table}"
+            ))
+            .await;
         }
     }
 }
