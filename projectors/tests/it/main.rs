@@ -6,6 +6,7 @@ mod breakages;
 mod database;
 mod evolution;
 mod faults;
+mod generations;
 mod kafka;
 mod keys;
 mod lanes;
