@@ -13,10 +13,11 @@ use ops::load::CompareArgs;
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
+use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::{
     check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate, stack,
-    token,
+    registry, status, token, topics,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -44,8 +45,16 @@ enum Command {
     Config(ConfigArgs),
     /// Show the records of a partition with the verdict of every reader.
     Log(LogArgs),
+    /// The whole box office on one page; ends with 1 if something needs a person, with 2 if it could not look.
+    Status(StatusArgs),
     /// Show who owns every partition and how it stands; ends with 1 if one is broken or nobody answers for it.
     Partitions(PartitionsArgs),
+    /// Topics, and whether they are as they must be.
+    #[command(subcommand)]
+    Topics(topics::Command),
+    /// The schema registry, and the way back when it was lost.
+    #[command(subcommand)]
+    Schemas(registry::Command),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -113,7 +122,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&args)?,
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
+        Command::Status(args) => return status::run(args).await,
         Command::Partitions(args) => return partitions::run(&args).await,
+        Command::Topics(command) => return topics::run(command).await,
+        Command::Schemas(command) => return registry::run(command).await,
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,
