@@ -26,3 +26,4 @@ mod table;
 pub mod token;
 pub mod topics;
 pub mod topology;
+pub mod trace;

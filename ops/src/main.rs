@@ -15,9 +15,10 @@ use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::status::StatusArgs;
 use ops::token::TokenArgs;
+use ops::trace::TraceArgs;
 use ops::{
     check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate, stack,
-    registry, status, token, topics,
+    registry, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -47,6 +48,8 @@ enum Command {
     Log(LogArgs),
     /// The whole box office on one page; ends with 1 if something needs a person, with 2 if it could not look.
     Status(StatusArgs),
+    /// Show every event of a purchase in the order in which one led to the other; ends with 1 if there is none.
+    Trace(TraceArgs),
     /// Show who owns every partition and how it stands; ends with 1 if one is broken or nobody answers for it.
     Partitions(PartitionsArgs),
     /// Topics, and whether they are as they must be.
@@ -123,6 +126,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
         Command::Status(args) => return status::run(args).await,
+        Command::Trace(args) => return trace::run(args).await,
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Topics(command) => return topics::run(command).await,
         Command::Schemas(command) => return registry::run(command).await,
