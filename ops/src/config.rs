@@ -46,6 +46,8 @@ pub struct Tool {
     pub programs: Option<String>,
     /// Where services are reached that do not announce themselves.
     pub services: Vec<String>,
+    /// Who works with it, for the record of operators' actions.
+    pub operator: Option<String>,
 }
 
 impl Tool {
@@ -63,9 +65,16 @@ impl Tool {
             folder(),
             "Where the local stack keeps downloaded servers; .local/servers of the checkout if not set.",
         );
+        let operator = env.optional(
+            "BOXOFFICE_OPERATOR",
+            Format::new("a name of 1 to 100 characters", |text| {
+                Some(text.to_owned()).filter(|it| it.chars().count() <= 100)
+            }),
+            "Who works with boxctl, for the record of operators' actions; the name of the system's user if not set.",
+        );
         cache?;
         let services = env.optional("BOXOFFICE_SERVICES", urls(), "Where projectors and query-apis are reached, for `boxctl status` and `doctor`; command-apis announce themselves.");
-        Ok(Self { programs: programs?, services: services?.unwrap_or_default() })
+        Ok(Self { programs: programs?, services: services?.unwrap_or_default(), operator: operator? })
     }
 
     fn variables() -> Vec<Variable> {

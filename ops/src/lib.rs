@@ -1,6 +1,7 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
 mod ask;
+pub mod audit;
 pub mod check;
 pub mod config;
 pub mod demo;

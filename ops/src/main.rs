@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use ops::audit::AuditArgs;
 use ops::check::CheckArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
@@ -17,8 +18,8 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate, stack,
-    registry, status, token, topics, trace,
+    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, registry,
+    simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -58,6 +59,8 @@ enum Command {
     /// The schema registry, and the way back when it was lost.
     #[command(subcommand)]
     Schemas(registry::Command),
+    /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
+    Audit(AuditArgs),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -130,6 +133,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Topics(command) => return topics::run(command).await,
         Command::Schemas(command) => return registry::run(command).await,
+        Command::Audit(args) => audit::run(&args).await?,
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

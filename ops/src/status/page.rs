@@ -51,14 +51,15 @@ fn partitions(it: &Partitions) -> String {
 }
 
 fn projections(all: &[Projection]) -> String {
-    let mut table = Table::new(&["projection", "#generation", "#records behind", "#time behind", "#parked keys", "standing"]);
+    let mut table = Table::new(&["projection", "generation", "#records behind", "#time behind", "#parked keys", "standing"]);
     for it in all {
         let standing = match (it.paused, it.not_begun) {
             (true, _) => "PAUSED".to_owned(),
             (false, 0) => "follows".to_owned(),
             (false, count) => format!("NOT BEGUN in {count} partitions"),
         };
-        let generation = it.generation.map_or("-".to_owned(), |it| it.to_string());
+        let live = it.generation.clone().unwrap_or_else(|| "-".to_owned());
+        let generation = std::iter::once(live).chain(it.beside.iter().cloned()).collect::<Vec<_>>().join(", ");
         let behind = if it.lag.records == 0 { "-".to_owned() } else { duration(it.lag.ms) };
         let (records, parked) = (it.lag.records.to_string(), it.parked.to_string());
         table.row([it.name.to_owned(), generation, records, behind, parked, standing]);

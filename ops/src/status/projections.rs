@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use domain::root::Context;
 use event_log::kafka::KafkaLog;
 use event_log::log::{Log as _, Partition};
+use projectors::generations::{Overview, Standing, overview};
 use projectors::{LAYOUTS, Names, READS, context_name};
 use serde::Serialize;
 use service_kit::clock;
@@ -20,8 +21,10 @@ const AGED: usize = 4;
 pub struct Projection {
     /// Its name.
     pub name: &'static str,
-    /// The generation that readers see; none where generations are not kept.
-    pub generation: Option<i64>,
+    /// The generation that readers see, such as `v1 g2`; none before the first.
+    pub generation: Option<String>,
+    /// The other generations, with what each is there for: `g3 filling`.
+    pub beside: Vec<String>,
     /// Whether an operator told it to wait.
     pub paused: bool,
     /// Records that are still to be folded.
@@ -46,9 +49,6 @@ pub struct Lag {
 /// A row of the view `checkpoints`.
 type Checkpoint = (String, String, i32, i64);
 
-/// How a generation stands, by name: its number, and whether it is paused.
-type Generations = BTreeMap<String, (i64, bool)>;
-
 /// Looks at all of them.
 pub(super) async fn look(
     pool: &PgPool,
@@ -60,7 +60,7 @@ pub(super) async fn look(
     let sql = format!("select projection, context, partition, next_offset from {}.checkpoints", names.views());
     let checkpoints: Vec<Checkpoint> =
         sqlx::query_as(AssertSqlSafe(sql)).fetch_all(pool).await.context("read how far projections have come")?;
-    let generations = generations(pool, namespace).await?;
+    let generations = generations(pool, &names).await?;
     let parked = parked(pool, &names).await?;
     let positions = positions(&checkpoints);
     let (log, reads) = (Arc::clone(log), READS);
@@ -69,9 +69,18 @@ pub(super) async fn look(
     let keys_filled = checkpoints.iter().any(|(name, _, _, next)| name == "person_keys" && *next > 0);
     let one = |layout: &projectors::Layout| {
         let (lag, not_begun) = lags.get(layout.name).copied().unwrap_or((Lag::default(), usize::from(!keys_filled)));
-        let (generation, paused) = generations.get(layout.name).copied().map_or((None, false), |(g, p)| (Some(g), p));
+        let standing = generations.get(layout.name);
         let (parked, poisoned) = parked.get(layout.name).copied().unwrap_or_default();
-        Projection { name: layout.name, generation, paused, lag, not_begun, parked, poisoned }
+        Projection {
+            name: layout.name,
+            generation: standing.map(|it| format!("v{} g{}", it.live.version, it.live.number)),
+            beside: standing.map(beside).unwrap_or_default(),
+            paused: standing.is_some_and(|it| it.paused_at_us.is_some()),
+            lag,
+            not_begun,
+            parked,
+            poisoned,
+        }
     };
     Ok(LAYOUTS.iter().map(one).collect())
 }
@@ -134,17 +143,18 @@ fn age_ms(log: &KafkaLog, at: Partition, offset: i64) -> Result<i64, event_log::
     Ok(record.map_or(0, |record| (clock::now().0 - record.timestamp.0).max(0) / 1000))
 }
 
-/// The live generations, where they are kept.
-async fn generations(pool: &PgPool, namespace: &str) -> anyhow::Result<Generations> {
-    let base = if namespace.is_empty() { "boxoffice" } else { namespace };
-    let table = format!("\"{base}_control\".projections");
-    if !exists(pool, &table).await? {
-        return Ok(Generations::new());
+/// The generations of every read model; none where nothing ever ran.
+async fn generations(pool: &PgPool, names: &Names) -> anyhow::Result<Overview> {
+    match exists(pool, &format!("{}.projections", names.control())).await? {
+        true => overview(pool, names).await.context("read the generations of projections"),
+        false => Ok(Overview::new()),
     }
-    let sql = format!("select name, live::bigint, paused from {table} where live is not null");
-    let rows: Vec<(String, i64, bool)> =
-        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(pool).await.context("read the generations of projections")?;
-    Ok(rows.into_iter().map(|(name, live, paused)| (name, (live, paused))).collect())
+}
+
+/// The generations that readers do not see.
+fn beside(standing: &Standing) -> Vec<String> {
+    let others = standing.generations.iter().filter(|known| known.generation != standing.live);
+    others.map(|known| format!("g{} {}", known.generation.number, known.state.as_str())).collect()
 }
 
 /// Parked keys, and those with an event that could not be folded, by projection.

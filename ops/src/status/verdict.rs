@@ -131,6 +131,7 @@ mod tests {
         Projection {
             name: "orders",
             generation: None,
+            beside: vec![],
             paused: false,
             lag: Lag::default(),
             not_begun: 0,

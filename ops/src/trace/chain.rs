@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::event::Event;
+use domain::ids::derived;
 use domain::payment;
 use domain::saga::react;
 use uuid::Uuid;
@@ -33,6 +34,11 @@ pub(super) fn ordered(told: Vec<Told>) -> Vec<Step> {
         ready.extend(children.remove(&n).unwrap_or_default().into_iter().map(rank));
         steps.push(step(&told[n], causes[n].map(|cause| &told[cause]), depths[n], first_us));
     }
+    let mut before_us = 0;
+    for step in &mut steps {
+        step.since_previous_us = step.since_first_us - before_us;
+        before_us = step.since_first_us;
+    }
     steps
 }
 
@@ -43,7 +49,9 @@ fn causes(told: &[Told]) -> Vec<Option<usize>> {
     for (n, told) in told.iter().enumerate().filter(|(_, told)| told.found.void.is_none()) {
         known.insert(told.meta.event_id, n);
         // The answer of a provider names the call, and the call follows from the event that asked for it.
-        known.extend(react(&told.event, &told.meta).into_iter().map(|outgoing| (outgoing.id.0, n)));
+        for outgoing in react(&told.event, &told.meta) {
+            known.extend([(outgoing.id.0, n), (derived(outgoing.id.0, "created", 0), n)]);
+        }
     }
     let cause = |(n, told): (usize, &Told)| known.get(&told.meta.causation_id).copied().filter(|cause| *cause != n);
     told.iter().enumerate().map(cause).collect()
@@ -60,6 +68,7 @@ fn step(told: &Told, cause: Option<&Told>, depth: usize, first_us: i64) -> Step 
     Step {
         at: jiff::Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string()),
         since_first_us: at_us - first_us,
+        since_previous_us: 0,
         since_cause_us: cause.map(|cause| at_us - cause.meta.occurred_at.0),
         depth,
         event: event.name(),

@@ -54,6 +54,8 @@ pub struct Step {
     pub at: String,
     /// Microseconds since the first.
     pub since_first_us: i64,
+    /// Microseconds since the one before it.
+    pub since_previous_us: i64,
     /// Microseconds since what led to it; none if that is not among these events.
     pub since_cause_us: Option<i64>,
     /// How many events led to it, one after the other.

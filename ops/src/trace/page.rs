@@ -12,7 +12,8 @@ const WIDEST: usize = 58;
 pub(super) fn of(id: Uuid, steps: &[Step]) -> String {
     let mut table = Table::new(&["#second", "#after", "event", "partition@offset", "from"]);
     for step in steps {
-        let after = step.since_cause_us.map_or_else(String::new, after);
+        // Of what came from outside: since the line before.
+        let after = after(step.since_cause_us.unwrap_or(step.since_previous_us));
         let void = step.void.as_ref().map(|why| format!("VOID ({why}): ")).unwrap_or_default();
         let name = format!("{}{void}{}  {}", "  ".repeat(step.depth.min(8)), step.event, step.details);
         let place = format!("{}/{}@{}", step.topic.trim_end_matches("-events"), step.partition, step.offset);
@@ -67,6 +68,7 @@ mod tests {
         Step {
             at: "2026-11-22T15:00:00Z".to_owned(),
             since_first_us: at_us,
+            since_previous_us: at_us,
             since_cause_us: cause_us,
             depth,
             event,
@@ -90,7 +92,7 @@ mod tests {
         00000000-0000-0000-0000-000000000000: 2 events in 1 partitions, 12.345 s from 2026-11-22T15:00:00Z
 
         second    after  event                                   partition@offset  from
-         0.000           TicketsReserved  2 tickets, 1000000 VND  order/3@17        request of guest
+         0.000  +0.0 ms  TicketsReserved  2 tickets, 1000000 VND  order/3@17        request of guest
         12.345  +3.4 ms    OrderCreated  2 tickets, 1000000 VND   order/3@17
         ");
         let deep = Step { details: "x".repeat(300), ..step("OrderCreated", 8, 0, None) };

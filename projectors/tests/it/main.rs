@@ -5,6 +5,7 @@
 mod breakages;
 mod database;
 mod faults;
+mod generations;
 mod kafka;
 mod keys;
 mod lanes;
