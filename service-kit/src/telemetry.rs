@@ -79,6 +79,7 @@ fn builder() -> anyhow::Result<PrometheusBuilder> {
 pub fn init(service: &'static str, instance: &str, log: &Log) -> anyhow::Result<Metrics> {
     tracing::subscriber::set_global_default(subscriber(service, instance, log, io::stdout))?;
     log_panics();
+    crate::about::set(service, instance);
     Metrics::install(service, instance)
 }
 
