@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use ops::audit::AuditArgs;
+use ops::backup::BackupArgs;
+use ops::backup::restore::RestoreArgs;
 use ops::check::CheckArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
@@ -18,8 +20,8 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, registry,
-    simulate, stack, status, token, topics, trace,
+    audit, backup, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue,
+    registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -61,6 +63,10 @@ enum Command {
     Schemas(registry::Command),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
+    /// Copy the log, its schemas and its keys into a folder; again brings it up to date.
+    Backup(BackupArgs),
+    /// Bring a log back from a backup, to where there is none: every record at its offset, the registry with its ids.
+    Restore(RestoreArgs),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -134,6 +140,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return topics::run(command).await,
         Command::Schemas(command) => return registry::run(command).await,
         Command::Audit(args) => audit::run(&args).await?,
+        Command::Backup(args) => return backup::run(args).await,
+        Command::Restore(args) => return backup::restore::run(args).await,
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

@@ -22,6 +22,8 @@ pub struct Backup {
     pub manifest: Manifest,
     /// The schemas of its records.
     pub texts: Texts,
+    /// Where its keys are: in another folder, if a newer copy of them is used.
+    pub keys_in: Folder,
 }
 
 impl Backup {
@@ -33,7 +35,26 @@ impl Backup {
         let manifest = folder.manifest()?;
         let manifest = manifest.with_context(|| format!("{} holds no backup", folder.path().display()))?;
         let texts = Texts::of(&folder, &manifest)?;
-        Ok(Self { folder, manifest, texts })
+        Ok(Self { keys_in: folder.clone(), folder, manifest, texts })
+    }
+
+    /// Uses the keys of a newer backup of the same log: whoever was forgotten since this one stays so.
+    ///
+    /// # Errors
+    /// There is none, it is of another log, or it is older.
+    pub fn with_keys_of(self, folder: Folder) -> anyhow::Result<Self> {
+        let newer = Self::open(folder)?;
+        let path = newer.folder.path().display();
+        let name = |it: &Self| -> Vec<_> { it.manifest.log.values().flatten().map(|part| part.identity).collect() };
+        let (ours, theirs) = (name(&self), name(&newer));
+        let same = ours.iter().zip(&theirs).all(|(ours, theirs)| ours.is_none() || ours == theirs);
+        ensure!(same && ours.len() == theirs.len(), "{path} is a backup of another log");
+        let older = newer.manifest.keys.ends.iter().zip(&self.manifest.keys.ends).any(|(newer, ours)| newer < ours);
+        ensure!(!older, "the keys of {path} are older than those of the backup itself");
+        let Self { folder, mut manifest, mut texts, .. } = self;
+        (manifest.keys, manifest.master_keys) = (newer.manifest.keys, newer.manifest.master_keys);
+        newer.texts.records.into_iter().for_each(|(id, text)| drop(texts.records.entry(id).or_insert(text)));
+        Ok(Self { folder, manifest, texts, keys_in: newer.keys_in })
     }
 
     /// Hands over every block of the log, each partition's in order.

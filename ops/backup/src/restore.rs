@@ -79,7 +79,7 @@ pub type Tell<'a> = &'a (dyn Fn(Progress) + Sync);
 pub fn missing_master_keys(backup: &Backup, given: &MasterKeys) -> anyhow::Result<BTreeMap<Uuid, u64>> {
     let codec = backup.texts.codec()?;
     let mut missing = BTreeMap::new();
-    keys::each(&backup.folder, &backup.manifest.keys, |_, record| {
+    keys::each(&backup.keys_in, &backup.manifest.keys, |_, record| {
         let Some(value) = record.value else { return Ok(()) };
         let key = keys::decoded(&codec, &value)?;
         match given.unwrap(&key) {
@@ -252,7 +252,7 @@ fn write(backup: &Backup, settings: &KafkaSettings, plan: &Plan, there: &Ends, t
         let spot = (&block.topic, block.partition);
         block.records()?.iter().try_for_each(|record| one(spot.0, spot.1, record, to))
     })?;
-    keys::each(&backup.folder, &backup.manifest.keys, |partition, record| {
+    keys::each(&backup.keys_in, &backup.manifest.keys, |partition, record| {
         // Compaction left gaps, and so it gets another offset: only a read model that is made anew keeps those of keys.
         one(KEYS, partition, &WholeRecord { offset: 0, ..record }, i64::MAX)
     })?;

@@ -163,7 +163,7 @@ fn seen(record: WholeRecord) -> Record {
 }
 
 fn verify_keys(backup: &Backup, codec: &Codec, found: &mut Verified) -> anyhow::Result<()> {
-    keys::each(&backup.folder, &backup.manifest.keys, |partition, record| {
+    keys::each(&backup.keys_in, &backup.manifest.keys, |partition, record| {
         let Some(value) = &record.value else {
             found.tombstones += 1;
             return Ok(());
