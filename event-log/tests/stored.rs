@@ -36,6 +36,7 @@ fn request(n: u32) -> Submission<Payment, u32> {
         hash: Fingerprint([7; 16]),
         correlation_id: id,
         causation_id: id,
+        trace: None,
         deadline: None,
         reply: n,
     }

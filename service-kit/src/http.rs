@@ -25,6 +25,7 @@ use crate::idempotency;
 use crate::operations::{self, Operations};
 use crate::prefer::Wait;
 use crate::problem::{Kind, Problem};
+use crate::spans;
 pub use crate::serve::{listen, serve};
 use crate::trace::{self, REQUEST_ID, RequestId, Trace};
 
@@ -151,6 +152,8 @@ fn is_bare(headers: &HeaderMap) -> bool {
 /// What is told about a request when it ends; 499 if the client went away before.
 struct Record {
     span: Span,
+    /// Where the request is traced.
+    step: Option<spans::Span>,
     started: Instant,
     method: &'static str,
     route: String,
@@ -164,16 +167,30 @@ impl Record {
         let method = method_name(request.method());
         let span =
             tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, method, route);
+        let mut step = None;
         if let Trace(Some(context)) = known.trace {
-            span.record("trace.id", format!("{:032x}", context.trace));
+            span.record("trace.id", context.trace_id());
+            if context.sampled {
+                let parent = trace::incoming(request.headers()).map(|caller| caller.span);
+                step = spans::Span::begin(context, parent, spans::Kind::Server, format!("{method} {route}"));
+            }
         }
-        Self { span, started: clock::monotonic(), method, route, status: 499 }
+        if let Some(step) = &mut step {
+            step.set("request.id", known.id.to_string());
+        }
+        Self { span, step, started: clock::monotonic(), method, route, status: 499 }
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         let took = self.started.elapsed();
+        if let Some(step) = &mut self.step {
+            step.set("status", i64::from(self.status));
+            if self.status >= 500 {
+                step.fail("answered with a failure of ours");
+            }
+        }
         let labels = [("method", self.method.to_owned()), ("route", self.route.clone())];
         metrics::histogram!("http_request_duration_seconds", &labels).record(took.as_secs_f64());
         let status = self.status.to_string();

@@ -1,4 +1,4 @@
-//! Logs and metrics of a process.
+//! Logs, metrics and traces of a process.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
@@ -8,7 +8,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, Tracing};
+use crate::{sampling, spans};
 
 /// Upper bounds of every histogram of seconds: from an append's 0.1 ms to a long wait.
 const SECONDS: [f64; 16] =
@@ -72,13 +73,18 @@ fn builder() -> anyhow::Result<PrometheusBuilder> {
     Ok(builder.set_buckets_for_metric(Matcher::Suffix("_per_address".to_owned()), &HEADS)?)
 }
 
-/// Starts logs and metrics, and has panics logged. Once a process, first of all.
+/// Starts logs, metrics and traces, and has panics logged. Once a process, first of all; where it makes a client for a
+/// collector, after the one thing that every TLS client needs.
 ///
 /// # Errors
 /// If it was done before.
-pub fn init(service: &'static str, instance: &str, log: &Log) -> anyhow::Result<Metrics> {
+pub fn init(service: &'static str, instance: &str, log: &Log, tracing: &Tracing) -> anyhow::Result<Metrics> {
     tracing::subscriber::set_global_default(subscriber(service, instance, log, io::stdout))?;
     log_panics();
+    if let Some(endpoint) = &tracing.endpoint {
+        spans::install(service, instance, endpoint)?;
+    }
+    sampling::install(tracing);
     Metrics::install(service, instance)
 }
 

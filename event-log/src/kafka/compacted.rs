@@ -84,7 +84,7 @@ impl KafkaLog {
             }
         });
         let batch = Arc::new(Batch::new(Uuid::nil(), 0, 1, reports));
-        let record = Outgoing { key, header: None, value };
+        let record = Outgoing { key, header: None, value, trace: None };
         self.producer.append(&topic.name, number(partition), &batch, std::iter::once(record));
         let detail = match tokio::time::timeout(ACKNOWLEDGED_WITHIN, result).await {
             Ok(Ok(Ok(_offset))) => return Ok(()),

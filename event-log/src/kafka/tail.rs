@@ -9,17 +9,18 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use domain::trace::{TRACEPARENT, TraceContext};
 use domain::value::Timestamp;
 use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::ASKING;
 use super::pool::{Client, Place, Quiet};
 use crate::frame::HEADER;
-use crate::log::Following;
+use crate::log::{Following, Traced};
 
 /// How soon a dropped following is noticed.
 pub(super) const NOTICE: Duration = Duration::from_millis(100);
@@ -50,6 +51,8 @@ pub(super) struct Raw {
     pub(super) header: Bytes,
     /// None is a tombstone.
     pub(super) value: Option<Bytes>,
+    /// The `traceparent` header, if it has a sound one.
+    pub(super) trace: Traced,
 }
 
 /// What a tail hands over.
@@ -255,7 +258,8 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
 /// Copies a record out of the client's memory, into what is left of a block, or into a new one of at least this size.
 fn raw(message: &BorrowedMessage<'_>, block: &mut BytesMut, size: usize) -> Raw {
     let key = message.key().unwrap_or_default();
-    let header = message.headers().and_then(|headers| headers.iter().find(|header| header.key == HEADER));
+    let headers = message.headers();
+    let header = headers.and_then(|headers| headers.iter().find(|header| header.key == HEADER));
     let header = header.and_then(|header| header.value).unwrap_or_default();
     let value = message.payload();
     let parts = [key, header, value.unwrap_or_default()];
@@ -273,5 +277,13 @@ fn raw(message: &BorrowedMessage<'_>, block: &mut BytesMut, size: usize) -> Raw 
         key,
         header,
         value: value.map(|_| whole),
+        trace: headers.filter(|headers| headers.count() > 1).and_then(traced),
     }
+}
+
+/// Nonsense is no trace: nothing else depends on it.
+fn traced(headers: &BorrowedHeaders) -> Traced {
+    let header = headers.iter().find(|header| header.key == TRACEPARENT)?;
+    let context = std::str::from_utf8(header.value?).ok().and_then(TraceContext::parse)?;
+    context.sampled.then(|| Arc::new(context))
 }
