@@ -11,8 +11,7 @@ use service_kit::trace::{self, TraceContext};
 pub async fn traced<T>(of: TraceContext, cause: Partition, sent: &Send, work: impl Future<Output = T>) -> T {
     let mut span = Span::below(Some(of), Kind::Consumer, name(&sent.outgoing.action));
     if let Some(span) = &mut span {
-        span.set("topic", cause.context.topic());
-        span.set("partition", i64::from(cause.number));
+        span.set("partition", cause.to_string());
         span.set("offset", sent.at.0);
         span.set("event.id", sent.causation_id.to_string());
         span.set("command.id", sent.outgoing.id.to_string());

@@ -18,8 +18,7 @@ impl Steps {
         let Some(trace) = record.trace.as_deref().filter(|_| self.0.len() < OPEN) else { return };
         let Some(mut span) = Span::below(Some(*trace), Kind::Consumer, format!("project {projection}")) else { return };
         span.set("projection", projection);
-        span.set("topic", place.context.topic());
-        span.set("partition", i64::from(place.number));
+        span.set("partition", place.to_string());
         span.set("offset", record.offset);
         span.set("events", i64::try_from(events.len()).unwrap_or(i64::MAX));
         self.0.push(span);

@@ -25,8 +25,8 @@ use crate::idempotency;
 use crate::operations::{self, Operations};
 use crate::prefer::Wait;
 use crate::problem::{Kind, Problem};
-use crate::spans;
 pub use crate::serve::{listen, serve};
+use crate::spans;
 use crate::trace::{self, REQUEST_ID, RequestId, Trace};
 
 use self::limits::Limits;
@@ -165,8 +165,7 @@ impl Record {
         let matched = request.extensions().get::<MatchedPath>();
         let route = matched.map_or("unmatched", MatchedPath::as_str).to_owned();
         let method = method_name(request.method());
-        let span =
-            tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, method, route);
+        let span = tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, http.method = method, http.route = route);
         let mut step = None;
         if let Trace(Some(context)) = known.trace {
             span.record("trace.id", context.trace_id());
@@ -186,7 +185,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         if let Some(step) = &mut self.step {
-            step.set("status", i64::from(self.status));
+            step.set("http.status", i64::from(self.status));
             if self.status >= 500 {
                 step.fail("answered with a failure of ours");
             }
@@ -200,9 +199,9 @@ impl Drop for Record {
         let _entered = self.span.enter();
         // Everything is counted; what went well is not told of one by one, because a rush would fill the disk.
         if self.status >= 500 || took >= SLOW {
-            tracing::info!(status = self.status, latency_ms, "answered");
+            tracing::info!(http.status = self.status, latency_ms, "answered");
         } else {
-            tracing::debug!(status = self.status, latency_ms, "answered");
+            tracing::debug!(http.status = self.status, latency_ms, "answered");
         }
     }
 }

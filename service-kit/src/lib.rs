@@ -22,6 +22,7 @@ pub mod http;
 pub mod idempotency;
 pub mod json;
 pub mod keys;
+pub mod metric_list;
 pub mod operations;
 pub mod prefer;
 pub mod priority;

@@ -66,7 +66,7 @@ impl Receiver {
         let header = parts.headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
         self.0.key.verify(signed, header, clock::now().0 / 1000).map_err(|rejected| {
             metrics::counter!("boxoffice_internal_rejected_total").increment(1);
-            tracing::warn!(reason = %rejected, path = parts.uri.path(), "a request that is not of another instance of ours");
+            tracing::warn!(reason = %rejected, http.path = parts.uri.path(), "a request that is not of another instance of ours");
             Problem::new(Kind::Unauthorized).detail("only for instances of this installation")
         })?;
         Ok(body)

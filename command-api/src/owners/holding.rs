@@ -262,8 +262,7 @@ impl Holding {
         }
         let mut span = Span::below(trace::step(), Kind::Producer, command_to(A::CONTEXT));
         if let Some(span) = &mut span {
-            span.set("topic", A::CONTEXT.topic());
-            span.set("partition", i64::from(self.number));
+            span.set("partition", mailbox.partition().to_string());
             span.set("command.id", request.id.to_string());
         }
         let (reply, answered) = oneshot::channel();
@@ -345,9 +344,9 @@ pub(super) fn end(holdings: &[Arc<Holding>]) {
                 std::thread::sleep(Duration::from_millis(2));
             }
             if !thread.is_finished() {
-                tracing::error!(partition = holding.number, "an owner does not end, and is left to itself");
+                tracing::error!(partition.number = holding.number, "an owner does not end, and is left to itself");
             } else if thread.join().is_err() {
-                tracing::error!(partition = holding.number, "an owner's thread panicked");
+                tracing::error!(partition.number = holding.number, "an owner's thread panicked");
             }
         }
         holding.tenure.end();

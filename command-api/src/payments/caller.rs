@@ -278,9 +278,9 @@ impl Caller {
         if let Err(failure) = &result {
             tracing::warn!(
                 provider,
-                call = call.name,
+                provider.call = call.name,
                 outcome,
-                failure = failure.to_text(),
+                error = failure.to_text(),
                 "a call to a provider failed"
             );
         }

@@ -122,7 +122,12 @@ impl KafkaLog {
                 Tailed::End(_) => {}
                 // The position was one that the log had given out: the topic was deleted and made anew.
                 Tailed::Lost { start, end } => {
-                    tracing::error!(partition, start, end, "a compacted topic lost records that had been read");
+                    tracing::error!(
+                        partition.number = partition,
+                        start_offset = start,
+                        end_offset = end,
+                        "a compacted topic lost records that had been read"
+                    );
                 }
             };
             self.consumers.tail(topic.name.clone(), number(partition), Start::Beginning, hand_over)

@@ -268,7 +268,7 @@ impl Keeper {
                 metrics::counter!("boxoffice_producers_replaced_total").increment(1);
                 let under_way = old.health.under_way.load(Ordering::Relaxed);
                 tracing::warn!(
-                    generation,
+                    producer.generation = generation,
                     under_way,
                     "a new Kafka producer takes the place of one that can do no more"
                 );

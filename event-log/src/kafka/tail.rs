@@ -123,7 +123,11 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
     /// Assigns the partition, hands over what comes until it is stopped, and gives the partition back.
     pub(super) fn run(&mut self, new_topic: bool) {
         let Some(queue) = self.client.split_partition_queue(&self.place.0, self.place.1) else {
-            tracing::error!(topic = self.place.0, partition = self.place.1, "a partition that cannot be followed");
+            tracing::error!(
+                topic = self.place.0,
+                partition.number = self.place.1,
+                "a partition that cannot be followed"
+            );
             return;
         };
         if new_topic {
@@ -181,7 +185,13 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             Some(next) if offset < next => return Step::Continue,
             // If it is still there when asked for again, then it is the log's, and the reader has to judge it.
             Some(next) if offset > next && self.gapless && self.realigned != Some(next) => {
-                tracing::warn!(topic = self.place.0, partition = self.place.1, next, offset, "a gap; reading again");
+                tracing::warn!(
+                    topic = self.place.0,
+                    partition.number = self.place.1,
+                    next_offset = next,
+                    offset,
+                    "a gap; reading again"
+                );
                 self.realigned = Some(next);
                 return Step::Realign;
             }
@@ -203,7 +213,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
                 Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::LogTruncation) => Step::Lost,
                 _ => {
                     let (topic, partition) = self.place;
-                    tracing::warn!(topic, partition, %error, "reading a partition goes on after a problem");
+                    tracing::warn!(topic, partition.number = partition, %error, "reading a partition goes on after a problem");
                     Step::Flush
                 }
             },
@@ -216,7 +226,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             match self.client.fetch_watermarks(topic, *partition, ASKING) {
                 Ok((start, end)) => return (self.hand_over)(Tailed::Lost { start, end }),
                 Err(error) => {
-                    tracing::warn!(topic, partition, %error, "cannot ask where a partition ends; trying again")
+                    tracing::warn!(topic, partition.number = partition, %error, "cannot ask where a partition ends; trying again")
                 }
             }
             thread::sleep(RETRY);
@@ -230,7 +240,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
                 Ok(()) => return,
                 Err(error) => {
                     let (topic, partition) = self.place;
-                    tracing::warn!(topic, partition, %error, "cannot assign a partition; trying again");
+                    tracing::warn!(topic, partition.number = partition, %error, "cannot assign a partition; trying again");
                 }
             }
             thread::sleep(RETRY);
@@ -239,7 +249,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
 
     fn unassign(&self) {
         if let Err(error) = self.client.incremental_unassign(&self.list(Offset::Invalid)) {
-            tracing::warn!(topic = self.place.0, partition = self.place.1, %error, "a partition was not assigned");
+            tracing::warn!(topic = self.place.0, partition.number = self.place.1, %error, "a partition was not assigned");
         }
     }
 

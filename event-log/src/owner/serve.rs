@@ -126,7 +126,8 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     fn take(&mut self, submission: Submission<A, R>, now: Now, records: &mut Vec<NewRecord>) {
-        let Submission { target, ask, by, id: command, hash, correlation_id, causation_id, trace, reply, .. } = submission;
+        let Submission { target, ask, by, id: command, hash, correlation_id, causation_id, trace, reply, .. } =
+            submission;
         let id = match target {
             Target::Id(id) => Some(id),
             Target::Serial(serial) => self.head.by_serial(serial),

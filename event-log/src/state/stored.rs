@@ -9,7 +9,8 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Traces, Uuid, Vector, Wakes,
+    Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Traces, Uuid, Vector,
+    Wakes,
 };
 
 /// What is written, field by field as it is read.

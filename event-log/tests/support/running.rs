@@ -74,7 +74,18 @@ impl Running {
         let (sender, outcome) = channel();
         let reply: Reply<Inventory> = Box::new(move |outcome| drop(sender.send(outcome)));
         let Submission { target, ask, by, id, hash, correlation_id, causation_id, trace, deadline, .. } = submission;
-        self.mailbox.submit(Submission { target, ask, by, id, hash, correlation_id, causation_id, trace, deadline, reply });
+        self.mailbox.submit(Submission {
+            target,
+            ask,
+            by,
+            id,
+            hash,
+            correlation_id,
+            causation_id,
+            trace,
+            deadline,
+            reply,
+        });
         outcome
     }
 
