@@ -11,6 +11,7 @@
 
 mod checkpoints;
 mod config;
+mod decoding;
 mod ends;
 mod intake;
 pub mod inventory;
@@ -19,6 +20,7 @@ mod light;
 pub mod memory;
 mod model;
 pub mod orders;
+pub mod parked;
 pub mod payments;
 pub mod person_keys;
 mod postgres;
@@ -36,7 +38,7 @@ mod worker;
 pub use checkpoints::{context_name, position};
 pub use config::{Config, variables};
 pub use model::{Envelope, Layout, ReadModel, Touched, View};
-pub use projection::{Projection, Source, Written, load, look};
+pub use projection::{Loaded, Projection, Source, Written, load, look};
 pub use run::{FollowKeys, Logs, RunError, Settings, run};
 pub use schema::{BadNamespace, LAYOUTS, Names, READS, WipeError, ensure, sources, wipe};
 pub use store::{RowStore, Transaction};

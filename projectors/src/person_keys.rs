@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::intake::learn;
+use crate::decoding::learn;
 use crate::light::Light;
 use crate::model::{Layout, Touched, View, column};
 use crate::run::FollowKeys;

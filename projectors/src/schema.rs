@@ -6,7 +6,7 @@ use domain::root::Context;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::model::{Layout, ReadModel as _};
-use crate::{inventory, ledger, orders, payments, person_keys, queue, shows, tickets};
+use crate::{inventory, ledger, orders, parked, payments, person_keys, queue, shows, tickets};
 
 /// Every read model's layout. The views name each other's tables, so all are set up together.
 pub const LAYOUTS: [Layout; 8] = [
@@ -147,7 +147,7 @@ pub async fn ensure(pool: &PgPool, names: &Names) -> Result<(), sqlx::Error> {
         let schema = names.tables(layout);
         execute(&mut tx, format!("create schema if not exists {schema}")).await?;
         search_in(&mut tx, &schema).await?;
-        execute(&mut tx, format!("{CHECKPOINTS}{}", layout.tables)).await?;
+        execute(&mut tx, format!("{CHECKPOINTS}{}{}", parked::TABLES, layout.tables)).await?;
     }
     for (name, query) in views(names) {
         ensure_view(&mut tx, &format!("{}.{name}", names.views()), &query).await?;
@@ -174,7 +174,7 @@ pub async fn wipe(pool: &PgPool, namespace: &str, name: &str) -> Result<(), Wipe
     search_in(&mut tx, &names.tables(layout)).await?;
     // Checkpoints first, as a projector's transaction locks them first.
     let tables = layout.table_names.join(", ");
-    execute(&mut tx, format!("truncate checkpoints, {tables}")).await?;
+    execute(&mut tx, format!("truncate checkpoints, {}, {tables}", parked::TABLE_NAMES)).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -189,6 +189,7 @@ fn views(names: &Names) -> Vec<(&'static str, String)> {
     let of_models = LAYOUTS.iter().flat_map(|layout| layout.views);
     let mut views: Vec<(&'static str, String)> = of_models.map(|view| (view.name, filled(view.query))).collect();
     views.push(("checkpoints", filled(&checkpoints_view())));
+    views.push(("parked", filled(&parked::view())));
     views
 }
 
