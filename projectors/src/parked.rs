@@ -16,6 +16,7 @@
 //! | `since` | timestamptz | when it was put here |
 
 mod alarm;
+pub mod desk;
 mod memory;
 mod postgres;
 mod replay;

@@ -88,6 +88,11 @@ impl<M: ReadModel> Projection<M> {
         Self { codec, sources: Vec::new(), changes: M::Changes::default(), batch, parked, care, void: 0 }
     }
 
+    /// Begins (again) at what was loaded of these partitions.
+    pub fn begin(&mut self, places: &[Partition], loaded: Loaded) {
+        self.begin_at(places.iter().copied().zip(loaded.positions), loaded.parked);
+    }
+
     /// Begins (again) at these positions, with these keys parked. What was folded and not written is forgotten, and what was
     /// carried over too, because somebody else may have written since.
     pub(crate) fn begin_at(&mut self, from: impl IntoIterator<Item = (Partition, Position)>, parked: Parked) {

@@ -16,7 +16,7 @@ use crate::model::{Envelope, Layout, ReadModel};
 use crate::orders::Orders;
 use crate::payments::Payments;
 use crate::parked::{Replayed, Skipped};
-use crate::projection::{self, Loaded, Projection, Written};
+use crate::projection::{self, Projection, Written};
 use crate::queue::Queue;
 use crate::shows::Shows;
 use crate::tickets::Tickets;
@@ -116,8 +116,9 @@ impl<M: ReadModel> Filling for InMemory<M> {
 
     fn load(&mut self, places: &[Partition]) -> Result<Vec<Position>, ToldToFail> {
         let loaded = at_once(projection::load(&self.store, places))?;
-        let Loaded { positions, parked } = loaded.expect("nobody empties it in the middle");
-        self.projection.begin_at(places.iter().copied().zip(positions.iter().copied()), parked);
+        let loaded = loaded.expect("nobody empties it in the middle");
+        let positions = loaded.positions.clone();
+        self.projection.begin(places, loaded);
         Ok(positions)
     }
 

@@ -207,10 +207,19 @@ impl<M: ReadModel> Projection<M> {
     }
 }
 
-/// The order that a payment is for, from its first event; of other topics the key tells.
+/// The order that a payment is for; of other topics the key tells.
 fn about(envelope: &Envelope) -> Option<Uuid> {
-    match &envelope.event {
-        Event::Payment(payment::Event::PaymentRequested(it)) => Some(it.order.0),
-        _ => None,
+    let Event::Payment(event) = &envelope.event else { return None };
+    match event {
+        payment::Event::PaymentRequested(it) => Some(it.order.0),
+        payment::Event::PaymentIntentCreated(it) => Some(it.order.0),
+        payment::Event::PaymentPartiallyReceived(it) => Some(it.order.0),
+        payment::Event::PaymentCompleted(it) => Some(it.order.0),
+        payment::Event::PaymentFailed(it) => Some(it.order.0),
+        payment::Event::PaymentExpired(it) => Some(it.order.0),
+        payment::Event::RefundRequested(it) => Some(it.order.0),
+        payment::Event::PaymentRefunded(it) => Some(it.order.0),
+        payment::Event::RefundFailed(it) => Some(it.order.0),
+        payment::Event::PaymentClosing(_) | payment::Event::PaymentQuarantined(_) => None,
     }
 }
