@@ -20,7 +20,7 @@ use service_kit::clock;
 use uuid::Uuid;
 
 use crate::database::{Database, filled_once, told};
-use crate::lanes::{Damage, Lanes, places};
+use crate::lanes::{Damage, Lanes, Told, places};
 use crate::memory::{comparable, dumped};
 use crate::story::{Story, Way, everything, show_id};
 
@@ -113,10 +113,13 @@ fn finish(lanes: &Lanes, model: &mut dyn Filling, batch: usize) {
         model.load(&places).unwrap();
     }
     loop {
+        let mut left = batch.min(model.at_most());
         for place in &places {
             let next = model.next(*place).unwrap();
             let records = lanes.log.records(*place).into_iter().filter(|record| record.offset >= next);
-            model.read(*place, records.take(batch.min(model.at_most())).collect()).unwrap();
+            let records: Vec<_> = records.take(left).collect();
+            left -= records.len();
+            model.read(*place, records).unwrap();
         }
         if !model.has_moved() {
             return;
@@ -133,10 +136,15 @@ fn filled_in_memory(lanes: &Lanes, batch: usize) -> (BTreeMap<String, Value>, Wa
     (dumped(&rows), parked_in_memory(&rows))
 }
 
-/// The rows that have nothing to do with these keys.
+/// The rows that have nothing to do with keys that are parked in their read model.
 fn of_others(rows: &BTreeMap<String, Value>, bad: &[Bad]) -> BTreeMap<String, Vec<Value>> {
-    let other = |row: &&Value| !bad.iter().any(|it| row.to_string().contains(&it.key.to_string()));
-    rows.iter().map(|(name, rows)| (name.clone(), rows.as_array().unwrap().iter().filter(other).cloned().collect())).collect()
+    let others = |(name, rows): (&String, &Value)| {
+        let contexts = READS.iter().find(|(model, _)| name.starts_with(&format!("{model}."))).map(|(_, contexts)| *contexts);
+        let here = |it: &&Bad| contexts.is_some_and(|contexts| contexts.contains(&it.context));
+        let other = |row: &&Value| !bad.iter().filter(here).any(|it| row.to_string().contains(&it.key.to_string()));
+        (name.clone(), rows.as_array().unwrap().iter().filter(other).cloned().collect())
+    };
+    rows.iter().map(others).collect()
 }
 
 async fn wait<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -175,7 +183,9 @@ async fn one_bad_event_in_every_topic_holds_up_its_own_key_until_it_can_be_read(
     assert_ne!(found, healthy);
     let others = of_others(&found, &bad);
     assert_eq!(others, of_others(&healthy, &bad), "all other keys are up to date");
-    assert!(others.iter().all(|(name, rows)| name.starts_with("person_keys") || !rows.is_empty()), "{:?}", others.keys());
+    for table in ["shows.shows", "inventory.classes", "orders.orders", "payments.payments", "tickets.tickets", "queue.boards"] {
+        assert!(!others[table].is_empty(), "nothing is compared in {table}");
+    }
     for batch in [1, 7, 100_000] {
         let (rows, in_memory) = filled_in_memory(&lanes, batch);
         assert_eq!((rows, in_memory), (comparable(found.clone()), waiting.clone()), "in batches of {batch}");
@@ -262,34 +272,36 @@ async fn what_is_skipped_is_left_out_and_the_rest_goes_on_in_order() {
     database.drop().await;
 }
 
-/// A name that Postgres cannot hold, in the middle of a frame and of a large batch.
-fn with_a_nul(mut story: Story) -> Story {
+/// A name that Postgres cannot hold, at the end of a frame and in the middle of a large batch; and another name.
+fn with_a_nul(mut story: Story) -> (Story, Told) {
     let at = story.told.iter().position(|told| told.key == show_id(2).0 && told.context == Context::Catalog).unwrap();
     let Event::Show(show::Event::ShowCreated(created)) = story.told[at].events[0].clone() else { panic!("it begins so") };
     let edited = |name: &str| {
         let details = show::ShowDetails { name: name.to_owned(), ..created.details.clone() };
         Event::Show(show::Event::ShowEdited(ShowEdited { show: show_id(2), details }))
     };
-    story.tell(Context::Catalog, show_id(2), vec![edited("before"), edited("a\0b"), edited("after")]);
-    story.show(3);
-    story
+    story.tell(Context::Catalog, show_id(2), vec![edited("before"), edited("a\0b")]);
+    story.show(3).tell(Context::Catalog, show_id(2), vec![edited("after")]);
+    // What comes in the same batch would take its place in the row before anybody saw it.
+    let after = story.told.pop().unwrap();
+    (story, after)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_postgres_refuses_are_found_in_a_large_batch() {
     let mut story = Story::default();
     story.show(1).show(2).purchase(1, 5, Way::Completed).purchase(2, 6, Way::Completed);
-    let story = with_a_nul(story);
-    let lanes = told(&story);
+    let (story, after) = with_a_nul(story);
+    let mut lanes = told(&story);
     let offsets = lanes.offsets(Context::Catalog, show_id(2).0);
     let database = Database::new().await;
     let running = database.run(&lanes);
     database.caught_up(&lanes).await;
-    let culprit = &offsets[offsets.len() - 2..];
+    let culprit = &offsets[offsets.len() - 1..];
     // First the command is found, then its event.
     let found = async || desk::list(&database.pool, &database.names).await.unwrap().pop().filter(|it| it.offset == culprit[0]);
     let key = wait("the culprit", found).await;
-    assert_eq!((key.projection.as_str(), key.waiting), ("shows", 2));
+    assert_eq!((key.projection.as_str(), key.waiting), ("shows", 1));
     assert!(key.reason.contains("SQLSTATE 22021") && !key.reason.contains("a\\0b"), "{}", key.reason);
     assert_eq!(database.view_where("shows", "name", "before").await.len(), 1, "up to the poison event");
     assert_eq!(database.view_where("shows", "show_id", show_id(3).0).await.len(), 1);
@@ -303,6 +315,9 @@ async fn rows_that_postgres_refuses_are_found_in_a_large_batch() {
         }
     }
     assert_eq!((dumped(&rows), parked_in_memory(&rows)), (comparable(database.rows().await), parked(&database).await));
+    lanes.tell(&after);
+    database.caught_up(&lanes).await;
+    assert_eq!(database.view_where("shows", "name", "after").await.len(), 0);
     let skipped = asked(&database, &key, Some((culprit[0], "no name"))).await;
     assert!(skipped.starts_with("skipped"), "{skipped}");
     wait("what lay behind", async || (database.view_where("shows", "name", "after").await.len() == 1).then_some(())).await;
