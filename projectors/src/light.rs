@@ -12,6 +12,7 @@ pub(crate) struct Light {
     name: &'static str,
     check: Check,
     caught_up: bool,
+    paused: bool,
     database: Option<String>,
     broken: BTreeMap<String, String>,
     parked: Counts,
@@ -20,7 +21,8 @@ pub(crate) struct Light {
 impl Light {
     pub(crate) fn new(name: &'static str, health: &Health) -> Self {
         let check = health.register(format!("read model {name}"));
-        Self { name, check, caught_up: false, database: None, broken: BTreeMap::new(), parked: Counts::default() }
+        let (database, broken, parked) = (None, BTreeMap::new(), Counts::default());
+        Self { name, check, caught_up: false, paused: false, database, broken, parked }
     }
 
     /// The database did what it was asked.
@@ -72,6 +74,17 @@ impl Light {
         self.show();
     }
 
+    /// A person wants it to stand still: that is no reason to take the process for ill.
+    pub(crate) fn paused(&mut self, paused: bool) {
+        if self.paused != paused {
+            let now = if paused { "the read model is paused" } else { "the read model is filled again" };
+            tracing::info!(projection = self.name, "{now}");
+            self.paused = paused;
+        }
+        metrics::gauge!("projector_paused", "projection" => self.name).set(f64::from(u8::from(paused)));
+        self.show();
+    }
+
     /// Nobody has said yet which partitions are ours.
     pub(crate) fn unassigned(&self) {
         self.check.not_ready("waiting for its partitions");
@@ -103,6 +116,7 @@ impl Light {
         match (&self.database, stopped, self.caught_up) {
             (_, Some((at, why)), _) => self.check.not_ready(format!("{at} stopped: {why}")),
             (Some(why), None, _) => self.check.not_ready(why.clone()),
+            (None, None, _) if self.paused => self.check.ready(),
             (None, None, false) => self.check.not_ready("catching up with the log"),
             (None, None, true) => self.check.ready(),
         }

@@ -33,7 +33,6 @@ pub use alarm::Counts;
 pub(crate) use alarm::{Alarm, Poison};
 pub use replay::{Replayed, Skipped};
 
-use crate::schema::READS;
 use crate::store::Transaction;
 
 /// In every read model's schema, beside the checkpoints.
@@ -76,21 +75,6 @@ create table if not exists skipped (
     primary key (context, partition, \"offset\")
 );
 ";
-
-/// What is emptied together with the rows.
-pub(crate) const TABLE_NAMES: &str = "parked, parked_wishes, skipped";
-
-/// The query of the view; `{orders}` stands for the schema of the read model `orders`.
-pub(crate) fn view() -> String {
-    let mut query = String::new();
-    for (n, (name, _)) in READS.iter().enumerate() {
-        let union = if n == 0 { "" } else { "\nunion all " };
-        let columns = "context, partition, key, \"offset\", event_type, reason, reason is not null as poison, since";
-        write!(query, "{union}select '{name}' as projection, {columns} from {{{name}}}.parked")
-            .expect("writing to a string never fails");
-    }
-    query
-}
 
 /// A key of one partition.
 pub(crate) type Place = (Partition, String);

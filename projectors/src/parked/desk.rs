@@ -3,7 +3,8 @@
 use sqlx::{AssertSqlSafe, FromRow, PgPool};
 use uuid::Uuid;
 
-use crate::schema::{LAYOUTS, Names};
+use crate::generations::Generation;
+use crate::names::Names;
 
 /// A key that waits.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -80,7 +81,7 @@ pub async fn events(
     key: &ParkedKey,
     most: i64,
 ) -> Result<Vec<ParkedEvent>, sqlx::Error> {
-    let Some(schema) = schema(names, &key.projection) else { return Ok(Vec::new()) };
+    let Some(schema) = schema(pool, names, &key.projection).await? else { return Ok(Vec::new()) };
     let sql = format!(
         "select \"offset\", event_type, reason, header, value, appended_at_us,
             (extract(epoch from since) * 1000000)::bigint as since_us
@@ -101,7 +102,7 @@ pub async fn wish(
     skip: Option<(i64, &str)>,
 ) -> Result<Uuid, sqlx::Error> {
     let id = service_kit::random::id();
-    let Some(schema) = schema(names, &key.projection) else { return Err(sqlx::Error::RowNotFound) };
+    let Some(schema) = schema(pool, names, &key.projection).await? else { return Err(sqlx::Error::RowNotFound) };
     let sql = format!(
         "insert into {schema}.parked_wishes (wish_id, context, partition, key, skip, why) values ($1, $2, $3, $4, $5, $6)"
     );
@@ -115,7 +116,7 @@ pub async fn wish(
 /// # Errors
 /// Whatever the database says.
 pub async fn outcome(pool: &PgPool, names: &Names, key: &ParkedKey, wish: Uuid) -> Result<Option<String>, sqlx::Error> {
-    let Some(schema) = schema(names, &key.projection) else { return Ok(None) };
+    let Some(schema) = schema(pool, names, &key.projection).await? else { return Ok(None) };
     let sql = format!("select outcome from {schema}.parked_wishes where wish_id = $1");
     let found: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql)).bind(wish).fetch_optional(pool).await?;
     Ok(found.flatten())
@@ -126,12 +127,17 @@ pub async fn outcome(pool: &PgPool, names: &Names, key: &ParkedKey, wish: Uuid) 
 /// # Errors
 /// Whatever the database says.
 pub async fn withdraw(pool: &PgPool, names: &Names, key: &ParkedKey, wish: Uuid) -> Result<bool, sqlx::Error> {
-    let Some(schema) = schema(names, &key.projection) else { return Ok(true) };
+    let Some(schema) = schema(pool, names, &key.projection).await? else { return Ok(true) };
     let sql = format!("delete from {schema}.parked_wishes where wish_id = $1 and done_at is null");
     Ok(sqlx::query(AssertSqlSafe(sql)).bind(wish).execute(pool).await?.rows_affected() > 0)
 }
 
-/// Where the tables of the read model are that readers see.
-fn schema(names: &Names, projection: &str) -> Option<String> {
-    LAYOUTS.iter().find(|layout| layout.name == projection).map(|layout| names.tables(layout))
+/// Where the tables of the read model are that readers see; none if there is none of this name.
+async fn schema(pool: &PgPool, names: &Names, projection: &str) -> Result<Option<String>, sqlx::Error> {
+    let sql = format!("select version, generation from {}.projections where projection = $1", names.views());
+    let live: Option<(i32, i32)> = sqlx::query_as(AssertSqlSafe(sql)).bind(projection).fetch_optional(pool).await?;
+    Ok(live.and_then(|(version, number)| {
+        let (version, number) = (u32::try_from(version).ok()?, u32::try_from(number).ok()?);
+        Some(names.generation(projection, Generation { version, number }))
+    }))
 }

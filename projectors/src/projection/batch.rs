@@ -220,6 +220,6 @@ fn about(envelope: &Envelope) -> Option<Uuid> {
         payment::Event::RefundRequested(it) => Some(it.order.0),
         payment::Event::PaymentRefunded(it) => Some(it.order.0),
         payment::Event::RefundFailed(it) => Some(it.order.0),
-        payment::Event::PaymentClosing(_) | payment::Event::PaymentQuarantined(_) => None,
+        payment::Event::PaymentClosureRequested(_) | payment::Event::PaymentQuarantined(_) => None,
     }
 }

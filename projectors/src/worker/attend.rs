@@ -85,6 +85,10 @@ impl<M: ReadModel> Worker<M> {
     async fn try_attend(&mut self) -> Result<bool, sqlx::Error> {
         let untried: Vec<Place> = self.attended.untried.iter().take(TRIED).cloned().collect();
         for at in untried {
+            if !self.projection.parked.has(&at) {
+                self.attended.untried.remove(&at);
+                continue;
+            }
             match self.retry(&at).await? {
                 Replayed::Overtaken => return Ok(false),
                 Replayed::More { .. } => {}

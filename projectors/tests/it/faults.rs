@@ -82,7 +82,7 @@ async fn emptied_while_nothing_happens_it_is_filled_again() {
     assert_eq!(database.rows().await, expected);
     // A schema that is gone altogether, views and all.
     let orders = LAYOUTS.iter().find(|layout| layout.name == "orders").unwrap();
-    database.execute(format!("drop schema {} cascade", database.names.tables(orders))).await;
+    database.execute(format!("drop schema {} cascade", database.names.first(orders))).await;
     database.caught_up(&lanes).await;
     assert_eq!(database.rows().await, expected);
     assert!(!database.view("orders").await.is_empty());

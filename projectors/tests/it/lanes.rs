@@ -48,6 +48,8 @@ pub struct Lanes {
     versions: BTreeMap<(Context, Uuid), i64>,
     damaged: BTreeMap<(Context, Uuid, i64), Damage>,
     drawn: u128,
+    /// What another version of the program would have written instead of a value of ours.
+    pub other_writer: Option<Box<dyn Fn(&Event, Vec<u8>) -> Vec<u8>>>,
 }
 
 impl Lanes {
@@ -58,7 +60,8 @@ impl Lanes {
 
     pub fn with(codec: Codec) -> Self {
         let log = MemoryLog::auto(Arc::new(|| Timestamp(1))).unwrap();
-        let mut lanes = Self { log, codec, lanes: BTreeMap::new(), versions: BTreeMap::new(), damaged: BTreeMap::new(), drawn: 0 };
+        let (lanes, versions, damaged) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut lanes = Self { log, codec, lanes, versions, damaged, drawn: 0, other_writer: None };
         for place in places() {
             lanes.claim(place);
         }
@@ -110,7 +113,11 @@ impl Lanes {
         for (index, event) in told.events.iter().take(count).enumerate() {
             let version = self.versions.entry((told.context, told.key)).or_default();
             *version += 1;
-            let mut value = self.codec.encode(&meta(told, *version, index), event).unwrap();
+            let value = self.codec.encode(&meta(told, *version, index), event).unwrap();
+            let mut value = match &self.other_writer {
+                None => value,
+                Some(other) => other(event, value),
+            };
             match self.damaged.get(&(told.context, told.key, *version)) {
                 Some(Damage::Schema(id)) => value[1..5].copy_from_slice(&id.to_be_bytes()),
                 Some(Damage::Cut) => value.truncate(value.len() - 1),
