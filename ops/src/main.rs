@@ -49,6 +49,9 @@ enum Command {
     Partitions(PartitionsArgs),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
+    /// Keys of which events wait behind one that the read models cannot fold.
+    #[command(subcommand)]
+    Parked(ops::parked::Command),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -118,6 +121,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(&args).await?,
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Audit(args) => audit::run(&args).await?,
+        Command::Parked(command) => return Ok(ops::parked::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

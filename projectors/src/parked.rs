@@ -14,6 +14,7 @@
 //! | `reason` | text, null | of a poison event: why it cannot be folded |
 //! | `poison` | boolean | false for those that only wait behind one |
 //! | `since` | timestamptz | when it was put here |
+//! | `order_id` | uuid, null | of a payment's event: its order, where that can be told |
 
 mod alarm;
 pub mod desk;

@@ -12,6 +12,7 @@ mod database;
 mod http;
 mod progress;
 pub mod service;
+mod stale;
 pub mod ticket_code;
 mod together;
 mod turns;
