@@ -35,6 +35,7 @@ mod run;
 mod schema;
 mod share;
 pub mod shows;
+mod steps;
 mod store;
 pub mod tickets;
 mod views;

@@ -113,6 +113,7 @@ impl Aside {
             key: Bytes::copy_from_slice(self.key.as_bytes()),
             header: self.header.clone(),
             value: self.value.clone(),
+            trace: None,
         }
     }
 }
@@ -265,6 +266,7 @@ mod tests {
             key: Bytes::from_static(key),
             header: Bytes::new(),
             value: Bytes::new(),
+            trace: None,
         };
         assert_eq!(key_of(&record(b"0a-1")), "0a-1");
         assert_eq!(key_of(&record(b"a\0")), "0x6100");

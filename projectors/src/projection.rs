@@ -17,6 +17,7 @@ use schemas::Codec;
 
 use crate::model::{Envelope, ReadModel};
 use crate::parked::{Parked, Parking, Place};
+use crate::steps::Steps;
 use crate::store::{RowStore, Transaction};
 use batch::{Batch, Care};
 
@@ -79,13 +80,15 @@ pub struct Projection<M: ReadModel> {
     pub(crate) parked: Parked,
     care: Care,
     void: u64,
+    steps: Steps,
 }
 
 impl<M: ReadModel> Projection<M> {
     /// One that reads nothing yet.
     pub fn new(codec: Codec) -> Self {
         let (batch, parked, care) = (Batch::default(), Parked::default(), Care::default());
-        Self { codec, sources: Vec::new(), changes: M::Changes::default(), batch, parked, care, void: 0 }
+        let (sources, changes, steps) = (Vec::new(), M::Changes::default(), Steps::default());
+        Self { codec, sources, changes, batch, parked, care, void: 0, steps }
     }
 
     /// Begins (again) at what was loaded of these partitions.
@@ -104,6 +107,7 @@ impl<M: ReadModel> Projection<M> {
         }
         self.batch = Batch::default();
         self.parked = parked;
+        self.steps.overtaken();
     }
 
     /// The partitions, as they were given.
@@ -152,6 +156,7 @@ impl<M: ReadModel> Projection<M> {
                 }
                 Verdict::Claimed { .. } | Verdict::Barrier | Verdict::Settled(_) | Verdict::Partial => Vec::new(),
             };
+            self.steps.begin(M::LAYOUT.name, place, &valid);
             self.take_in(place, valid).await?;
             let source = &mut self.sources[source];
             source.position = source.reader.position();
@@ -227,6 +232,7 @@ impl<M: ReadModel> Projection<M> {
         let batch = std::mem::take(&mut self.batch);
         self.care.went_well(&batch);
         self.care.stamps.extend(batch.stamps);
+        self.steps.written();
         Written::Rows { rows, events: batch.events }
     }
 

@@ -10,6 +10,7 @@ use crate::buyers::Buyers;
 use crate::changes::{Changes, Heard};
 use crate::config::Config;
 use crate::database::Database;
+use crate::figures;
 use crate::http::{self, App, Parts};
 use crate::progress::Progress;
 use crate::stale::Stale;
@@ -41,6 +42,7 @@ impl Service {
         tasks.spawn(boards.clone().run(database.clone(), shutdown.clone()));
         let heard = Heard { progress: progress.clone(), boards: boards.clone() };
         tasks.spawn(changes.clone().listen(database.clone(), heard, shutdown.clone()));
+        let watched = database.clone();
         let app = App::new(Parts {
             auth: config.secrets.auth(),
             keys: config.secrets.keys(),
@@ -55,6 +57,7 @@ impl Service {
             boards,
             shutdown: shutdown.clone(),
         });
+        tasks.spawn(figures::run(watched, app.clone(), shutdown.clone()));
         Ok(Self { app, tasks, shutdown })
     }
 

@@ -113,7 +113,8 @@ fn finish(lanes: &Lanes, model: &mut dyn Filling, batch: usize) {
         model.load(&places).unwrap();
     }
     loop {
-        let mut left = batch.min(model.at_most());
+        let most = batch.min(model.at_most());
+        let mut left = most;
         for place in &places {
             let next = model.next(*place).unwrap();
             let records = lanes.log.records(*place).into_iter().filter(|record| record.offset >= next);
@@ -122,7 +123,10 @@ fn finish(lanes: &Lanes, model: &mut dyn Filling, batch: usize) {
             model.read(*place, records).unwrap();
         }
         if !model.has_moved() {
-            return;
+            if left == most {
+                return;
+            }
+            continue;
         }
         if !matches!(model.write().unwrap(), Written::Rows { .. }) {
             model.load(&places).unwrap();

@@ -116,7 +116,7 @@ impl World {
             (StoreFault::LoseCommit, _) => self.seen.fault("rows: commit lost"),
             (StoreFault::LoseAnswer, _) => self.seen.fault("rows: committed, error told"),
             (StoreFault::Begin, _) => self.seen.fault("rows: database away"),
-            (StoreFault::None, _) => self.seen.happened("rows written"),
+            (StoreFault::None | StoreFault::Refuse, _) => self.seen.happened("rows written"),
         }
         self.readers.rows.forget_plan();
         let layout = self.readers.workers[reader].filling.layout();
