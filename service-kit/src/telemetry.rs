@@ -100,6 +100,7 @@ pub fn init(service: &'static str, instance: &str, log: &Log, tracing: &Tracing)
         spans::install(service, instance, endpoint)?;
     }
     sampling::install(tracing);
+    crate::about::set(service, instance);
     Metrics::install(service, instance)
 }
 
