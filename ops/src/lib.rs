@@ -5,6 +5,7 @@ pub mod audit;
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod dev;
 pub mod drill;
 pub mod failover;

@@ -7,6 +7,7 @@ use ops::audit::AuditArgs;
 use ops::check::CheckArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
+use ops::doctor::DoctorArgs;
 use ops::failover::FailoverArgs;
 use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
@@ -18,7 +19,7 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, registry,
+    audit, check, config, demo, dev, doctor, drill, failover, faults, init, load, log, money, partitions, queue, registry,
     simulate, stack, status, token, topics, trace,
 };
 
@@ -49,6 +50,8 @@ enum Command {
     Log(LogArgs),
     /// The whole box office on one page; ends with 1 if something needs a person, with 2 if it could not look.
     Status(StatusArgs),
+    /// Find what is set wrong, and say what to do about it; ends with 1 if something is wrong.
+    Doctor(DoctorArgs),
     /// Show every event of a purchase in the order in which one led to the other; ends with 1 if there is none.
     Trace(TraceArgs),
     /// Show who owns every partition and how it stands; ends with 1 if one is broken or nobody answers for it.
@@ -129,6 +132,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
         Command::Status(args) => return status::run(args).await,
+        Command::Doctor(args) => return doctor::run(args).await,
         Command::Trace(args) => return trace::run(args).await,
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Topics(command) => return topics::run(command).await,
