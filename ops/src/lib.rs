@@ -3,6 +3,8 @@
 mod ask;
 pub mod audit;
 pub mod check;
+pub mod commands;
+pub mod completion;
 pub mod config;
 pub mod demo;
 pub mod doctor;

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use ops::audit::AuditArgs;
 use ops::check::CheckArgs;
+use ops::commands::CommandsArgs;
+use ops::completion::CompletionArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
 use ops::doctor::DoctorArgs;
@@ -19,7 +21,7 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    audit, check, config, demo, dev, doctor, drill, failover, faults, init, load, log, money, partitions, queue, registry,
+    audit, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log, money, partitions, queue, registry,
     simulate, stack, status, token, topics, trace,
 };
 
@@ -95,6 +97,10 @@ enum Command {
     Dev(DevArgs),
     /// Bring everything up, sell out a show, and check what came of it.
     Demo(DemoArgs),
+    /// Print what makes a shell complete our commands.
+    Completion(CompletionArgs),
+    /// List every command, and what it ends with.
+    Commands(CommandsArgs),
 }
 
 #[derive(Args)]
@@ -108,7 +114,9 @@ struct DemoArgs {
 fn main() -> ExitCode {
     // The first thing: every TLS client needs it. It fails only if it was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let command = Cli::parse().command;
+    let matches = commands::with_groups(Cli::command()).get_matches();
+    let path = commands::path(&matches);
+    let command = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
     let ran = match command {
         // It has a runtime of its own, which costs less.
         Command::LoadWorker => ::load::worker::main().map(|()| ExitCode::SUCCESS),
@@ -118,7 +126,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("boxctl: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(commands::on_error(&path))
         }
     }
 }
@@ -154,6 +162,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             dev::demo(up.apart("demo", &demo::SETTINGS, demo::COUNTS), demo.exit, |running| demo::run(demo, running))
                 .await?;
         }
+        Command::Completion(args) => completion::run(&args, Cli::command())?,
+        Command::Commands(args) => commands::run(&args, &Cli::command())?,
     }
     Ok(ExitCode::SUCCESS)
 }
