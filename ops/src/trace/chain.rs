@@ -89,7 +89,7 @@ fn step(told: &Told, cause: Option<&Told>, depth: usize, first_us: i64) -> Step 
 fn from_outside(told: &Told) -> &'static str {
     use payment::Event as E;
     match (&told.event, kind(&told.meta.actor)) {
-        (Event::Payment(E::PaymentRequested(_) | E::PaymentClosing(_) | E::RefundRequested(_)), "system") => "timer",
+        (Event::Payment(E::PaymentRequested(_) | E::PaymentClosureRequested(_) | E::RefundRequested(_)), "system") => "timer",
         (Event::Payment(_), "system") => "provider",
         (_, "system") => "timer",
         _ => "request",

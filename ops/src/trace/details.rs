@@ -70,7 +70,7 @@ fn of_payment(event: &payment::Event) -> String {
         }
         E::PaymentRefunded(it) => money(it.amount, it.currency),
         E::RefundFailed(it) => format!("{}: {}", money(it.amount, it.currency), it.reason),
-        E::PaymentIntentCreated(_) | E::PaymentClosing(_) | E::PaymentExpired(_) => String::new(),
+        E::PaymentIntentCreated(_) | E::PaymentClosureRequested(_) | E::PaymentExpired(_) => String::new(),
     }
 }
 

@@ -173,7 +173,7 @@ impl Names {
             E::PaymentPartiallyReceived(it) => Some(it.order),
             E::PaymentCompleted(it) => Some(it.order),
             E::PaymentFailed(it) => Some(it.order),
-            E::PaymentClosing(it) => Some(it.order),
+            E::PaymentClosureRequested(it) => Some(it.order),
             E::PaymentExpired(it) => Some(it.order),
             E::PaymentQuarantined(it) => it.order,
             E::RefundRequested(it) => Some(it.order),
