@@ -3,8 +3,11 @@
 mod ask;
 pub mod audit;
 pub mod check;
+pub mod commands;
+pub mod completion;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod dev;
 pub mod drill;
 pub mod failover;
