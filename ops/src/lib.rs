@@ -2,13 +2,14 @@
 
 mod ask;
 pub mod audit;
+pub mod backup;
 pub mod check;
 pub mod commands;
 pub mod completion;
 pub mod config;
 pub mod demo;
-pub mod doctor;
 pub mod dev;
+pub mod doctor;
 pub mod drill;
 pub mod failover;
 pub mod faults;

@@ -47,6 +47,6 @@ pub use model::{Envelope, Layout, ReadModel, Touched, View};
 pub use names::{BadNamespace, Names};
 pub use projection::{Loaded, Projection, Source, Written, load, look};
 pub use run::{FollowKeys, Logs, RunError, Settings, run};
-pub use schema::{LAYOUTS, READS, WipeError, ensure, forget, sources, wipe};
+pub use schema::{LAYOUTS, READS, WipeError, ensure, forget, schemas, sources, wipe};
 pub use store::{RowStore, Transaction};
 pub use worker::Refused;
