@@ -28,6 +28,7 @@ pub mod person_keys;
 mod postgres;
 mod projection;
 pub mod queue;
+pub mod rebuild;
 pub mod rows;
 mod run;
 mod schema;
@@ -35,6 +36,7 @@ mod share;
 pub mod shows;
 mod store;
 pub mod tickets;
+pub mod verify;
 mod views;
 mod worker;
 

@@ -5,6 +5,7 @@
 //! computes by itself ([`GENERATED`]).
 
 mod fill;
+mod held;
 mod table;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,7 @@ use crate::model::{Layout, Touched};
 use crate::rows::{Rows, Wanted};
 use crate::store::{RowStore, Transaction};
 pub use fill::{Filling, fillings};
+pub use held::{Bucket, Held};
 use table::Table;
 
 /// Columns that Postgres computes from the others, as (read model, table, column): they are not in memory.
@@ -54,6 +56,7 @@ pub struct MemoryRows(Arc<Mutex<All>>);
 #[derive(Debug, Default)]
 struct All {
     models: BTreeMap<&'static str, Model>,
+    only: Option<Bucket>,
     faults: VecDeque<StoreFault>,
 }
 
@@ -81,6 +84,25 @@ pub struct MemoryTransaction {
 }
 
 impl MemoryRows {
+    /// Rows of one bucket of keys; changes of all other rows are dropped.
+    ///
+    /// # Panics
+    /// Never: nobody knows these rows yet.
+    pub fn only(bucket: Bucket) -> Self {
+        let rows = Self::default();
+        rows.now(|all| all.only = Some(bucket));
+        rows
+    }
+
+    /// A table, to be held against another one.
+    ///
+    /// # Panics
+    /// A transaction is under way.
+    pub fn held(&self, layout: &Layout, table: &'static str) -> Held {
+        let model = self.now(|all| all.models.get(layout.name).cloned().unwrap_or_default());
+        Held::new(layout, table, model.tables.get(table).cloned().unwrap_or_default())
+    }
+
     /// The rows of a read model.
     pub fn store(&self, layout: &Layout) -> MemoryStore {
         MemoryStore { rows: self.clone(), name: layout.name }
@@ -186,7 +208,10 @@ impl Transaction for MemoryTransaction {
         Ok(wanted.keys.iter().filter_map(found).collect())
     }
 
-    async fn merge(&mut self, Rows { merge, rows }: Rows) -> Result<u64, ToldToFail> {
+    async fn merge(&mut self, Rows { merge, mut rows }: Rows) -> Result<u64, ToldToFail> {
+        if let Some(only) = self.all.only {
+            rows.retain(|row| only.has_row(merge, row));
+        }
         self.merged |= !rows.is_empty();
         let table = self.model.tables.entry(merge.table).or_default();
         Ok(rows.into_iter().map(|row| table.merge(merge, row)).sum())

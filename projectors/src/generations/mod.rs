@@ -5,6 +5,7 @@
 //! reader sees all of one generation or all of the other.
 
 mod control;
+mod fillers;
 mod overview;
 mod promote;
 mod switch;
@@ -13,6 +14,8 @@ mod watch;
 use crate::model::Layout;
 pub(crate) use control::{CONTROL, found, relabel};
 pub use control::{ControlError, Paused, begin, drop_kept, mark, pause};
+pub(crate) use fillers::Duty;
+pub use fillers::{Filled, fillers};
 pub(crate) use overview::Target;
 pub use overview::{Known, Overview, Standing, State, overview};
 pub(crate) use promote::Promoter;
