@@ -14,7 +14,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::{Job, RebuildError};
 use crate::checkpoints::{context_name, number};
 use crate::ends::Ends;
-use crate::generations::{Control, Generation};
+use crate::generations::{Chase, Control, Generation};
 use crate::names::Names;
 use crate::person_keys;
 use crate::run::{Start, watch};
@@ -22,8 +22,6 @@ use crate::schema::READS;
 use crate::share::Share;
 use crate::worker::{Pace, Refused};
 
-/// Who lacks no more than this in any partition has caught up: under load there is always something on its way.
-const NEARLY: i64 = 64;
 /// The persons' keys have no offsets: once this is stored, they were read to the end.
 const READ_TO_THE_END: i64 = 1;
 
@@ -35,6 +33,7 @@ pub struct Fill {
     checkpoints: String,
     /// None of the persons' keys.
     places: Option<Vec<Partition>>,
+    chase: Chase,
 }
 
 /// How far a generation has come.
@@ -42,8 +41,10 @@ pub struct Fill {
 pub struct Progress {
     /// For each partition the next offset to read, and where the log ends.
     pub places: Vec<(Partition, i64, i64)>,
-    /// Of the persons' keys, whether the topic was read to its end.
-    pub keys_read: Option<bool>,
+    /// Whether nothing is missing but what has just come.
+    pub caught_up: bool,
+    /// The persons' keys have no offsets.
+    pub of_keys: bool,
 }
 
 impl Progress {
@@ -55,11 +56,6 @@ impl Progress {
     /// Records that there are.
     pub fn total(&self) -> i64 {
         self.places.iter().map(|(_, next, end)| end.max(next)).sum()
-    }
-
-    /// Whether nothing is missing but what is just on its way.
-    pub fn is_caught_up(&self) -> bool {
-        self.keys_read.unwrap_or(true) && self.places.iter().all(|(_, next, end)| end - next <= NEARLY)
     }
 }
 
@@ -91,6 +87,7 @@ impl Fill {
             pool: job.pool.clone(),
             checkpoints: format!("{}.checkpoints", names.generation(name, generation)),
             places: contexts.map(|contexts| contexts.iter().copied().flat_map(of).collect()),
+            chase: Chase::default(),
         })
     }
 
@@ -111,7 +108,7 @@ impl Fill {
             rows.into_iter().map(|(context, partition, next)| ((context, partition), next)).collect();
         let Some(places) = self.places.clone() else {
             let read = next.get(&(person_keys::CONTEXT.to_owned(), 0)).is_some_and(|next| *next >= READ_TO_THE_END);
-            return Ok(Progress { places: Vec::new(), keys_read: Some(read) });
+            return Ok(Progress { places: Vec::new(), caught_up: read, of_keys: true });
         };
         let log = Arc::clone(&self.log);
         let asked = spawn_blocking(move || {
@@ -122,7 +119,8 @@ impl Fill {
             places.iter().map(place).collect::<Result<Vec<_>, LogError>>()
         });
         let places = asked.await.expect("asking the log never panics")?;
-        Ok(Progress { places, keys_read: None })
+        let caught_up = self.chase.caught_up(&places);
+        Ok(Progress { places, caught_up, of_keys: false })
     }
 
     /// Ends it; what was not written is dropped.

@@ -41,6 +41,8 @@ pub struct Job {
     pub pool: PgPool,
     /// So many transactions at once, each for some of the partitions.
     pub lanes: u32,
+    /// What lacks more records than this is filled without secondary indexes, which are built afterwards.
+    pub bulk: i64,
 }
 
 impl Job {

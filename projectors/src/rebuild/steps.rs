@@ -16,8 +16,6 @@ use crate::verify::{Verified, Verifying, verify};
 
 /// Between two looks at how far it has come.
 const LOOK: Duration = Duration::from_millis(250);
-/// What lacks more than this is filled without indexes.
-const MUCH: i64 = 50_000;
 /// So long readers of long statements, and what is still on its way, are waited for.
 const SWITCH_WITHIN: Duration = Duration::from_secs(60);
 /// So long projectors may take to fill what readers see.
@@ -128,7 +126,7 @@ pub async fn catch_up(
     loop {
         let now = progress(&mut fill).await?;
         news(News::Filled(&now));
-        if now.is_caught_up() {
+        if now.caught_up {
             return Ok((fill, (first.done(), now.done())));
         }
         sleep(LOOK).await;
@@ -158,7 +156,7 @@ async fn filled(
     let mut fill = Fill::start(job, generation)?;
     let lacks = progress(&mut fill).await?;
     fill.stop().await;
-    if lacks.total() - lacks.done() > MUCH {
+    if lacks.total() - lacks.done() > job.bulk {
         mark(&job.pool, names, (name, generation), (State::Filling, true)).await?;
         indexes::drop_them(&job.pool, names, &job.layout, generation).await?;
     }
@@ -180,7 +178,7 @@ async fn indexed(
     indexes::build(&job.pool, names, &job.layout, generation).await?;
     mark(&job.pool, names, (job.layout.name, generation), (State::Filling, false)).await?;
     let mut fill = Fill::start(job, generation)?;
-    while !progress(&mut fill).await?.is_caught_up() {
+    while !progress(&mut fill).await?.caught_up {
         sleep(LOOK).await;
     }
     Ok(fill)

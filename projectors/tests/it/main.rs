@@ -12,5 +12,6 @@ mod lanes;
 mod memory;
 mod purchases;
 mod queue;
+mod rebuild;
 mod sharing;
 mod story;
