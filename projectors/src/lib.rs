@@ -34,6 +34,7 @@ mod run;
 mod schema;
 mod share;
 pub mod shows;
+mod steps;
 mod store;
 pub mod tickets;
 pub mod verify;

@@ -4,6 +4,7 @@
 #[cfg(feature = "breakages")]
 mod breakages;
 mod database;
+mod evolution;
 mod faults;
 mod generations;
 mod kafka;
