@@ -1,5 +1,6 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+mod ask;
 pub mod audit;
 pub mod check;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod local;
 pub mod log;
 pub mod money;
 pub mod partitions;
+pub mod projection;
 pub mod queue;
 pub mod simulate;
 pub mod stack;

@@ -16,8 +16,8 @@ use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
 use ops::{
-    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate,
-    stack, token,
+    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, projection, queue,
+    simulate, stack, token,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -49,6 +49,9 @@ enum Command {
     Partitions(PartitionsArgs),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
+    /// Read models: their generations, rebuilding, verifying, going back, pausing.
+    #[command(subcommand)]
+    Projection(projection::Command),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -118,6 +121,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(&args).await?,
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Audit(args) => audit::run(&args).await?,
+        Command::Projection(command) => return Ok(projection::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

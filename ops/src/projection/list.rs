@@ -140,7 +140,8 @@ fn table(lines: &[Line]) -> String {
         ]
     };
     let rows: Vec<[String; 8]> = std::iter::once(head).chain(lines.iter().map(row)).collect();
-    let widths: [usize; 8] = std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
+    let widths: [usize; 8] =
+        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
     let line = |row: &[String; 8]| {
         let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| match at {
             1 | 2 | 4 | 6 => format!("{cell:>width$}"),
@@ -178,7 +179,13 @@ mod tests {
             filled_partitions: 4,
             size_bytes: 123_456_789,
         };
-        let keys = Line { projection: "person_keys".to_owned(), lag: None, paused: false, filled_partitions: 0, ..live.clone() };
+        let keys = Line {
+            projection: "person_keys".to_owned(),
+            lag: None,
+            paused: false,
+            filled_partitions: 0,
+            ..live.clone()
+        };
         assert_eq!(
             table(&[live, keys]),
             "projection   generation  version  state             lag  filled        size    begun\n\

@@ -40,7 +40,11 @@ pub(super) fn tell(bar: &mut Bar, name: &str, news: News<'_>) {
             let (done, total) = (progress.done(), progress.total());
             let there = match done {
                 0 => format!("{} records to fold", grouped(total.cast_unsigned())),
-                done => format!("goes on: {} of {} records are in it", grouped(done.cast_unsigned()), grouped(total.cast_unsigned())),
+                done => format!(
+                    "goes on: {} of {} records are in it",
+                    grouped(done.cast_unsigned()),
+                    grouped(total.cast_unsigned())
+                ),
             };
             let step = json!({"step": "begun", "projection": name, "generation": generation.number, "version": generation.version, "done": done, "total": total});
             bar.say(&format!("{name}: {generation}; {there}"), step);
@@ -74,7 +78,9 @@ fn handed(to: HandOver, name: &str) -> (String, &'static str) {
             (format!("it is paused: nobody fills it until `boxctl projection resume {name}`"), "nobody_paused")
         }
         HandOver::Nobody => ("no projector fills this read model: start one".to_owned(), "nobody"),
-        HandOver::Late => ("the projectors have not taken all of it over yet; see `boxctl projection list`".to_owned(), "some"),
+        HandOver::Late => {
+            ("the projectors have not taken all of it over yet; see `boxctl projection list`".to_owned(), "some")
+        }
     }
 }
 

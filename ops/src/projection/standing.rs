@@ -23,12 +23,8 @@ pub(super) async fn drop(args: DropArgs) -> anyhow::Result<ExitCode> {
         State::Kept => "There is no way back to it then but to rebuild.",
         State::Filling | State::Ready | State::Live => "What was filled of it is lost; readers do not see it.",
     };
-    let what = format!(
-        "This deletes {} of {} with all its tables: {}. {way_back}",
-        known.generation,
-        args.name,
-        bytes(size)
-    );
+    let what =
+        format!("This deletes {} of {} with all its tables: {}. {way_back}", known.generation, args.name, bytes(size));
     if !args.yes && !ask::agreed(&what, &args.name)? {
         return Ok(ExitCode::from(ask::REFUSED));
     }

@@ -26,8 +26,8 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     known(&layout, generation.version)?;
     let job = office.job(layout, (1, 1)).await?;
     let mut bar = Bar::new(args.at.json);
-    let verified = verify(&job, generation, args.verifying.verifying(), &mut |done, total| bar.at("verify", done, total));
-    let Some(verified) = verified.await? else {
+    let mut told = |done, total| bar.at("verify", done, total);
+    let Some(verified) = verify(&job, generation, args.verifying.verifying(), &mut told).await? else {
         let text = format!(
             "{} holds what a compacted topic says at its end, no fold of events: there is nothing to compare it with. \
              `boxctl projection rebuild {}` reads the topic anew.",
@@ -64,7 +64,8 @@ pub(super) fn summary(name: &str, verified: &Verified) -> String {
 
 /// Rows and checksums of every table, by the partition that a row's key falls into.
 fn table(verified: &Verified) -> String {
-    let mut text = format!("{:<18} {:>9}  {:>12}  {:>12}  {:<16}\n", "table", "partition", "rows", "of the log", "checksum");
+    let mut text =
+        format!("{:<18} {:>9}  {:>12}  {:>12}  {:<16}\n", "table", "partition", "rows", "of the log", "checksum");
     for TableVerified { table, partitions } in &verified.tables {
         for (number, it) in partitions.iter().enumerate() {
             let verdict = if it.agree() { "" } else { "  differs" };

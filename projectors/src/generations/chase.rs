@@ -29,8 +29,7 @@ impl Chase {
         let before = std::mem::take(&mut self.ends);
         self.ends = places.iter().map(|(place, _, end)| (*place, *end)).collect();
         let there = |(place, next, end): &(Partition, i64, i64)| {
-            before.get(place).is_some_and(|before| next >= before)
-                || (self.still >= STILL && end - next <= UNFINISHED)
+            before.get(place).is_some_and(|before| next >= before) || (self.still >= STILL && end - next <= UNFINISHED)
         };
         places.iter().all(there)
     }

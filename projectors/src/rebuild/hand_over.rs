@@ -37,7 +37,8 @@ pub async fn hand_over(
     patience: Duration,
 ) -> Result<HandOver, sqlx::Error> {
     let until = Instant::now() + patience;
-    let wanted: BTreeSet<u32> = if name == person_keys::LAYOUT.name { BTreeSet::from([0]) } else { (0..partitions).collect() };
+    let wanted: BTreeSet<u32> =
+        if name == person_keys::LAYOUT.name { BTreeSet::from([0]) } else { (0..partitions).collect() };
     loop {
         let paused = overview(pool, names).await?.get(name).is_some_and(|standing| standing.paused_at_us.is_some());
         if paused {

@@ -184,12 +184,7 @@ async fn indexed(
     Ok(fill)
 }
 
-async fn is_unindexed(
-    pool: &PgPool,
-    names: &Names,
-    name: &str,
-    generation: Generation,
-) -> Result<bool, sqlx::Error> {
+async fn is_unindexed(pool: &PgPool, names: &Names, name: &str, generation: Generation) -> Result<bool, sqlx::Error> {
     let all = overview(pool, names).await?;
     let known = all.get(name).and_then(|standing| standing.numbered(generation.number));
     Ok(known.is_some_and(|known| known.unindexed))

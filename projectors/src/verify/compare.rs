@@ -150,9 +150,8 @@ pub fn differences(
             all.push(format!("{}.{column}: Postgres has {found}, the log gives {value}", name()));
         }
     }
-    let strange = |column: &&String| {
-        !log.contains_key(*column) && !GENERATED.contains(&(layout.name, table, column.as_str()))
-    };
+    let strange =
+        |column: &&String| !log.contains_key(*column) && !GENERATED.contains(&(layout.name, table, column.as_str()));
     let strange = database.keys().filter(strange);
     all.extend(strange.map(|column| format!("{}.{column}: no event writes this column", name())));
     all

@@ -111,7 +111,8 @@ pub async fn verify(
         .await?;
     let positions = of_contexts(checkpoints(&mut tx, &schema).await?, contexts);
     let passes = passes(&mut tx, &schema, &job.layout, verifying).await?;
-    let tables = job.layout.table_names.iter().map(|table| TableVerified::new(table, job.settings.partitions)).collect();
+    let tables =
+        job.layout.table_names.iter().map(|table| TableVerified::new(table, job.settings.partitions)).collect();
     let mut verified = Verified { generation, positions, tables, passes, faults: Faults::default() };
     let (done, total) = (Arc::new(AtomicU64::new(0)), verified.records().cast_unsigned() * passes);
     for number in 0..passes {
@@ -136,8 +137,7 @@ async fn folded(
     told: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<MemoryRows, VerifyError> {
     let rows = MemoryRows::only(bucket);
-    let (log, codec, into, counted) =
-        (Arc::clone(&job.logs.events), job.codec.clone(), rows.clone(), Arc::clone(done));
+    let (log, codec, into, counted) = (Arc::clone(&job.logs.events), job.codec.clone(), rows.clone(), Arc::clone(done));
     let (name, positions) = (job.layout.name, verified.positions.clone());
     let handle = tokio::runtime::Handle::current();
     let folding = spawn_blocking(move || fold::fold(&*log, &codec, &handle, (name, &into), &positions, &counted));

@@ -33,10 +33,7 @@ struct Row {
 ///
 /// # Errors
 /// Whatever the database says, or a checkpoint that makes no sense.
-pub async fn checkpoints(
-    tx: &mut PgConnection,
-    schema: &str,
-) -> Result<BTreeMap<Partition, Position>, VerifyError> {
+pub async fn checkpoints(tx: &mut PgConnection, schema: &str) -> Result<BTreeMap<Partition, Position>, VerifyError> {
     let sql =
         format!("select context, partition, next_offset, identity, term, claim, seq, hole from {schema}.checkpoints");
     let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(tx).await?;
@@ -45,7 +42,8 @@ pub async fn checkpoints(
         let (term, seq) = (u32::try_from(row.term).ok(), u64::try_from(row.seq).ok());
         let Row { next_offset: next, identity, claim, hole, .. } = row;
         let position = place.zip(term.zip(seq));
-        let position = position.map(|(place, (term, seq))| (place, Position { next, identity, term, claim, seq, hole }));
+        let position =
+            position.map(|(place, (term, seq))| (place, Position { next, identity, term, claim, seq, hole }));
         position.ok_or_else(|| BadCheckpoint { context: row.context, partition: row.partition }.into())
     };
     rows.into_iter().map(position).collect()

@@ -83,7 +83,8 @@ async fn killed_and_begun_again_it_goes_on_where_it_was() {
     let mut done = 0;
     for _ in 0..4 {
         // Killed as soon as something more was written.
-        let job = Job { settings: Settings { batch_records: 3, ..database.settings() }, ..job(&database, &lanes, "orders") };
+        let job =
+            Job { settings: Settings { batch_records: 3, ..database.settings() }, ..job(&database, &lanes, "orders") };
         let (sender, mut progress) = tokio::sync::mpsc::unbounded_channel();
         let filling = tokio::spawn(async move {
             let mut news = |news: News<'_>| {
