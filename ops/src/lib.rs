@@ -21,6 +21,7 @@ pub mod log;
 pub mod money;
 pub mod parked;
 pub mod partitions;
+pub mod projection;
 pub mod queue;
 pub mod registry;
 pub mod simulate;

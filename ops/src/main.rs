@@ -24,7 +24,7 @@ use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
     audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log,
-    money, partitions, queue, registry, simulate, stack, status, token, topics, trace,
+    money, partitions, projection, queue, registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -75,6 +75,9 @@ enum Command {
     Backup(BackupArgs),
     /// Bring a log back from a backup, to where there is none: every record at its offset, the registry with its ids.
     Restore(RestoreArgs),
+    /// Read models: their generations, rebuilding, verifying, going back, pausing.
+    #[command(subcommand)]
+    Projection(projection::Command),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -158,6 +161,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Parked(command) => return Ok(ops::parked::run(command).await),
         Command::Backup(args) => return backup::run(args).await,
         Command::Restore(args) => return backup::restore::run(args).await,
+        Command::Projection(command) => return Ok(projection::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

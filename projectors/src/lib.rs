@@ -30,6 +30,7 @@ pub mod person_keys;
 mod postgres;
 mod projection;
 pub mod queue;
+pub mod rebuild;
 pub mod rows;
 mod run;
 mod schema;
@@ -38,6 +39,7 @@ pub mod shows;
 mod steps;
 mod store;
 pub mod tickets;
+pub mod verify;
 mod views;
 mod worker;
 

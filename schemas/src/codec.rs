@@ -198,6 +198,11 @@ impl Codec {
         Ok(())
     }
 
+    /// Whether values under this id can be read without asking the source.
+    pub fn knows(&self, id: u32) -> bool {
+        self.0.own.contains_key(&id) || self.learned(id).is_some()
+    }
+
     fn begin(&self, record: RecordType, capacity: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(capacity);
         out.push(0);
