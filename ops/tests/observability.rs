@@ -78,7 +78,9 @@ fn alerts_ask_for_what_there_is_and_each_has_a_runbook_that_names_it() {
         let file = folder("runbooks").join(format!("{alert}.md"));
         let runbook = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert!(runbook.starts_with(&format!("# {alert}\n\n`{query}`")), "{alert}: its runbook shows another rule");
-        for part in ["**What it means.**", "**How urgent.**", "**How to look.**", "**How to mend.**", "**What not to do.**"] {
+        for part in
+            ["**What it means.**", "**How urgent.**", "**How to look.**", "**How to mend.**", "**What not to do.**"]
+        {
             assert!(runbook.contains(part), "the runbook of {alert} lacks {part}");
         }
         assert!(ALERTS.contains(&format!("runbook: ops/runbooks/{alert}.md")), "{alert} names no runbook");
@@ -94,10 +96,14 @@ fn alerts_ask_for_what_there_is_and_each_has_a_runbook_that_names_it() {
 fn every_alert_has_recorded_series_that_raise_it() {
     let tests = include_str!("../prometheus/tests.yml");
     for alert in alerts().keys() {
-        assert!(tests.contains(&format!("labels: '{{alertname=\"{alert}\"}}'")), "ops/prometheus/tests.yml lacks {alert}");
+        assert!(
+            tests.contains(&format!("labels: '{{alertname=\"{alert}\"}}'")),
+            "ops/prometheus/tests.yml lacks {alert}"
+        );
     }
     // Where Prometheus' own tool is installed, it plays them.
-    let played = std::process::Command::new("promtool").args(["test", "rules"]).arg(folder("prometheus/tests.yml")).output();
+    let played =
+        std::process::Command::new("promtool").args(["test", "rules"]).arg(folder("prometheus/tests.yml")).output();
     match played {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => eprintln!("promtool: {error}; the recorded series were not played"),

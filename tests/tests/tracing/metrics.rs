@@ -62,9 +62,8 @@ pub async fn are_as_listed(shop: &Installation) {
             seen.extend(read(&text, of));
         }
     }
-    let expected = |metric: &&Metric| {
-        !NOT_ALWAYS.contains(&metric.name) && !NOT_ALWAYS_OF_PROJECTORS.contains(&metric.name)
-    };
+    let expected =
+        |metric: &&Metric| !NOT_ALWAYS.contains(&metric.name) && !NOT_ALWAYS_OF_PROJECTORS.contains(&metric.name);
     let missing: Vec<&str> =
         metric_list::all().filter(expected).map(|metric| metric.name).filter(|name| !seen.contains(name)).collect();
     assert!(missing.is_empty(), "nobody shows {missing:?}");
