@@ -18,6 +18,7 @@ pub mod load;
 pub mod local;
 pub mod log;
 pub mod money;
+pub mod parked;
 pub mod partitions;
 pub mod queue;
 pub mod registry;

@@ -66,6 +66,9 @@ enum Command {
     Schemas(registry::Command),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
+    /// Keys of which events wait behind one that the read models cannot fold.
+    #[command(subcommand)]
+    Parked(ops::parked::Command),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -146,6 +149,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return topics::run(command).await,
         Command::Schemas(command) => return registry::run(command).await,
         Command::Audit(args) => audit::run(&args).await?,
+        Command::Parked(command) => return Ok(ops::parked::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

@@ -155,7 +155,12 @@ pub async fn compare(site: &Site) -> anyhow::Result<Compared> {
     }
     let unregistered = unregistered(&registry, &site.namespace, &schemas).await?;
     let kept = schemas.iter().all(|line| line.stands == Standing::Kept);
-    Ok(Compared { holds: kept && unregistered.is_empty() && !schemas.is_empty(), schemas, unregistered, restored: None })
+    Ok(Compared {
+        holds: kept && unregistered.is_empty() && !schemas.is_empty(),
+        schemas,
+        unregistered,
+        restored: None,
+    })
 }
 
 /// Our own schemas that are neither in the copy nor registered. What the copy has is judged by the copy.
@@ -234,5 +239,8 @@ fn show(compared: &Compared, json: bool) -> anyhow::Result<()> {
     }
     let kept = compared.schemas.iter().filter(|line| line.stands == Standing::Kept).count();
     let none = if compared.schemas.is_empty() { "; the copy is empty: run `boxctl init`" } else { "" };
-    stack::print(&format!("{text}{kept} of {} schemas of the log mean in the registry what they mean in the log{none}\n", compared.schemas.len()))
+    stack::print(&format!(
+        "{text}{kept} of {} schemas of the log mean in the registry what they mean in the log{none}\n",
+        compared.schemas.len()
+    ))
 }

@@ -56,7 +56,8 @@ pub(crate) fn duration(ms: i64) -> String {
 
 /// A moment of UTC, to the second.
 pub(crate) fn moment(us: i64) -> String {
-    jiff::Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    jiff::Timestamp::from_microsecond(us)
+        .map_or_else(|_| us.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 #[cfg(test)]

@@ -136,7 +136,8 @@ fn page(findings: &Findings) -> String {
     }
     let mut text = table.text(0);
     for it in &findings.differences {
-        text += &format!("\n{}: {} is {}; it must be {}\n  -> {}\n", it.topic, it.what, it.found, it.expected, it.remedy);
+        text +=
+            &format!("\n{}: {} is {}; it must be {}\n  -> {}\n", it.topic, it.what, it.found, it.expected, it.remedy);
     }
     text + &format!("\n{} topics, {} differences\n", findings.topics.len(), findings.differences.len())
 }
@@ -164,7 +165,10 @@ mod tests {
             settings: vec![setting],
         };
         let found = differences("k:1", &state);
-        assert_eq!(found.iter().map(|it| it.what.as_str()).collect::<Vec<_>>(), ["partitions", "leaders", "retention.ms"]);
+        assert_eq!(
+            found.iter().map(|it| it.what.as_str()).collect::<Vec<_>>(),
+            ["partitions", "leaders", "retention.ms"]
+        );
         assert!(found[2].remedy.ends_with("--entity-name t.order-events --alter --add-config retention.ms=-1"));
         state.shape = None;
         assert!(differences("k:1", &state)[0].remedy.starts_with("boxctl init"));

@@ -9,5 +9,6 @@ mod leftovers;
 mod load;
 mod local;
 mod operating;
+mod observability;
 mod supervisor;
 mod support;

@@ -150,8 +150,7 @@ async fn refunds(pool: &PgPool, schema: &str) -> Result<Refunds, sqlx::Error> {
             min(requested_at_us) filter (where status = 'due')
          from {schema}.refunds where status <> 'done'"
     );
-    let (due, pending, oldest): (i64, i64, Option<i64>) =
-        sqlx::query_as(AssertSqlSafe(text)).fetch_one(pool).await?;
+    let (due, pending, oldest): (i64, i64, Option<i64>) = sqlx::query_as(AssertSqlSafe(text)).fetch_one(pool).await?;
     Ok(Refunds { due, pending, oldest_due: oldest.map(crate::table::moment) })
 }
 

@@ -51,7 +51,8 @@ fn partitions(it: &Partitions) -> String {
 }
 
 fn projections(all: &[Projection]) -> String {
-    let mut table = Table::new(&["projection", "generation", "#records behind", "#time behind", "#parked keys", "standing"]);
+    let mut table =
+        Table::new(&["projection", "generation", "#records behind", "#time behind", "#parked keys", "standing"]);
     for it in all {
         let standing = match (it.paused, it.not_begun) {
             (true, _) => "PAUSED".to_owned(),

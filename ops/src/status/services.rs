@@ -109,6 +109,7 @@ async fn ready(client: &reqwest::Client, url: &str) -> Result<(), String> {
     }
     let Ok(readiness) = answer.json::<Readiness>().await else { return Err(format!("answers {status}")) };
     let lacks = readiness.checks.into_iter().filter(|(_, finding)| !finding.ready);
-    let lacks = lacks.map(|(name, finding)| format!("{name}: {}", finding.why.unwrap_or_else(|| "not ready".to_owned())));
+    let lacks =
+        lacks.map(|(name, finding)| format!("{name}: {}", finding.why.unwrap_or_else(|| "not ready".to_owned())));
     Err(lacks.collect::<Vec<_>>().join("; "))
 }

@@ -89,7 +89,9 @@ fn step(told: &Told, cause: Option<&Told>, depth: usize, first_us: i64) -> Step 
 fn from_outside(told: &Told) -> &'static str {
     use payment::Event as E;
     match (&told.event, kind(&told.meta.actor)) {
-        (Event::Payment(E::PaymentRequested(_) | E::PaymentClosureRequested(_) | E::RefundRequested(_)), "system") => "timer",
+        (Event::Payment(E::PaymentRequested(_) | E::PaymentClosureRequested(_) | E::RefundRequested(_)), "system") => {
+            "timer"
+        }
         (Event::Payment(_), "system") => "provider",
         (_, "system") => "timer",
         _ => "request",
@@ -133,6 +135,7 @@ mod tests {
             key: Bytes::new(),
             header: Bytes::new(),
             value: Bytes::new(),
+            trace: None,
         };
         let at = Partition { context: Context::Order, number: 0 };
         Told { meta, event: Event::Order(event.into()), found: Found { at, record, void: None } }
@@ -143,7 +146,14 @@ mod tests {
 
     fn paid() -> OrderPaid {
         let payment = Some(PaymentId(Uuid::from_u128(3)));
-        OrderPaid { order: ORDER, show: SHOW, payment, lines: vec![], currency: "VND".parse::<Currency>().unwrap(), total: 5 }
+        OrderPaid {
+            order: ORDER,
+            show: SHOW,
+            payment,
+            lines: vec![],
+            currency: "VND".parse::<Currency>().unwrap(),
+            total: 5,
+        }
     }
 
     fn completed() -> OrderCompleted {
@@ -155,7 +165,10 @@ mod tests {
         let stuck = OrderStuck { order: ORDER, show: SHOW, step: domain::order::Step::Saga, reason: "x".to_owned() };
         let steps = ordered(vec![told(completed(), 12, 11, 90), told(stuck, 13, 77, 95), told(paid(), 11, 50, 100)]);
         let names: Vec<(&str, usize, &str)> = steps.iter().map(|it| (it.event, it.depth, it.cause)).collect();
-        assert_eq!(names, [("OrderStuck", 0, "request"), ("OrderPaid", 0, "request"), ("OrderCompleted", 1, "OrderPaid")]);
+        assert_eq!(
+            names,
+            [("OrderStuck", 0, "request"), ("OrderPaid", 0, "request"), ("OrderCompleted", 1, "OrderPaid")]
+        );
         assert_eq!(steps[2].since_cause_us, Some(-10));
     }
 

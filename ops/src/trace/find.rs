@@ -34,7 +34,6 @@ async fn ask(pool: &PgPool, schema: &str, id: Uuid) -> Result<Option<Hint>, sqlx
             or order_id in (select order_id from {schema}.tickets where ticket_id = $1)
          order by order_id = $1 desc, created_at_us limit 1"
     );
-    let found: Option<(Uuid, Option<i64>)> =
-        sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(pool).await?;
+    let found: Option<(Uuid, Option<i64>)> = sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(pool).await?;
     Ok(found.map(|(order, at_us)| Hint { order, made_at: at_us.map(Timestamp) }))
 }

@@ -119,7 +119,8 @@ pub async fn run(args: TraceArgs) -> anyhow::Result<ExitCode> {
 /// Something does not answer, or a record cannot be read.
 pub async fn look(site: &Site, id: Uuid, since: Option<Timestamp>, raw: bool) -> anyhow::Result<Vec<Step>> {
     let partitions = site.partitions().await?;
-    let ids = lookup_all(&site.registry, &site.namespace).await.context("ask the registry for the schemas of events")?;
+    let ids =
+        lookup_all(&site.registry, &site.namespace).await.context("ask the registry for the schemas of events")?;
     let codec = Codec::new(ids, Registry::new(&site.registry)?);
     let logs = Logs::new(KafkaLog::connect(site.kafka())?, codec, partitions);
     let hint = find::hint(site, id).await;

@@ -139,7 +139,11 @@ impl Names {
             E::ReservationConfirmed(it) => drop(self.orders.insert(it.order.0)),
             E::ReservationReleased(it) => drop(self.orders.insert(it.order.0)),
             E::ReservationExpired(it) => drop(self.orders.insert(it.order.0)),
-            E::SalesOpened(_) | E::SalesClosed(_) | E::PriceChanged(_) | E::CapacityChanged(_) | E::SessionBarred(_) => {}
+            E::SalesOpened(_)
+            | E::SalesClosed(_)
+            | E::PriceChanged(_)
+            | E::CapacityChanged(_)
+            | E::SessionBarred(_) => {}
         }
     }
 

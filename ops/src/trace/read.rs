@@ -133,7 +133,9 @@ impl Judge {
         match reader.judge(record.clone()) {
             Ok(verdict) => self.judged(verdict, record, wanted),
             // The window began with a record that does not count; this one is of somebody later.
-            Err(Broken::FutureTerm { .. } | Broken::ForeignClaim { .. } | Broken::TermSkipped { .. }) if !self.exact() => {
+            Err(Broken::FutureTerm { .. } | Broken::ForeignClaim { .. } | Broken::TermSkipped { .. })
+                if !self.exact() =>
+            {
                 self.reader = None;
                 return self.take(record);
             }
@@ -174,7 +176,14 @@ impl Judge {
 /// The position before a record that is taken for one that counts; none in the middle of a command.
 fn first(record: &Record) -> anyhow::Result<Option<Position>> {
     let frame = Frame::decode(&record.header).with_context(|| format!("offset {}", record.offset))?;
-    let position = Position { next: record.offset, identity: None, term: frame.term, claim: frame.claim, seq: frame.seq, hole: false };
+    let position = Position {
+        next: record.offset,
+        identity: None,
+        term: frame.term,
+        claim: frame.claim,
+        seq: frame.seq,
+        hole: false,
+    };
     Ok(match frame.kind {
         Kind::Claim => Some(Position { term: frame.term.saturating_sub(1), ..position }),
         Kind::Event if frame.evt_idx > 0 => None,

@@ -50,7 +50,8 @@ impl Archive {
             });
             self.json(&format!("{folder}/versions/{version}.ArtifactVersion.json"), &about(subject, told))?;
         }
-        let all: Vec<String> = there.iter().copied().chain(new.iter().map(|(it, _)| *it)).map(|it| it.to_string()).collect();
+        let all: Vec<String> =
+            there.iter().copied().chain(new.iter().map(|(it, _)| *it)).map(|it| it.to_string()).collect();
         let branch = json!({ "branchId": "latest", "systemDefined": true, "versions": all });
         self.json(&format!("{folder}/branches/latest.Branch.json"), &about(subject, branch))
     }
