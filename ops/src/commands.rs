@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use clap::{Args, ArgMatches, Command};
+use clap::{ArgMatches, Args, Command};
 use serde::Serialize;
 
 use crate::stack;
@@ -29,8 +29,19 @@ const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Operate",
         &[
-            "init", "topics", "schemas", "projection", "parked", "queue", "refund", "reconcile", "person", "backup", "restore",
-            "token", "config",
+            "init",
+            "topics",
+            "schemas",
+            "projection",
+            "parked",
+            "queue",
+            "refund",
+            "reconcile",
+            "person",
+            "backup",
+            "restore",
+            "token",
+            "config",
         ],
     ),
     ("Analyse", &["replay", "as-of", "schema", "republish"]),
@@ -79,7 +90,9 @@ pub struct Row {
 pub fn run(args: &CommandsArgs, root: &Command) -> anyhow::Result<()> {
     let rows = rows(root);
     let text = match (args.json, args.markdown) {
-        (true, _) => rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n")).collect::<anyhow::Result<String>>()?,
+        (true, _) => {
+            rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n")).collect::<anyhow::Result<String>>()?
+        }
         (_, true) => markdown(&rows),
         _ => table(&rows),
     };

@@ -61,7 +61,8 @@ pub async fn run(args: &LogArgs) -> anyhow::Result<()> {
     if args.partition >= partitions {
         bail!("--partition {} is outside the {partitions} there are", args.partition);
     }
-    let ids = lookup_all(&site.registry, &site.namespace).await.context("ask the registry for the schemas of events")?;
+    let ids =
+        lookup_all(&site.registry, &site.namespace).await.context("ask the registry for the schemas of events")?;
     let codec = Codec::new(ids, Registry::new(&site.registry)?);
     let log = KafkaLog::connect(site.kafka())?;
     let at = Partition { context: args.topic, number: args.partition };
@@ -140,7 +141,9 @@ impl Told {
         let Self { offset, term, seq, version, key, verdict, .. } = self;
         let Some(name) = &self.name else { return format!("{offset:>6}  no readable frame header  {verdict}") };
         let (claim, command, part) = (short(self.claim), short(self.command), format!("{}/{}", self.part, self.parts));
-        format!("{offset:>6}  {term:>4}  {seq:>4}  {part:>4}  {version:>7}  {claim}  {command}  {key:36}  {name}  {verdict}")
+        format!(
+            "{offset:>6}  {term:>4}  {seq:>4}  {part:>4}  {version:>7}  {claim}  {command}  {key:36}  {name}  {verdict}"
+        )
     }
 }
 

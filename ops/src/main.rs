@@ -21,8 +21,8 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    audit, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log, money, partitions, queue, registry,
-    simulate, stack, status, token, topics, trace,
+    audit, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log, money,
+    partitions, queue, registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.

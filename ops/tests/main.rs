@@ -8,7 +8,7 @@ mod front_door;
 mod leftovers;
 mod load;
 mod local;
-mod operating;
 mod observability;
+mod operating;
 mod supervisor;
 mod support;

@@ -76,7 +76,8 @@ async fn a_changed_setting_of_a_topic_is_found_with_its_remedy() {
 #[tokio::test]
 async fn who_cannot_look_ends_with_2() {
     let nowhere = site("127.0.0.1:1", "http://127.0.0.1:1", "none");
-    for args in [&["topics", "check"][..], &["schemas", "check"], &["status"], &["partitions"], &["log", "--nonsense"]] {
+    for args in [&["topics", "check"][..], &["schemas", "check"], &["status"], &["partitions"], &["log", "--nonsense"]]
+    {
         let (code, ..) = boxctl(&nowhere, args).await;
         assert_eq!(code, 2, "{args:?}");
     }
@@ -94,8 +95,13 @@ async fn the_document_has_a_row_for_every_command() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.lines().count() > 20, "{table}");
     let missing: Vec<&str> = table.lines().filter(|row| !DOCUMENT.lines().any(|line| line == *row)).collect();
-    assert!(missing.is_empty(), "docs/operating.md lacks rows of `boxctl commands --markdown`:\n{}", missing.join("\n"));
-    let stale = DOCUMENT.lines().filter(|line| line.starts_with("| `boxctl ") && !table.lines().any(|row| row == *line));
+    assert!(
+        missing.is_empty(),
+        "docs/operating.md lacks rows of `boxctl commands --markdown`:\n{}",
+        missing.join("\n")
+    );
+    let stale =
+        DOCUMENT.lines().filter(|line| line.starts_with("| `boxctl ") && !table.lines().any(|row| row == *line));
     assert_eq!(stale.collect::<Vec<_>>(), [""; 0], "nobody has these commands");
 }
 

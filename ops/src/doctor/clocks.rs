@@ -26,10 +26,12 @@ pub(super) async fn check(site: &Site) -> Vec<Finding> {
 
 fn judged(off: &BTreeMap<String, i64>) -> Vec<Finding> {
     let wrong = off.iter().filter(|(_, ms)| ms.abs() > OFF_MS);
-    let findings: Vec<Finding> = wrong.map(|(name, ms)| {
-        let found = format!("{name} differs from this machine by {ms} ms");
-        Finding::wrong("clocks", found, "run NTP (chrony, systemd-timesyncd) on every machine")
-    }).collect();
+    let findings: Vec<Finding> = wrong
+        .map(|(name, ms)| {
+            let found = format!("{name} differs from this machine by {ms} ms");
+            Finding::wrong("clocks", found, "run NTP (chrony, systemd-timesyncd) on every machine")
+        })
+        .collect();
     match (findings.is_empty(), off.len()) {
         (false, _) => findings,
         (true, 0) => Vec::new(),
@@ -42,8 +44,10 @@ async fn postgres(site: &Site) -> Option<i64> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(2));
     let pool = pool.connect(site.postgres.as_ref()?).await.ok()?;
     let before = clock::now().0;
-    let theirs: i64 =
-        sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").fetch_one(&pool).await.ok()?;
+    let theirs: i64 = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+        .fetch_one(&pool)
+        .await
+        .ok()?;
     Some((theirs - i64::midpoint(before, clock::now().0)) / 1000)
 }
 

@@ -22,13 +22,18 @@ pub(super) async fn check(patient: &Patient) -> Vec<Finding> {
     };
     let addresses: Vec<&str> = brokers.iter().map(|broker| broker.address.as_str()).collect();
     let mut findings = vec![Finding::ok(ANSWERS, format!("{} brokers: {}", brokers.len(), addresses.join(", ")))];
-    let session_ms = patient.env.get("BOXOFFICE_SESSION_TIMEOUT_MS").and_then(|it| it.parse().ok()).unwrap_or(SESSION_MS);
+    let session_ms =
+        patient.env.get("BOXOFFICE_SESSION_TIMEOUT_MS").and_then(|it| it.parse().ok()).unwrap_or(SESSION_MS);
     // A local installation asks for short sessions, and gets them from its own broker.
     let session_ms = if site.local { 2000 } else { session_ms };
     brokers.iter().for_each(|broker| findings.extend(of_broker(broker, session_ms)));
     if brokers.len() < 3 && !site.local {
         let found = format!("{} brokers: what is acknowledged can be lost with one of them", brokers.len());
-        findings.push(Finding::warning("brokers", found, "run three or more, and `boxctl init --replication production`"));
+        findings.push(Finding::warning(
+            "brokers",
+            found,
+            "run three or more, and `boxctl init --replication production`",
+        ));
     }
     match topics::look(site).await {
         Ok(all) => {
@@ -66,7 +71,8 @@ fn of_broker(broker: &Broker, session_ms: i64) -> Vec<Finding> {
         findings.push(Finding::warning("kafka version", format!("{at} is older than 4.0"), remedy));
     }
     if text("auto.create.topics.enable") == Some("true") {
-        let found = "auto.create.topics.enable=true: a topic that is missing would be made with wrong settings".to_owned();
+        let found =
+            "auto.create.topics.enable=true: a topic that is missing would be made with wrong settings".to_owned();
         findings.push(wrong(found, "auto.create.topics.enable", "false".to_owned()));
     }
     if let Some(most) = number("message.max.bytes").filter(|most| *most < LARGEST) {
@@ -74,8 +80,14 @@ fn of_broker(broker: &Broker, session_ms: i64) -> Vec<Finding> {
         findings.push(wrong(found, "message.max.bytes", LARGEST.to_string()));
     }
     if let Some(least) = number("group.min.session.timeout.ms").filter(|least| *least > session_ms) {
-        let found = format!("group.min.session.timeout.ms={least} refuses sessions of {session_ms} ms: no instance gets partitions");
-        findings.push(wrong(found, "group.min.session.timeout.ms", format!("{session_ms}, or BOXOFFICE_SESSION_TIMEOUT_MS={least}")));
+        let found = format!(
+            "group.min.session.timeout.ms={least} refuses sessions of {session_ms} ms: no instance gets partitions"
+        );
+        findings.push(wrong(
+            found,
+            "group.min.session.timeout.ms",
+            format!("{session_ms}, or BOXOFFICE_SESSION_TIMEOUT_MS={least}"),
+        ));
     }
     if let Some(most) = number("group.max.session.timeout.ms").filter(|most| *most < session_ms) {
         let found = format!("group.max.session.timeout.ms={most} refuses sessions of {session_ms} ms");
@@ -127,7 +139,8 @@ mod tests {
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let broker = Broker { id: 1, address: "a:1".to_owned(), settings };
         let told: Vec<String> = of_broker(&broker, 2000).into_iter().map(|it| it.found).collect();
-        for (n, what) in ["older than 4.0", "auto.create", "message.max.bytes", "group.min.session"].iter().enumerate() {
+        for (n, what) in ["older than 4.0", "auto.create", "message.max.bytes", "group.min.session"].iter().enumerate()
+        {
             assert!(told[n].contains(what), "{what}: {told:?}");
         }
     }

@@ -32,7 +32,8 @@ async fn master_key(pool: &PgPool, schema: &str, ours: Uuid) -> Option<Finding> 
     let sql = format!("select master_key_id, count(*) from {schema}.person_keys group by 1");
     // Without the projection there is nothing to compare with; that is told elsewhere.
     let found: Vec<(Option<Uuid>, i64)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(pool).await.ok()?;
-    let with = |right: bool| found.iter().filter(|(id, _)| (*id == Some(ours)) == right).map(|(_, count)| count).sum::<i64>();
+    let with =
+        |right: bool| found.iter().filter(|(id, _)| (*id == Some(ours)) == right).map(|(_, count)| count).sum::<i64>();
     Some(judged_master(ours, with(true), with(false)))
 }
 
@@ -40,12 +41,17 @@ fn judged_master(ours: Uuid, opened: i64, closed: i64) -> Finding {
     match (opened, closed) {
         (opened, 0) => Finding::ok("master key", format!("{ours} opens all {opened} keys of persons")),
         (0, closed) => {
-            let found = format!("none of {closed} keys of persons is wrapped by it ({ours}): no personal data could be read");
+            let found =
+                format!("none of {closed} keys of persons is wrapped by it ({ours}): no personal data could be read");
             Finding::wrong("master key", found, "set BOXOFFICE_MASTER_KEY to the key this log was written with")
         }
         (opened, closed) => {
             let found = format!("{closed} keys of persons are wrapped by another one, {opened} by this ({ours})");
-            Finding::wrong("master key", found, "some instance runs with another BOXOFFICE_MASTER_KEY: give all the same")
+            Finding::wrong(
+                "master key",
+                found,
+                "some instance runs with another BOXOFFICE_MASTER_KEY: give all the same",
+            )
         }
     }
 }
@@ -58,7 +64,11 @@ async fn lasting_secret(pool: &PgPool, schema: &str, keys: &Keys) -> Option<Find
         true => Finding::ok("lasting secret", "it makes the codes that orders have"),
         false => {
             let found = "BOXOFFICE_SECRET is not the one this log was written with: repeats would not be recognised";
-            Finding::wrong("lasting secret", found, "set BOXOFFICE_SECRET to the one before; it stays for the life of the log")
+            Finding::wrong(
+                "lasting secret",
+                found,
+                "set BOXOFFICE_SECRET to the one before; it stays for the life of the log",
+            )
         }
     })
 }
@@ -71,11 +81,9 @@ mod tests {
     #[test]
     fn a_master_key_that_opens_nothing_is_wrong() {
         let judged = |opened, closed| judged_master(Uuid::nil(), opened, closed).judgement;
-        assert_eq!([judged(0, 0), judged(9, 0), judged(0, 9), judged(9, 1)], [
-            Judgement::Ok,
-            Judgement::Ok,
-            Judgement::Wrong,
-            Judgement::Wrong
-        ]);
+        assert_eq!(
+            [judged(0, 0), judged(9, 0), judged(0, 9), judged(9, 1)],
+            [Judgement::Ok, Judgement::Ok, Judgement::Wrong, Judgement::Wrong]
+        );
     }
 }

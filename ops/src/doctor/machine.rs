@@ -17,7 +17,8 @@ const GIB: u64 = 1 << 30;
 
 pub(super) async fn check(patient: &Patient) -> Vec<Finding> {
     let number = |name: &str| patient.env.get(name).and_then(|it| it.parse::<u64>().ok());
-    let mut findings = vec![files(getrlimit(Resource::Nofile).current, number("BOXOFFICE_MAX_CONNECTIONS").unwrap_or(10_000))];
+    let mut findings =
+        vec![files(getrlimit(Resource::Nofile).current, number("BOXOFFICE_MAX_CONNECTIONS").unwrap_or(10_000))];
     findings.extend(snapshots(patient));
     findings.extend(port(patient).await);
     findings
@@ -28,7 +29,11 @@ fn files(limit: Option<u64>, connections: u64) -> Finding {
     match limit {
         Some(limit) if limit < needed => {
             let found = format!("{limit} open files are allowed; {connections} connections take up to {needed}");
-            Finding::warning("open files", found, format!("ulimit -n {needed} (LimitNOFILE of the service), or lower BOXOFFICE_MAX_CONNECTIONS"))
+            Finding::warning(
+                "open files",
+                found,
+                format!("ulimit -n {needed} (LimitNOFILE of the service), or lower BOXOFFICE_MAX_CONNECTIONS"),
+            )
         }
         Some(limit) => Finding::ok("open files", format!("{limit} are allowed")),
         None => Finding::ok("open files", "no limit"),
@@ -44,7 +49,11 @@ fn snapshots(patient: &Patient) -> Option<Finding> {
     let folder = Path::new(named.map_or("snapshots", String::as_str));
     if named.is_none() || folder.is_relative() {
         let found = format!("{} depends on where a process is started", folder.display());
-        return Some(Finding::warning("snapshots", found, "set BOXOFFICE_SNAPSHOT_DIR to a whole path that all instances share"));
+        return Some(Finding::warning(
+            "snapshots",
+            found,
+            "set BOXOFFICE_SNAPSHOT_DIR to a whole path that all instances share",
+        ));
     }
     let Ok(disk) = statvfs(folder) else {
         let found = format!("{} is not there or cannot be looked at", folder.display());
@@ -69,10 +78,17 @@ async fn port(patient: &Patient) -> Option<Finding> {
     if std::net::TcpListener::bind(address).is_ok() {
         return Some(Finding::ok("port", format!("{address} is free")));
     }
-    let local = SocketAddr::new(if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() }, address.port());
+    let local = SocketAddr::new(
+        if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() },
+        address.port(),
+    );
     Some(match who(local).await {
         Some(name) => Finding::ok("port", format!("{address} is {name}'s, which runs")),
-        None => Finding::wrong("port", format!("somebody else listens at {address}"), "end it, or set BOXOFFICE_LISTEN to another port"),
+        None => Finding::wrong(
+            "port",
+            format!("somebody else listens at {address}"),
+            "end it, or set BOXOFFICE_LISTEN to another port",
+        ),
     })
 }
 
@@ -93,10 +109,9 @@ mod tests {
         assert_eq!(files(Some(20_000), 10_000).judgement, Judgement::Ok);
         assert_eq!(files(None, 10_000).judgement, Judgement::Ok);
         let room = |free, all| room(Path::new("/x"), free, all).judgement;
-        assert_eq!([room(GIB - 1, 9 * GIB), room(2 * GIB, 30 * GIB), room(9 * GIB, 30 * GIB)], [
-            Judgement::Wrong,
-            Judgement::Warning,
-            Judgement::Ok
-        ]);
+        assert_eq!(
+            [room(GIB - 1, 9 * GIB), room(2 * GIB, 30 * GIB), room(9 * GIB, 30 * GIB)],
+            [Judgement::Wrong, Judgement::Warning, Judgement::Ok]
+        );
     }
 }

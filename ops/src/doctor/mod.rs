@@ -126,7 +126,13 @@ async fn instances(site: &Site, log: &KafkaLog) -> Vec<Finding> {
     let seen = async { partitions::look(site, log, site.partitions().await?).await };
     let seen = match seen.await {
         Ok(seen) => seen,
-        Err(error) => return vec![Finding::warning("instances", format!("{error:#}"), "set BOXOFFICE_SECRET to that of the command-apis")],
+        Err(error) => {
+            return vec![Finding::warning(
+                "instances",
+                format!("{error:#}"),
+                "set BOXOFFICE_SECRET to that of the command-apis",
+            )];
+        }
     };
     let mut findings: Vec<Finding> = Vec::new();
     for (url, answer) in &seen.answers {
@@ -141,7 +147,8 @@ async fn instances(site: &Site, log: &KafkaLog) -> Vec<Finding> {
     stores.dedup();
     if stores.len() > 1 {
         let found = format!("{} instances keep snapshots in {} different folders", reports.len(), stores.len());
-        let remedy = "set BOXOFFICE_SNAPSHOT_DIR of all of them to one shared folder, or a take-over replays the whole log";
+        let remedy =
+            "set BOXOFFICE_SNAPSHOT_DIR of all of them to one shared folder, or a take-over replays the whole log";
         findings.push(Finding::warning("shared snapshots", found, remedy));
     } else if findings.is_empty() {
         findings.push(Finding::ok("instances", format!("{} answer, with one store of snapshots", reports.len())));

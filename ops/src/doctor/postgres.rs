@@ -32,7 +32,9 @@ pub(super) async fn check(patient: &Patient) -> Vec<Finding> {
     };
     let mut findings = match settings(&pool).await {
         Ok(settings) => judged(&settings, &patient.env, patient.site.local),
-        Err(error) => vec![Finding::wrong("postgres", format!("it cannot be asked: {error}"), "grant the user what it needs")],
+        Err(error) => {
+            vec![Finding::wrong("postgres", format!("it cannot be asked: {error}"), "grant the user what it needs")]
+        }
     };
     findings.extend(projections(&pool, &patient.site.namespace).await);
     findings.extend(keys::check(&pool, &patient.site.namespace, &patient.env).await);
@@ -50,9 +52,18 @@ struct Server {
 }
 
 async fn settings(pool: &PgPool) -> Result<Server, sqlx::Error> {
-    let names = ["server_version_num", "max_connections", "superuser_reserved_connections", "fsync", "full_page_writes", "autovacuum"];
-    let settings: Vec<(String, String)> =
-        sqlx::query_as("select name, setting from pg_settings where name = any($1)").bind(&names[..]).fetch_all(pool).await?;
+    let names = [
+        "server_version_num",
+        "max_connections",
+        "superuser_reserved_connections",
+        "fsync",
+        "full_page_writes",
+        "autovacuum",
+    ];
+    let settings: Vec<(String, String)> = sqlx::query_as("select name, setting from pg_settings where name = any($1)")
+        .bind(&names[..])
+        .fetch_all(pool)
+        .await?;
     let (used, standby, may_create) = sqlx::query_as(
         "select (select count(*) from pg_stat_activity where backend_type = 'client backend'), pg_is_in_recovery(),
             has_database_privilege(current_database(), 'create')",
@@ -79,10 +90,18 @@ fn judged(server: &Server, env: &BTreeMap<String, String>, local: bool) -> Vec<F
         let remedy = "grant create on the database to the user of BOXOFFICE_POSTGRES: projectors make schemas";
         findings.push(Finding::wrong("postgres rights", "the user may not make schemas", remedy));
     }
-    for (name, loses) in [("fsync", "a crash of the machine can break every table"), ("full_page_writes", "a crash can break tables"), ("autovacuum", "tables grow without end")] {
+    for (name, loses) in [
+        ("fsync", "a crash of the machine can break every table"),
+        ("full_page_writes", "a crash can break tables"),
+        ("autovacuum", "tables grow without end"),
+    ] {
         // What a local stack loses is filled again.
         if server.settings.get(name).is_some_and(|it| it == "off") && !local {
-            findings.push(Finding::warning("postgres settings", format!("{name} is off: {loses}"), format!("set {name}=on")));
+            findings.push(Finding::warning(
+                "postgres settings",
+                format!("{name} is off: {loses}"),
+                format!("set {name}=on"),
+            ));
         }
     }
     findings.push(connections(server, env));
@@ -92,15 +111,21 @@ fn judged(server: &Server, env: &BTreeMap<String, String>, local: bool) -> Vec<F
 fn connections(server: &Server, env: &BTreeMap<String, String>) -> Finding {
     let number = |name: &str, otherwise: i64| env.get(name).and_then(|it| it.parse().ok()).unwrap_or(otherwise);
     let setting = |name: &str| server.settings.get(name).and_then(|it| it.parse::<i64>().ok()).unwrap_or_default();
-    let one_of_each = number("BOXOFFICE_PROJECTOR_CONNECTIONS", 4) * POOLS + number("BOXOFFICE_QUERY_CONNECTIONS", 16) + 2;
+    let one_of_each =
+        number("BOXOFFICE_PROJECTOR_CONNECTIONS", 4) * POOLS + number("BOXOFFICE_QUERY_CONNECTIONS", 16) + 2;
     let most = setting("max_connections") - setting("superuser_reserved_connections");
-    let found = format!("{} of {most} connections used; a projector and a query-api take up to {one_of_each}", server.used);
+    let found =
+        format!("{} of {most} connections used; a projector and a query-api take up to {one_of_each}", server.used);
     if one_of_each > most {
         let remedy = "raise max_connections, or lower BOXOFFICE_PROJECTOR_CONNECTIONS and BOXOFFICE_QUERY_CONNECTIONS";
         return Finding::wrong("postgres connections", found, remedy);
     }
     if server.used * 10 > most * 9 {
-        return Finding::warning("postgres connections", found, "raise max_connections before the next instance starts");
+        return Finding::warning(
+            "postgres connections",
+            found,
+            "raise max_connections before the next instance starts",
+        );
     }
     Finding::ok("postgres connections", found)
 }
@@ -109,15 +134,22 @@ fn connections(server: &Server, env: &BTreeMap<String, String>) -> Finding {
 async fn projections(pool: &PgPool, namespace: &str) -> Vec<Finding> {
     let names = match Names::of(namespace) {
         Ok(names) => names,
-        Err(error) => return vec![Finding::wrong("projections", error.to_string(), "choose another BOXOFFICE_NAMESPACE")],
+        Err(error) => {
+            return vec![Finding::wrong("projections", error.to_string(), "choose another BOXOFFICE_NAMESPACE")];
+        }
     };
     let sql = format!("select distinct projection from {}.checkpoints", names.views());
     let found: Result<Vec<String>, _> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(pool).await;
     let Ok(found) = found else {
         let found = format!("schema {} has no projections", names.views());
-        return vec![Finding::wrong("projections", found, "start a projector: it makes them and fills them from the log")];
+        return vec![Finding::wrong(
+            "projections",
+            found,
+            "start a projector: it makes them and fills them from the log",
+        )];
     };
-    let missing: Vec<&str> = READS.iter().map(|(name, _)| *name).filter(|name| !found.iter().any(|it| it == name)).collect();
+    let missing: Vec<&str> =
+        READS.iter().map(|(name, _)| *name).filter(|name| !found.iter().any(|it| it == name)).collect();
     match missing.is_empty() {
         true => vec![Finding::ok("projections", format!("{} present", found.len()))],
         false => {

@@ -14,7 +14,10 @@ pub(super) async fn check(site: &Site) -> Vec<Finding> {
     };
     let total = compared.schemas.len();
     if compared.holds {
-        return vec![Finding::ok("schema registry", format!("{total} schemas, each under the id that the log has for it"))];
+        return vec![Finding::ok(
+            "schema registry",
+            format!("{total} schemas, each under the id that the log has for it"),
+        )];
     }
     if let Some(refusal) = compared.refusal() {
         let remedy = "point BOXOFFICE_REGISTRY at the registry that the log was written with, or at an empty one and run `boxctl schemas restore`";
@@ -24,8 +27,16 @@ pub(super) async fn check(site: &Site) -> Vec<Finding> {
     match lost {
         0 => {
             let missing = compared.unregistered.len();
-            vec![Finding::wrong("schema registry", format!("{missing} schemas of this version are not registered"), "boxctl init")]
+            vec![Finding::wrong(
+                "schema registry",
+                format!("{missing} schemas of this version are not registered"),
+                "boxctl init",
+            )]
         }
-        _ => vec![Finding::wrong("schema registry", format!("it lost {lost} of {total} schemas"), "boxctl schemas restore")],
+        _ => vec![Finding::wrong(
+            "schema registry",
+            format!("it lost {lost} of {total} schemas"),
+            "boxctl schemas restore",
+        )],
     }
 }

@@ -22,7 +22,8 @@ const DIFFERENT: usize = 14;
 /// Everything about secrets. A local installation makes its own, and plays its providers.
 pub(super) fn check(env: &BTreeMap<String, String>, local: bool) -> Vec<Finding> {
     let set: Vec<(&str, &str)> = KEYS.iter().filter_map(|name| Some((*name, env.get(*name)?.as_str()))).collect();
-    let mut findings: Vec<Finding> = set.iter().filter(|(_, value)| is_weak(value)).map(|(name, _)| weak(name)).collect();
+    let mut findings: Vec<Finding> =
+        set.iter().filter(|(_, value)| is_weak(value)).map(|(name, _)| weak(name)).collect();
     for (n, (name, value)) in set.iter().enumerate() {
         // While keys are changed, the one before may still be the lasting one.
         let other = set[..n].iter().find(|(other, known)| known == value && !rotates(other, name));
@@ -65,11 +66,16 @@ fn weak(name: &str) -> Finding {
 /// The keys that our own sandbox is known for open no real account, and everybody can sign with them.
 fn sandbox_keys(env: &BTreeMap<String, String>) -> Vec<Finding> {
     let published = Settings::default().for_a_shop("http://sandbox", std::path::Path::new("ca.pem"));
-    let is_key = |name: &str| ["_KEY", "_SECRET", "_SECRETS", "_KEY1", "_KEY2", "_ID"].iter().any(|end| name.ends_with(end));
+    let is_key =
+        |name: &str| ["_KEY", "_SECRET", "_SECRETS", "_KEY1", "_KEY2", "_ID"].iter().any(|end| name.ends_with(end));
     let same = published.into_iter().filter(|(name, value)| is_key(name) && env.get(*name) == Some(value));
     let found = same.map(|(name, _)| {
         let found = format!("{name} is the sandbox's, which everybody knows: payments could be forged");
-        Finding::wrong("payment providers", found, format!("set {name} to what the provider gave you (docs/payments.md)"))
+        Finding::wrong(
+            "payment providers",
+            found,
+            format!("set {name} to what the provider gave you (docs/payments.md)"),
+        )
     });
     found.collect()
 }

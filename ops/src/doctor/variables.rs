@@ -36,14 +36,18 @@ fn unknown(env: &Values) -> Vec<Finding> {
     let mut known: BTreeSet<&str> = sections().iter().flat_map(|(_, all)| all).map(|it| it.name).collect();
     known.extend(TEST_ONLY.iter().chain(&SCRIPTS).chain(&FLAGS));
     let unknown = env.keys().filter(|name| !known.contains(name.as_str()));
-    let found: Vec<Finding> = unknown.map(|name| {
-        let near = known.iter().map(|it| (strsim::levenshtein(it, name), *it)).min();
-        let remedy = match near {
-            Some((far, near)) if far <= NEAR => format!("did you mean {near}? `boxctl config` lists every variable"),
-            _ => "take it away; `boxctl config` lists every variable".to_owned(),
-        };
-        Finding::wrong("variable names", format!("nobody reads {name}"), remedy)
-    }).collect();
+    let found: Vec<Finding> = unknown
+        .map(|name| {
+            let near = known.iter().map(|it| (strsim::levenshtein(it, name), *it)).min();
+            let remedy = match near {
+                Some((far, near)) if far <= NEAR => {
+                    format!("did you mean {near}? `boxctl config` lists every variable")
+                }
+                _ => "take it away; `boxctl config` lists every variable".to_owned(),
+            };
+            Finding::wrong("variable names", format!("nobody reads {name}"), remedy)
+        })
+        .collect();
     match found.is_empty() {
         true => vec![Finding::ok("variable names", format!("{} set, all of them known", env.len()))],
         false => found,
@@ -65,7 +69,11 @@ fn values(env: &Values, process: Option<Process>) -> Vec<Finding> {
             let missing = found.ends_with("is not set");
             // Without a process named it may be that somebody else has it.
             let finding = match missing && process.is_none() {
-                true => Finding::warning("variables", format!("{found}, which {} needs", service.binary()), format!("set it to {expected}")),
+                true => Finding::warning(
+                    "variables",
+                    format!("{found}, which {} needs", service.binary()),
+                    format!("set it to {expected}"),
+                ),
                 false => Finding::wrong("variables", found, format!("set it to {expected}")),
             };
             if told.insert((finding.found.clone(), finding.remedy.clone())) {
@@ -93,7 +101,11 @@ fn habits(env: &Values) -> Vec<Finding> {
     let public = is("BOXOFFICE_PUBLIC_URL").unwrap_or("http://127.0.0.1:8080");
     if public.contains("//127.0.0.1") || public.contains("//localhost") {
         let remedy = "set BOXOFFICE_PUBLIC_URL to how buyers and payment providers reach you";
-        findings.push(Finding::warning("public address", format!("it is {public}: no provider can tell you anything"), remedy));
+        findings.push(Finding::warning(
+            "public address",
+            format!("it is {public}: no provider can tell you anything"),
+            remedy,
+        ));
     } else if public.starts_with("http://") {
         let remedy = "set BOXOFFICE_PUBLIC_URL to https://…: tokens and personal data travel there";
         findings.push(Finding::warning("public address", format!("{public} is not encrypted"), remedy));
@@ -107,14 +119,24 @@ fn habits(env: &Values) -> Vec<Finding> {
     }
     if is("BOXOFFICE_INSTANCE").is_none_or(|it| it == "local") {
         let remedy = "give every instance its own BOXOFFICE_INSTANCE";
-        findings.push(Finding::warning("instance name", "it is the default, local: logs and claims cannot be told apart", remedy));
+        findings.push(Finding::warning(
+            "instance name",
+            "it is the default, local: logs and claims cannot be told apart",
+            remedy,
+        ));
     }
     if is("BOXOFFICE_PARTITIONS").is_none() {
         let remedy = "set BOXOFFICE_PARTITIONS to what `boxctl init` made (boxctl topics check)";
         findings.push(Finding::warning("partitions", "BOXOFFICE_PARTITIONS is not set: services take 4", remedy));
     }
     let api = |name: &str| is(name).is_some_and(|it| it.contains("//127.0.0.1") || it.contains("//localhost"));
-    for name in ["BOXOFFICE_PAYOS_URL", "BOXOFFICE_PAYPAL_URL", "BOXOFFICE_STRIPE_URL", "BOXOFFICE_VNPAY_URL", "BOXOFFICE_ZALOPAY_URL"] {
+    for name in [
+        "BOXOFFICE_PAYOS_URL",
+        "BOXOFFICE_PAYPAL_URL",
+        "BOXOFFICE_STRIPE_URL",
+        "BOXOFFICE_VNPAY_URL",
+        "BOXOFFICE_ZALOPAY_URL",
+    ] {
         if api(name) {
             let found = format!("{name} leads to this machine: no real money would move");
             findings.push(Finding::warning("payment providers", found, format!("take {name} away")));
@@ -134,7 +156,8 @@ mod tests {
 
     fn told(findings: &[Finding], judgement: Judgement, what: &str) -> bool {
         findings.iter().any(|it| {
-            it.judgement == judgement && (it.found.contains(what) || it.remedy.as_ref().is_some_and(|it| it.contains(what)))
+            it.judgement == judgement
+                && (it.found.contains(what) || it.remedy.as_ref().is_some_and(|it| it.contains(what)))
         })
     }
 
@@ -154,7 +177,9 @@ mod tests {
             ("BOXOFFICE_STRIPE_SECRET_KEY", "sk_live_1"),
         ]);
         let findings = values(&half, Some(Process::CommandApi));
-        for wrong in ["BOXOFFICE_KAFKA", "BOXOFFICE_ACK_DEADLINE_MS", "BOXOFFICE_STRIPE_WEBHOOK_SECRETS", "BOXOFFICE_SECRET"] {
+        for wrong in
+            ["BOXOFFICE_KAFKA", "BOXOFFICE_ACK_DEADLINE_MS", "BOXOFFICE_STRIPE_WEBHOOK_SECRETS", "BOXOFFICE_SECRET"]
+        {
             assert!(told(&findings, Judgement::Wrong, wrong), "{wrong}: {findings:?}");
         }
         assert!(!format!("{findings:?}").contains("sk_live_1"), "{findings:?}");

@@ -68,7 +68,8 @@ async fn page_when(site: &Site, late_s: i64, wanted: Verdict) -> status::Status 
 
 async fn completed(running: &Running) -> Uuid {
     let pool = PgPool::connect(&running.endpoints().postgres).await.unwrap();
-    let sql = format!("select order_id from \"{}\".orders where status = 'completed' limit 1", running.plan().namespace);
+    let sql =
+        format!("select order_id from \"{}\".orders where status = 'completed' limit 1", running.plan().namespace);
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&pool).await.unwrap()
 }
 
@@ -82,8 +83,22 @@ fn follow(steps: &[Step], wanted: &[&str]) {
 
 async fn traced(site: &Site, order: Uuid) {
     let steps = trace::look(site, order, None, false).await.unwrap();
-    follow(&steps, &["QueueJoined", "QueueReady", "CheckoutStarted", "TicketsReserved", "OrderCreated", "PaymentRequested"]);
-    follow(&steps, &["PaymentIntentCreated", "PaymentCompleted", "OrderPaid", "ReservationConfirmed", "TicketsIssued", "OrderCompleted", "CheckoutCompleted"]);
+    follow(
+        &steps,
+        &["QueueJoined", "QueueReady", "CheckoutStarted", "TicketsReserved", "OrderCreated", "PaymentRequested"],
+    );
+    follow(
+        &steps,
+        &[
+            "PaymentIntentCreated",
+            "PaymentCompleted",
+            "OrderPaid",
+            "ReservationConfirmed",
+            "TicketsIssued",
+            "OrderCompleted",
+            "CheckoutCompleted",
+        ],
+    );
     let place = |wanted: &str| steps.iter().find(|step| step.event == wanted).unwrap();
     assert_eq!((place("OrderCreated").cause, place("OrderCreated").depth), ("TicketsReserved", 1));
     assert_eq!(place("PaymentIntentCreated").cause, "PaymentRequested");
@@ -119,14 +134,28 @@ async fn doctored(site: &Site, running: &Running) {
     let ours = [("BOXOFFICE_SECRET", secrets.secret.clone()), ("BOXOFFICE_MASTER_KEY", secrets.master_key.clone())];
     let healthy = found(site, &ours).await;
     assert_eq!(wrong(&healthy), [""; 0], "{healthy:#?}");
-    for check in ["kafka", "topics", "schema registry", "instances", "postgres", "projections", "master key", "lasting secret", "clocks"] {
+    for check in [
+        "kafka",
+        "topics",
+        "schema registry",
+        "instances",
+        "postgres",
+        "projections",
+        "master key",
+        "lasting secret",
+        "clocks",
+    ] {
         assert!(healthy.iter().any(|it| it.check == check), "{check} was not looked at: {healthy:#?}");
     }
     let swapped = [("BOXOFFICE_SECRET", secrets.master_key.clone()), ("BOXOFFICE_MASTER_KEY", secrets.secret.clone())];
     assert_eq!(wrong(&found(site, &swapped).await), ["master key", "lasting secret"]);
     let unknown = [("BOXOFFICE_POSTGRESS", "x".to_owned())];
     assert_eq!(wrong(&found(site, &unknown).await), ["variable names"]);
-    let elsewhere = Site { postgres: Some("postgres://nobody@127.0.0.1:1/x".to_owned()), registry: "http://127.0.0.1:1".to_owned(), ..site.clone() };
+    let elsewhere = Site {
+        postgres: Some("postgres://nobody@127.0.0.1:1/x".to_owned()),
+        registry: "http://127.0.0.1:1".to_owned(),
+        ..site.clone()
+    };
     assert_eq!(wrong(&found(&elsewhere, &[]).await), ["schema registry", "postgres"]);
     let empty = Site { namespace: "nothing-was-made-here".to_owned(), partitions: None, ..site.clone() };
     let findings = found(&empty, &[]).await;
@@ -150,7 +179,10 @@ async fn an_installation_is_well_until_its_projector_freezes() {
     assert_eq!((partitions.all, partitions.serving, partitions.owners["command-api-1"]), (24, 24, 24));
     assert!(page.projections.iter().all(|it| it.generation.is_some() && it.not_begun == 0), "{:?}", page.projections);
     let business = page.business.unwrap();
-    assert!(business.orders["completed"] > 0 && !business.money.is_empty() && business.holds.orders == 0, "{business:?}");
+    assert!(
+        business.orders["completed"] > 0 && !business.money.is_empty() && business.holds.orders == 0,
+        "{business:?}"
+    );
 
     traced(&site, completed(&running).await).await;
     doctored(&site, &running).await;
