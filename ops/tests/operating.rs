@@ -59,7 +59,7 @@ async fn a_changed_setting_of_a_topic_is_found_with_its_remedy() {
         entries: HashMap::from([("retention.ms", "604800000"), ("message.timestamp.type", "LogAppendTime")]),
     };
     admin.alter_configs(&[change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
-    let (code, text, _) = boxctl(&site, &["topics", "check", "--json"]).await;
+    let (code, text) = differs(&site, "retention.ms", &["topics", "check", "--json"]).await;
     let found: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, found["holds"].as_bool()), (1, Some(false)), "{text}");
     let difference = &found["differences"][0];
@@ -67,8 +67,21 @@ async fn a_changed_setting_of_a_topic_is_found_with_its_remedy() {
     assert!(difference["remedy"].as_str().unwrap().contains("--add-config retention.ms=-1"), "{difference}");
 
     topics::forget(&kafka).await.unwrap();
-    let (code, text, _) = boxctl(&site, &["topics", "check"]).await;
+    let (code, text) = differs(&site, "boxctl init", &["topics", "check"]).await;
     assert!(code == 1 && text.contains("boxctl init"), "{text}");
+}
+
+/// A broker may answer for a moment as it was before.
+async fn differs(site: &Site, what: &str, args: &[&str]) -> (i32, String) {
+    let mut last = (0, String::new());
+    for _ in 0..20 {
+        let (code, text, _) = boxctl(site, args).await;
+        last = (code, text);
+        if last.1.contains(what) && last.0 == 1 {
+            break;
+        }
+    }
+    last
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use ops::demo::{self, Args, Room};
 use ops::dev::{self, DevOptions, Running};
 use ops::doctor::{Finding, Judgement, Patient, examine};
 use ops::site::{Site, SiteArgs};
-use ops::status::{self, Verdict};
+use ops::status::{self, Status, Verdict};
 use ops::topology::{Counts, Process};
 use ops::trace::{self, Step};
 use service_kit::config::Env;
@@ -54,16 +54,26 @@ fn site(folder: &Path) -> Site {
     Site::of(Env::default(), &args).unwrap()
 }
 
-/// The page as soon as it says so; the last one if it never does.
-async fn page_when(site: &Site, late_s: i64, wanted: Verdict) -> status::Status {
+/// What needs a person, but for refunds: buyers of the demo pay late, and PayOS gives nothing back by itself.
+fn problems(page: &Status) -> Vec<&str> {
+    let others = page.problems.iter().filter(|it| it.command != "boxctl refund list");
+    others.map(|it| it.what.as_str()).collect()
+}
+
+/// The page as soon as it is like that; the last one if it never is.
+async fn page_when(site: &Site, late_s: i64, wanted: fn(&Status) -> bool) -> Status {
     for _ in 0..60 {
         let page = status::look(site, late_s).await.unwrap();
-        if page.verdict == wanted {
+        if wanted(&page) {
             return page;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     status::look(site, late_s).await.unwrap()
+}
+
+fn is_well(page: &Status) -> bool {
+    problems(page).is_empty() && page.unseen.is_empty()
 }
 
 async fn completed(running: &Running) -> Uuid {
@@ -170,8 +180,9 @@ async fn an_installation_is_well_until_its_projector_freezes() {
     let site = site(folder.path());
     assert_eq!(site.namespace, running.plan().namespace);
 
-    let page = page_when(&site, 30, Verdict::Well).await;
-    assert_eq!((page.verdict, &page.problems[..], &page.unseen[..]), (Verdict::Well, &[][..], &[][..]));
+    let page = page_when(&site, 30, is_well).await;
+    assert!(is_well(&page), "{page:#?}");
+    assert_eq!(page.verdict == Verdict::Well, page.problems.is_empty());
     let services: Vec<&str> = page.services.iter().filter_map(|it| it.service.as_deref()).collect();
     assert_eq!(services, ["command-api", "projectors", "query-api"]);
     assert!(page.services.iter().all(|it| it.ready && it.version.is_some() && it.uptime_s.is_some()));
@@ -198,15 +209,16 @@ async fn an_installation_is_well_until_its_projector_freezes() {
     let put = reqwest::Client::new().put(format!("{}/v1/shows/{}", running.base_url(), random::id()));
     let put = put.bearer_auth(token).header("idempotency-key", random::id().to_string()).json(&body);
     assert_eq!(put.send().await.unwrap().status(), 201);
-    let page = page_when(&site, 0, Verdict::NeedsAPerson).await;
-    let told: Vec<&str> = page.problems.iter().map(|it| it.what.as_str()).collect();
+    let late = |page: &Status| problems(page).iter().any(|it| it.starts_with("shows is "));
+    let page = page_when(&site, 0, late).await;
+    let told = problems(&page);
     assert_eq!(page.verdict, Verdict::NeedsAPerson, "{page:#?}");
     for wanted in ["projectors-1 is not ready: does not answer", "no projectors answers", "shows is "] {
         assert!(told.iter().any(|it| it.contains(wanted)), "{wanted}: {told:?}");
     }
     running.kill(Process::Projectors, Signal::Continue).await.unwrap();
-    let page = page_when(&site, 30, Verdict::Well).await;
-    assert_eq!(page.verdict, Verdict::Well, "{page:#?}");
+    let page = page_when(&site, 30, is_well).await;
+    assert!(is_well(&page), "{page:#?}");
     let (endpoints, namespace) = (running.endpoints().clone(), running.plan().namespace.clone());
     running.stop().await;
     assert!(dev::forget(&endpoints, &namespace).await.is_empty());
