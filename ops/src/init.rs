@@ -69,6 +69,11 @@ impl Place {
         Ok(Env::from_process().read(Self::read)?)
     }
 
+    /// Whether the environment names no servers.
+    pub(crate) fn is_local(&self) -> bool {
+        self.kafka.is_none()
+    }
+
     /// Kafka and the registry: those of the environment, or of the local stack, which is started.
     pub(crate) async fn servers(&self) -> anyhow::Result<(String, String)> {
         if let Some(both) = self.kafka.clone().zip(self.registry.clone()) {

@@ -2,6 +2,7 @@
 
 mod ask;
 pub mod audit;
+pub mod backup;
 pub mod check;
 pub mod commands;
 pub mod completion;
@@ -20,6 +21,7 @@ pub mod log;
 pub mod money;
 pub mod parked;
 pub mod partitions;
+pub mod projection;
 pub mod queue;
 pub mod registry;
 pub mod simulate;

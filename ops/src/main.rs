@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use ops::audit::AuditArgs;
+use ops::backup::BackupArgs;
+use ops::backup::restore::RestoreArgs;
 use ops::check::CheckArgs;
 use ops::commands::CommandsArgs;
 use ops::completion::CompletionArgs;
@@ -21,8 +23,8 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    audit, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log, money,
-    partitions, queue, registry, simulate, stack, status, token, topics, trace,
+    audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log,
+    money, partitions, projection, queue, registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -69,6 +71,13 @@ enum Command {
     /// Keys of which events wait behind one that the read models cannot fold.
     #[command(subcommand)]
     Parked(ops::parked::Command),
+    /// Copy the log, its schemas and its keys into a folder; again brings it up to date.
+    Backup(BackupArgs),
+    /// Bring a log back from a backup, to where there is none: every record at its offset, the registry with its ids.
+    Restore(RestoreArgs),
+    /// Read models: their generations, rebuilding, verifying, going back, pausing.
+    #[command(subcommand)]
+    Projection(projection::Command),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -150,6 +159,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Schemas(command) => return registry::run(command).await,
         Command::Audit(args) => audit::run(&args).await?,
         Command::Parked(command) => return Ok(ops::parked::run(command).await),
+        Command::Backup(args) => return backup::run(args).await,
+        Command::Restore(args) => return backup::restore::run(args).await,
+        Command::Projection(command) => return Ok(projection::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

@@ -5,6 +5,7 @@
 //! computes by itself ([`GENERATED`]).
 
 mod fill;
+mod held;
 mod table;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,6 +24,7 @@ use crate::parked::Aside;
 use crate::rows::{Cell, Kind, Rows, Wanted};
 use crate::store::{RowStore, Transaction};
 pub use fill::{Filling, fillings};
+pub use held::{Bucket, Held};
 use table::Table;
 
 /// Columns that Postgres computes from the others, as (read model, table, column): they are not in memory.
@@ -57,6 +59,7 @@ pub struct MemoryRows(Arc<Mutex<All>>);
 #[derive(Debug, Default)]
 struct All {
     models: BTreeMap<&'static str, Model>,
+    only: Option<Bucket>,
     faults: VecDeque<StoreFault>,
 }
 
@@ -85,6 +88,25 @@ pub struct MemoryTransaction {
 }
 
 impl MemoryRows {
+    /// Rows of one bucket of keys; changes of all other rows are dropped.
+    ///
+    /// # Panics
+    /// Never: nobody knows these rows yet.
+    pub fn only(bucket: Bucket) -> Self {
+        let rows = Self::default();
+        rows.now(|all| all.only = Some(bucket));
+        rows
+    }
+
+    /// A table, to be held against another one.
+    ///
+    /// # Panics
+    /// A transaction is under way.
+    pub fn held(&self, layout: &Layout, table: &'static str) -> Held {
+        let model = self.now(|all| all.models.get(layout.name).cloned().unwrap_or_default());
+        Held::new(layout, table, model.tables.get(table).cloned().unwrap_or_default())
+    }
+
     /// The rows of a read model.
     pub fn store(&self, layout: &Layout) -> MemoryStore {
         MemoryStore { rows: self.clone(), name: layout.name }
@@ -225,7 +247,10 @@ impl Transaction for MemoryTransaction {
         Ok(wanted.keys.iter().filter_map(found).collect())
     }
 
-    async fn merge(&mut self, Rows { merge, rows }: Rows) -> Result<u64, ToldToFail> {
+    async fn merge(&mut self, Rows { merge, mut rows }: Rows) -> Result<u64, ToldToFail> {
+        if let Some(only) = self.all.only {
+            rows.retain(|row| only.has_row(merge, row));
+        }
         self.merged |= !rows.is_empty();
         let cells = rows.iter().flat_map(|row| merge.columns.iter().zip(row));
         if cells.into_iter().any(|(column, cell)| is_refused(column.kind, cell)) {

@@ -161,22 +161,29 @@ pub async fn wipe(pool: &PgPool, namespace: &str, name: &str) -> Result<(), Wipe
     Ok(())
 }
 
-/// Drops every schema there is of a namespace: it begins again from an empty database.
+/// Every schema of a namespace: views, control, and each generation's tables; quoted.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn forget(database: &mut PgConnection, names: &Names) -> Result<(), sqlx::Error> {
+pub async fn schemas(database: &mut PgConnection, names: &Names) -> Result<Vec<String>, sqlx::Error> {
     let generation = format!("^_({})_v[0-9]+(_g[0-9]+)?$", LAYOUTS.map(|layout| layout.name).join("|"));
-    let schemas: Vec<String> = sqlx::query_scalar(
+    sqlx::query_scalar(
         "select quote_ident(nspname) from pg_namespace
          where nspname in ($1, $1 || '_control')
             or starts_with(nspname, $1) and substr(nspname, length($1) + 1) ~ $2",
     )
     .bind(names.base())
     .bind(generation)
-    .fetch_all(&mut *database)
-    .await?;
-    for schema in schemas {
+    .fetch_all(database)
+    .await
+}
+
+/// Drops every schema there is of a namespace: it begins again from an empty database.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn forget(database: &mut PgConnection, names: &Names) -> Result<(), sqlx::Error> {
+    for schema in schemas(database, names).await? {
         execute(database, format!("drop schema if exists {schema} cascade")).await?;
     }
     Ok(())

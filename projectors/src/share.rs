@@ -38,6 +38,11 @@ impl Share {
         Self::of(Some((0..partitions).collect()))
     }
 
+    /// These partitions, for ever.
+    pub(crate) fn only(numbers: BTreeSet<u32>) -> Self {
+        Self::of(Some(numbers))
+    }
+
     /// Nothing until somebody says.
     pub fn none_yet() -> Self {
         Self::of(None)

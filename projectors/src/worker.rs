@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ends::Ends;
-use crate::generations::{Control, Generation, Target};
+use crate::generations::{Control, Filled, Generation, Target};
 use crate::intake::Intake;
 use crate::light::Light;
 use crate::model::ReadModel;
@@ -190,6 +190,13 @@ impl<M: ReadModel> Worker<M> {
             self.store = self.stores.of(generation);
             self.light.behind();
         }
+        let partitions = held.numbers.clone();
+        let filled = |generation: Generation| Filled { generation: generation.number, partitions };
+        let fills = match target {
+            Target::Fill(generation) => Some(filled(generation)),
+            Target::Paused(_) | Target::Nothing => None,
+        };
+        self.control.duty.is(M::LAYOUT.name, fills);
         metrics::gauge!("projector_generation", "projection" => M::LAYOUT.name)
             .set(f64::from(self.store.generation().number));
         let of = |context| held.numbers.iter().map(move |number| Partition { context, number: *number });
@@ -403,6 +410,10 @@ impl<M: ReadModel> Worker<M> {
         self.show_parked();
         for source in self.projection.sources() {
             self.gauge(source.place, self.ends.lag(source.place, source.position.next));
+            let place = source.place.to_string();
+            #[allow(clippy::cast_precision_loss, reason = "an offset is far below 2^52")]
+            metrics::gauge!("projector_position_records", "projection" => M::LAYOUT.name, "partition" => place)
+                .set(source.position.next as f64);
         }
     }
 

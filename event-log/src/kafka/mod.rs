@@ -3,6 +3,7 @@
 //! Invariant: appends of one partition reach the broker in the order of the calls, or are reported as errors.
 
 mod compacted;
+pub mod copying;
 pub mod membership;
 mod pool;
 mod producer;

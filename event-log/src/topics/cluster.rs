@@ -17,7 +17,7 @@ use crate::kafka::{ASKING, KafkaLog, KafkaSettings};
 use crate::log::LogError;
 
 /// How long a new topic may take until every question finds it.
-const APPEARS_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const APPEARS_WITHIN: Duration = Duration::from_secs(20);
 /// More than the brokers of most clusters that may be behind.
 const RIGHT_ANSWERS: u32 = 4;
 
@@ -120,15 +120,10 @@ impl Cluster {
     /// Sets one more setting of each of these topics. Kafka replaces all settings of a topic at once, so what was set before is
     /// set again with it; nobody else may change them meanwhile.
     pub(super) async fn set_also(&self, topics: &[String], name: &str, value: &str) -> Result<(), TopicsError> {
-        let known = self.settings_of(topics.iter().map(String::as_str)).await?;
-        let one = |topic: &'_ String| {
-            let mut all = HashMap::from([(name.to_owned(), value.to_owned())]);
-            for entry in known.get(topic).into_iter().flatten().filter(|it| it.source == ConfigSource::DynamicTopic) {
-                all.entry(entry.name.clone()).or_insert_with(|| entry.value.clone().unwrap_or_default());
-            }
-            (topic.clone(), all)
-        };
-        let wanted: Vec<(String, HashMap<String, String>)> = topics.iter().map(one).collect();
+        let mut wanted = self.own_settings(topics.iter().map(String::as_str)).await?;
+        for all in wanted.values_mut() {
+            all.insert(name.to_owned(), value.to_owned());
+        }
         let all = wanted.iter().map(|(topic, all)| AlterConfig {
             specifier: ResourceSpecifier::Topic(topic),
             entries: all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
@@ -196,6 +191,19 @@ impl Cluster {
         })
     }
 
+    /// What these topics were set to themselves.
+    pub(super) async fn own_settings(
+        &self,
+        topics: impl Iterator<Item = &str>,
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, TopicsError> {
+        let known = self.settings_of(topics).await?;
+        let own = |entries: Vec<ConfigEntry>| {
+            let own = entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+            own.map(|entry| (entry.name, entry.value.unwrap_or_default())).collect()
+        };
+        Ok(known.into_iter().map(|(topic, entries)| (topic, own(entries))).collect())
+    }
+
     /// Every setting of these topics, wherever it comes from.
     pub(super) async fn settings_of(
         &self,
@@ -247,6 +255,8 @@ fn new_topic<'a>(topic: &'a Topic, layout: Layout, min_insync: &'a str) -> NewTo
     let replication = i32::try_from(layout.replication).expect("there are few brokers");
     let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(replication));
     let new = new.set("min.insync.replicas", min_insync);
+    let more = topic.more.iter().filter(|(name, _)| topic.settings.iter().all(|setting| setting.name != name));
+    let new = more.fold(new, |new, (name, value)| new.set(name, value));
     topic.settings.iter().fold(new, |new, setting| new.set(setting.name, &setting.value))
 }
 

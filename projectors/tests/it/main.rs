@@ -14,5 +14,6 @@ mod memory;
 mod parked;
 mod purchases;
 mod queue;
+mod rebuild;
 mod sharing;
 mod story;
