@@ -9,5 +9,6 @@ mod leftovers;
 mod load;
 mod local;
 mod observability;
+mod operating;
 mod supervisor;
 mod support;
