@@ -1,5 +1,6 @@
 //! `boxctl drill`: a rehearsal of what must not go wrong, on a box office of its own.
 
+mod backup;
 mod bank;
 mod books;
 mod buyer;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::demo::shop::Shop;
+pub use backup::BackupArgs;
 use bank::Bank;
 pub use payments::PaymentsArgs;
 use stage::Stage;
@@ -31,6 +33,9 @@ pub enum Command {
     /// Orders over all providers with every fault, while writers are killed and the broker is restarted; ends with 1 if
     /// an order does not end, a law breaks, or the books differ.
     Payments(PaymentsArgs),
+    /// Back up while people buy, destroy everything but that and the secrets, restore, and compare; ends with 1 if
+    /// anything acknowledged is lost, a law breaks, or a read model differs.
+    Backup(BackupArgs),
 }
 
 /// What all buyers share.
@@ -59,5 +64,6 @@ struct Scene {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Payments(args) => payments::run(args).await,
+        Command::Backup(args) => backup::run(args).await,
     }
 }
