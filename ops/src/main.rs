@@ -16,8 +16,8 @@ use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
 use ops::{
-    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate,
-    stack, token,
+    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, person, queue,
+    simulate, stack, token,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -52,6 +52,9 @@ enum Command {
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
+    /// What is known of whom, and forgetting a person.
+    #[command(subcommand)]
+    Person(person::Command),
     /// Refunds that people have to do.
     #[command(subcommand)]
     Refund(money::RefundCommand),
@@ -119,6 +122,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Audit(args) => audit::run(&args).await?,
         Command::Queue(command) => return queue::run(command).await,
+        Command::Person(command) => return Ok(person::run(command).await),
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,
         Command::Check(args) => return Ok(check::run(args).await),

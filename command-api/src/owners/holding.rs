@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use domain::account::Account;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
@@ -120,6 +121,7 @@ held! {
     Order in order;
     Payment in payment;
     TicketBatch in ticket_batch;
+    Account in account;
 }
 
 /// What a partition number is held for.
@@ -159,7 +161,7 @@ where
 fn begin(partition: Partition) {
     match partition.context {
         Context::Catalog | Context::Queue | Context::Inventory => {}
-        Context::Order | Context::Payment | Context::Ticket => priority::behind_others(),
+        Context::Order | Context::Payment | Context::Ticket | Context::Account => priority::behind_others(),
     }
 }
 

@@ -232,6 +232,7 @@ mod tests {
             "one.payment-events",
             "one.ticket-events",
             "one.queue-events",
+            "one.account-events",
             "one.person-keys",
             "one.event-schemas",
             "one.partition-owners",

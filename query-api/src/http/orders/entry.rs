@@ -52,7 +52,7 @@ impl App {
     /// # Errors
     /// 503 `not-ready`.
     pub(super) async fn entries(&self, rows: Vec<Row>) -> Result<Vec<Entry>, Problem> {
-        let sealed: Vec<(OrderId, &[u8])> = rows.iter().map(|row| (row.id(), row.buyer.as_slice())).collect();
+        let sealed: Vec<(OrderId, Option<&[u8]>)> = rows.iter().map(|row| (row.id(), row.buyer.as_deref())).collect();
         let buyers = self.buyers.open(&sealed).await?;
         Ok(rows.into_iter().zip(buyers).map(|(row, buyer)| entry(row, buyer)).collect())
     }
