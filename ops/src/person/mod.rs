@@ -1,8 +1,9 @@
-//! `boxctl person find|forget`: what is known of whom, and that a person is forgotten.
+//! `boxctl person find|forget|reapply`: what is known of whom, and that a person is forgotten.
 
 mod find;
 mod forget;
 mod known;
+mod reapply;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ pub enum Command {
     /// Forget a person: the keys of their name, mail address and phone number are taken away, for ever. Ends with 0 once
     /// nobody can read them, 1 if that is not so or nothing is known of them, 2 if it could not look or was not let.
     Forget(forget::ForgetArgs),
+    /// After a restore: take away again the keys of everybody who was forgotten, as the log says. Again changes nothing.
+    Reapply(reapply::ReapplyArgs),
 }
 
 /// Does it.
@@ -24,6 +27,7 @@ pub async fn run(command: Command) -> ExitCode {
     match command {
         Command::Find(args) => ended(find::run(args).await),
         Command::Forget(args) => ended(forget::run(args).await),
+        Command::Reapply(args) => ended(reapply::run(args).await),
     }
 }
 
