@@ -44,6 +44,8 @@ pub fn sections() -> Vec<(Option<Process>, Vec<Variable>)> {
 pub struct Tool {
     /// Where the services' programs are, if they are not beside boxctl.
     pub programs: Option<String>,
+    /// Where services are reached that do not announce themselves.
+    pub services: Vec<String>,
     /// Who works with it, for the record of operators' actions.
     pub operator: Option<String>,
 }
@@ -71,10 +73,19 @@ impl Tool {
             "Who works with boxctl, for the record of operators' actions; the name of the system's user if not set.",
         );
         cache?;
-        Ok(Self { programs: programs?, operator: operator? })
+        let services = env.optional("BOXOFFICE_SERVICES", urls(), "Where projectors and query-apis are reached, for `boxctl status` and `doctor`; command-apis announce themselves.");
+        Ok(Self { programs: programs?, services: services?.unwrap_or_default(), operator: operator? })
     }
 
     fn variables() -> Vec<Variable> {
         Env::declared(Self::read)
     }
+}
+
+/// URLs, each without the slash at its end.
+fn urls() -> Format<Vec<String>> {
+    let one = |text: &str| service_kit::validate::is_web_url(text).then(|| text.trim_end_matches('/').to_owned());
+    Format::new("absolute http or https URLs separated by commas", move |text| {
+        text.split(',').map(|it| one(it.trim())).collect()
+    })
 }

@@ -1,5 +1,6 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+mod ask;
 pub mod audit;
 pub mod check;
 pub mod config;
@@ -18,8 +19,14 @@ mod office;
 pub mod partitions;
 pub mod person;
 pub mod queue;
+pub mod registry;
 pub mod simulate;
+pub mod site;
 pub mod stack;
+pub mod status;
 pub mod supervisor;
+mod table;
 pub mod token;
+pub mod topics;
 pub mod topology;
+pub mod trace;

@@ -14,10 +14,12 @@ use ops::load::CompareArgs;
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
+use ops::status::StatusArgs;
 use ops::token::TokenArgs;
+use ops::trace::TraceArgs;
 use ops::{
     audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, person, queue,
-    simulate, stack, token,
+    registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -45,8 +47,18 @@ enum Command {
     Config(ConfigArgs),
     /// Show the records of a partition with the verdict of every reader.
     Log(LogArgs),
+    /// The whole box office on one page; ends with 1 if something needs a person, with 2 if it could not look.
+    Status(StatusArgs),
+    /// Show every event of a purchase in the order in which one led to the other; ends with 1 if there is none.
+    Trace(TraceArgs),
     /// Show who owns every partition and how it stands; ends with 1 if one is broken or nobody answers for it.
     Partitions(PartitionsArgs),
+    /// Topics, and whether they are as they must be.
+    #[command(subcommand)]
+    Topics(topics::Command),
+    /// The schema registry, and the way back when it was lost.
+    #[command(subcommand)]
+    Schemas(registry::Command),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
     /// Waiting rooms, for whoever doubts one.
@@ -119,7 +131,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&args)?,
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
+        Command::Status(args) => return status::run(args).await,
+        Command::Trace(args) => return trace::run(args).await,
         Command::Partitions(args) => return partitions::run(&args).await,
+        Command::Topics(command) => return topics::run(command).await,
+        Command::Schemas(command) => return registry::run(command).await,
         Command::Audit(args) => audit::run(&args).await?,
         Command::Queue(command) => return queue::run(command).await,
         Command::Person(command) => return Ok(person::run(command).await),

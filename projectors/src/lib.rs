@@ -33,6 +33,7 @@ mod run;
 mod schema;
 mod share;
 pub mod shows;
+mod steps;
 mod store;
 pub mod tickets;
 mod views;

@@ -74,7 +74,7 @@ impl Light {
     /// A partition is not read on: somebody has to look.
     pub(crate) fn broke(&mut self, at: impl Display, why: &dyn Display) {
         let at = at.to_string();
-        tracing::error!(projection = self.name, partition = at, %why, "a partition stops: a person has to look");
+        tracing::error!(projection = self.name, partition = at, error = %why, "a partition stops: a person has to look");
         self.broken.insert(at, why.to_string());
         self.count_broken();
         self.show();

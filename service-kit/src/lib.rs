@@ -1,5 +1,6 @@
 //! What every process shares: configuration, telemetry, health, shutdown, problems, authentication.
 
+mod about;
 mod access;
 pub mod appointments;
 pub mod auth;
@@ -22,6 +23,7 @@ pub mod http;
 pub mod idempotency;
 pub mod json;
 pub mod keys;
+pub mod metric_list;
 pub mod operations;
 pub mod prefer;
 pub mod priority;
@@ -29,9 +31,11 @@ pub mod problem;
 pub mod problems;
 pub mod queue_ticket;
 pub mod random;
+mod sampling;
 mod secrets;
 pub mod serve;
 pub mod shutdown;
+pub mod spans;
 pub mod telemetry;
 pub mod trace;
 pub mod validate;

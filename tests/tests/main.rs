@@ -14,3 +14,4 @@ mod reading;
 mod refusals;
 mod review;
 mod tickets;
+mod tracing;

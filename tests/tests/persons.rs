@@ -3,6 +3,7 @@
 use event_log::kafka::{KafkaLog, KafkaSettings};
 use event_log::topics;
 use local_stack::Signal;
+use ops::init::LOCAL_PARTITIONS;
 use ops::topology::Process;
 use schemas::PersonKey;
 use serde_json::{Value, json};
@@ -64,7 +65,7 @@ async fn bring_back(world: &World, key_id: Uuid) {
         master_key_id: Uuid::nil(),
         wrapped: vec![1; 60],
     });
-    let topic = topics::person_keys(&kafka, PARTITIONS);
+    let topic = topics::person_keys(&kafka, LOCAL_PARTITIONS);
     let value = value.as_mut().unwrap();
     log.append_compacted(&topic, key_id.to_string().as_bytes(), Some(value)).await.unwrap();
 }

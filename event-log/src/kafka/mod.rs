@@ -15,9 +15,12 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::value::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use crate::batch::Batch;
@@ -129,6 +132,26 @@ impl KafkaLog {
         Ok(Bounds { start, end })
     }
 
+    /// The offset of a partition's first record that was appended at this time or later; its end if there is none. May
+    /// block for seconds.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    pub fn offset_at(&self, at: Partition, time: Timestamp) -> Result<i64, LogError> {
+        let attempted = "ask Kafka for the offset of a time";
+        let mut asked = TopicPartitionList::with_capacity(1);
+        let topic = self.topic(at);
+        let added = asked.add_partition_offset(&topic, number(at.number), Offset::Offset(time.0.max(0) / 1000));
+        added.map_err(|error| failed(attempted, &error))?;
+        let found = self.consumers.any().offsets_for_times(asked, ASKING);
+        let found = found.map_err(|error| failed(attempted, &error))?;
+        match found.elements().first().map(TopicPartitionListElem::offset) {
+            Some(Offset::Offset(offset)) => Ok(offset),
+            // Nothing is that young.
+            _ => Ok(self.bounds(at)?.end),
+        }
+    }
+
     fn topic(&self, at: Partition) -> String {
         self.settings.name(at.context.topic())
     }
@@ -142,6 +165,7 @@ impl Log for KafkaLog {
             key: record.key.as_bytes(),
             header: Some(&record.header),
             value: Some(&record.value),
+            trace: record.trace.as_deref(),
         });
         self.producer.append(&self.topic(to), number(to.number), &batch, outgoing);
     }
@@ -157,6 +181,7 @@ impl Log for KafkaLog {
                     key: raw.key,
                     header: raw.header,
                     value: raw.value.unwrap_or_else(Bytes::new),
+                    trace: raw.trace,
                 });
                 follower(Followed::Records(records.collect()));
             }

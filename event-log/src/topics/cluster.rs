@@ -1,6 +1,6 @@
 //! Asking and telling Kafka about topics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataPartition, MetadataTopic};
 
-use super::{Layout, Topic, TopicsError};
+use super::{Broker, Layout, Shape, Topic, TopicsError};
 use crate::kafka::{ASKING, KafkaLog, KafkaSettings};
 use crate::log::LogError;
 
@@ -21,6 +22,8 @@ const APPEARS_WITHIN: Duration = Duration::from_secs(20);
 const RIGHT_ANSWERS: u32 = 4;
 
 const ASK_SETTINGS: &str = "ask Kafka for the settings of topics";
+const ASK_BROKERS: &str = "ask Kafka for the settings of its brokers";
+const ASK_CLUSTER: &str = "ask Kafka for its topics";
 
 /// A cluster to look at and to make topics in.
 pub(super) struct Cluster {
@@ -38,17 +41,49 @@ impl Cluster {
 
     /// How many partitions every topic of the cluster has.
     pub(super) async fn partitions(&self) -> Result<HashMap<String, u32>, LogError> {
-        let attempted = "ask Kafka for its topics";
+        Ok(self.shapes().await?.into_iter().map(|(name, shape)| (name, shape.partitions)).collect())
+    }
+
+    /// How every topic of the cluster is made.
+    pub(super) async fn shapes(&self) -> Result<HashMap<String, Shape>, LogError> {
+        self.told(|metadata| {
+            let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+            known.map(|topic| (topic.name().to_owned(), shape(topic))).collect()
+        })
+        .await
+    }
+
+    /// Every broker with its settings.
+    pub(super) async fn brokers(&self) -> Result<Vec<Broker>, TopicsError> {
+        let mut brokers = self
+            .told(|metadata| {
+                let broker = |it: &MetadataBroker| Broker {
+                    id: it.id(),
+                    address: format!("{}:{}", it.host(), it.port()),
+                    settings: BTreeMap::new(),
+                };
+                metadata.brokers().iter().map(broker).collect::<Vec<_>>()
+            })
+            .await?;
+        let options = AdminOptions::new().request_timeout(Some(ASKING));
+        for broker in &mut brokers {
+            let asked = [ResourceSpecifier::Broker(broker.id)];
+            let answers = self.admin.describe_configs(&asked, &options).await;
+            for answer in answers.map_err(|error| unanswered(ASK_BROKERS, &error))? {
+                let answer = answer.map_err(|code| LogError { attempted: ASK_BROKERS, detail: code.to_string() })?;
+                let open = answer.entries.into_iter().filter(|entry| !entry.is_sensitive);
+                broker.settings.extend(open.filter_map(|entry| Some((entry.name, entry.value?))));
+            }
+        }
+        Ok(brokers)
+    }
+
+    /// What the cluster says about itself.
+    async fn told<T: Send + 'static>(&self, look: fn(&Metadata) -> T) -> Result<T, LogError> {
         let log = Arc::clone(&self.log);
-        let asked = tokio::task::spawn_blocking(move || {
-            let metadata = log.metadata()?;
-            let count = |topic: &rdkafka::metadata::MetadataTopic| {
-                let partitions = u32::try_from(topic.partitions().len()).expect("Kafka counts partitions with 31 bits");
-                (topic.name().to_owned(), partitions)
-            };
-            Ok(metadata.topics().iter().filter(|topic| topic.error().is_none()).map(count).collect())
-        });
-        asked.await.map_err(|error| LogError { attempted, detail: error.to_string() })?
+        let asked = tokio::task::spawn_blocking(move || log.metadata().map(|metadata| look(&metadata)));
+        let joined = |error: tokio::task::JoinError| LogError { attempted: ASK_CLUSTER, detail: error.to_string() };
+        asked.await.map_err(joined)?
     }
 
     /// Makes the topics. One that exists meanwhile is no error.
@@ -162,7 +197,7 @@ impl Cluster {
     }
 
     /// Every setting of these topics, wherever it comes from.
-    async fn settings_of(
+    pub(super) async fn settings_of(
         &self,
         topics: impl Iterator<Item = &str>,
     ) -> Result<HashMap<String, Vec<ConfigEntry>>, TopicsError> {
@@ -177,6 +212,17 @@ impl Cluster {
             }
         }
         Ok(found)
+    }
+}
+
+fn shape(topic: &MetadataTopic) -> Shape {
+    let partitions = topic.partitions();
+    let fewest = |count: fn(&MetadataPartition) -> usize| partitions.iter().map(count).min().unwrap_or(0);
+    Shape {
+        partitions: u32::try_from(partitions.len()).expect("Kafka counts partitions with 31 bits"),
+        copies: fewest(|partition| partition.replicas().len()),
+        in_sync: fewest(|partition| partition.isr().len()),
+        leaderless: partitions.iter().filter(|partition| partition.leader() < 0).count(),
     }
 }
 

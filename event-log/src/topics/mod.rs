@@ -7,10 +7,13 @@ mod cluster;
 mod copy;
 mod durability;
 mod init;
+mod inspect;
 
 pub use check::check;
+pub use copy::schema_copy;
 pub use durability::sync_every_append;
 pub use init::{Report, init};
+pub use inspect::{Broker, SettingState, Shape, TopicState, brokers, inspect, partitions};
 
 use domain::root::Context;
 use schemas::{PERSON_KEY_TOPIC, RegistryError, SCHEMA_COPY_TOPIC};

@@ -225,7 +225,7 @@ async fn another_log_or_a_shorter_one_is_refused_by_name() {
         for record in foreign {
             let key = String::from_utf8(record.key.to_vec()).unwrap();
             let header = <[u8; 74]>::try_from(&record.header[..]).unwrap();
-            let record = event_log::log::NewRecord { key, header, value: record.value.to_vec() };
+            let record = event_log::log::NewRecord { key, header, value: record.value.to_vec(), trace: None };
             lanes.log.foreign_append(place, &record);
         }
     };

@@ -147,7 +147,7 @@ impl Lanes {
     }
 
     fn put(&self, at: Partition, key: &str, frame: Frame, value: Vec<u8>) {
-        self.log.foreign_append(at, &NewRecord { key: key.to_owned(), header: frame.encode(), value });
+        self.log.foreign_append(at, &NewRecord { key: key.to_owned(), header: frame.encode(), value, trace: None });
     }
 }
 
