@@ -24,7 +24,7 @@ use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
     audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log,
-    money, partitions, projection, queue, registry, simulate, stack, status, token, topics, trace,
+    money, partitions, person, projection, queue, registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -81,6 +81,9 @@ enum Command {
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
+    /// What is known of whom, and forgetting a person.
+    #[command(subcommand)]
+    Person(person::Command),
     /// Refunds that people have to do.
     #[command(subcommand)]
     Refund(money::RefundCommand),
@@ -163,6 +166,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => return backup::restore::run(args).await,
         Command::Projection(command) => return Ok(projection::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
+        Command::Person(command) => return Ok(person::run(command).await),
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,
         Command::Check(args) => return Ok(check::run(args).await),
