@@ -1,5 +1,6 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+pub mod analysts;
 pub mod check;
 pub mod config;
 pub mod demo;

@@ -15,8 +15,8 @@ use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
 use ops::{
-    check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate, stack,
-    token,
+    analysts, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate,
+    stack, token,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -46,6 +46,8 @@ enum Command {
     Log(LogArgs),
     /// Show who owns every partition and how it stands; ends with 1 if one is broken or nobody answers for it.
     Partitions(PartitionsArgs),
+    #[command(flatten)]
+    Analysts(analysts::Command),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -114,6 +116,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
         Command::Partitions(args) => return partitions::run(&args).await,
+        Command::Analysts(command) => return Ok(analysts::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

@@ -3,6 +3,8 @@
 //! Invariant: a schema is only ever registered under FULL_TRANSITIVE, and an id is trusted only when the registry
 //! gives our own schema back for it.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::catalog::RecordType;
 use crate::copy::SchemaRecord;
 use crate::ids::Ids;
 use crate::source::{SchemaSource, SourceAnswer};
+
+pub use versions::RegisteredVersion;
 
 /// A registry that starts, or shares a busy machine, takes its time.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -123,11 +123,10 @@ impl Manifest {
         let stored = self.lanes.iter().find(|it| it.topic == at.context.topic() && it.partition == at.number);
         let Stored { mark, end, .. } = stored.with_context(|| format!("the export does not know {at}"))?;
         ensure!(mark.position.next <= bounds.end, "{at} ends at offset {}: what was exported is gone", bounds.end);
-        if let Some(identity) = mark.position.identity {
-            let first = log.record(at, 0).with_context(|| format!("read the first record of {at}"))?;
-            let found = first.and_then(|first| Frame::decode(&first.header).ok()).map(|frame| frame.claim);
-            ensure!(found == Some(identity), "{at} is another log than the one that was exported: begin a new export");
-        }
+        ensure!(
+            is_same_log(log, at, mark.position.identity)?,
+            "{at} is another log than the one that was exported: begin a new export"
+        );
         // One that was followed has no end of its own.
         let end = if self.done { bounds.end } else { bounds.end.min(*end) };
         Ok(Lane::new(at, wanted.slice(at, event_log::log::Bounds { start: 0, end }), *mark, end))
@@ -151,6 +150,16 @@ impl Manifest {
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).with_context(writing)
     }
+}
+
+/// Whether a partition still begins with the claim that names its log; one that was empty may have any.
+///
+/// # Errors
+/// The log does not answer.
+pub fn is_same_log(log: &dyn Log, at: Partition, identity: Option<Uuid>) -> anyhow::Result<bool> {
+    let Some(identity) = identity else { return Ok(true) };
+    let first = log.record(at, 0).with_context(|| format!("read the first record of {at}"))?;
+    Ok(first.and_then(|first| Frame::decode(&first.header).ok()).is_some_and(|frame| frame.claim == identity))
 }
 
 fn stored(lane: &Lane) -> Stored {
