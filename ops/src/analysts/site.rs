@@ -20,7 +20,6 @@ const AHEAD_OF_ONE_KB: (usize, usize) = (1024, 16 * 1024);
 /// A log and what reads it.
 pub(super) struct Site {
     pub(super) settings: KafkaSettings,
-    pub(super) registry_url: String,
     pub(super) registry: Registry,
     pub(super) partitions: u32,
     pub(super) codec: Codec,
@@ -36,7 +35,7 @@ impl Site {
         let ids = topics::check(&settings, &registry_url, partitions).await.context("look at the topics")?;
         let registry = Registry::new(&registry_url)?;
         let codec = Codec::new(ids, registry.clone());
-        Ok(Self { settings, registry_url, registry, partitions, codec })
+        Ok(Self { settings, registry, partitions, codec })
     }
 
     /// A log that hands over nothing whose schema is not known. So many partitions are read at once.

@@ -30,7 +30,7 @@ pub fn join(parts: &[PathBuf], into: &Path) -> anyhow::Result<u64> {
     for (file, metadata) in &parts {
         copy(file, metadata, &mut writer).with_context(joining)?;
     }
-    writer.finish().with_context(joining)?;
+
     let file = writer.into_inner().with_context(joining)?.into_inner().map_err(|error| error.into_error());
     let file = file.with_context(joining)?;
     file.sync_data().with_context(joining)?;

@@ -103,9 +103,9 @@ impl Table {
     /// The file cannot be written.
     pub fn end(&mut self, path: &Path) -> anyhow::Result<Option<(u64, u64)>> {
         self.write(path)?;
-        let Some(mut writer) = self.writer.take() else { return Ok(None) };
+        let Some(writer) = self.writer.take() else { return Ok(None) };
         let ending = || format!("end {}", path.display());
-        writer.finish().with_context(ending)?;
+
         let file = writer.into_inner().with_context(ending)?;
         let file = file.into_inner().map_err(|error| error.into_error()).with_context(ending)?;
         file.sync_data().with_context(|| format!("sync {} to disk", path.display()))?;
