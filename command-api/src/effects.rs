@@ -337,7 +337,7 @@ fn is_ours(known: &payment::Known, report: &Report) -> bool {
         (None, _) | (_, None) => report.amount.is_none_or(|amount| amount == known.amount),
     };
     if !ours {
-        tracing::error!(payment.id = %known.payment, known.serial, "the provider has another payment under our serial number");
+        tracing::error!(payment.id = %known.payment, payment.serial = known.serial, "the provider has another payment under our serial number");
     }
     ours
 }

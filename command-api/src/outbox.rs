@@ -33,6 +33,7 @@ use uuid::Uuid;
 use crate::effects::Effects;
 use crate::owners::{Held, Owners, Request};
 use crate::pressure::Throttle;
+use crate::steps;
 
 /// So many outgoing commands to one destination are under way at once.
 const UNDER_WAY: usize = 256;
@@ -176,7 +177,13 @@ async fn carry_out(owners: &Owners, effects: &Effects, wanted: Wanted) {
             Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).boxed().await,
         }
     };
-    if tenure.carry(&sent.outgoing.action, until_done(attempt, AFTER_PANIC)).await.is_some() {
+    let done = until_done(attempt, AFTER_PANIC);
+    let carried = match sent.trace.as_deref() {
+        None => tenure.carry(&sent.outgoing.action, done).await,
+        // In a box, because nearly nothing is traced, and what is not must not be larger for it.
+        Some(trace) => tenure.carry(&sent.outgoing.action, steps::traced(*trace, cause, &sent, done).boxed()).await,
+    };
+    if carried.is_some() {
         owners.settled(cause, sent.at);
     }
 }

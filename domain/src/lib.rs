@@ -14,4 +14,5 @@ pub mod saga;
 pub mod short;
 pub mod show;
 pub mod ticket;
+pub mod trace;
 pub mod value;

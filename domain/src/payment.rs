@@ -58,6 +58,8 @@ pub struct PaymentPartiallyReceived {
     pub received: i64,
     /// What the provider kept of it, as far as it says.
     pub fee: i64,
+    /// Who collected it; unknown in records of early versions.
+    pub provider: Provider,
 }
 
 /// The whole amount is there, exactly; `amount` is the last movement.
@@ -72,6 +74,8 @@ pub struct PaymentCompleted {
     pub received: i64,
     /// What the provider kept of the last movement, as far as it says.
     pub fee: i64,
+    /// Who collected it; unknown in records of early versions.
+    pub provider: Provider,
 }
 
 /// Declined, or the provider refused to open it.
@@ -86,7 +90,7 @@ pub struct PaymentFailed {
 
 /// The order wants no money any more: the provider is asked to cancel, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PaymentClosing {
+pub struct PaymentClosureRequested {
     pub payment: PaymentId,
     pub order: OrderId,
     pub show: ShowId,
@@ -200,7 +204,7 @@ pub enum Event {
     PaymentPartiallyReceived(PaymentPartiallyReceived),
     PaymentCompleted(PaymentCompleted),
     PaymentFailed(PaymentFailed),
-    PaymentClosing(PaymentClosing),
+    PaymentClosureRequested(PaymentClosureRequested),
     PaymentExpired(PaymentExpired),
     PaymentQuarantined(PaymentQuarantined),
     RefundRequested(RefundRequested),
@@ -233,7 +237,7 @@ pub enum Standing {
     Paid,
 }
 
-recorded!(Event, payment; PaymentRequested, PaymentIntentCreated, PaymentPartiallyReceived, PaymentCompleted, PaymentFailed, PaymentClosing, PaymentExpired, PaymentQuarantined, RefundRequested, PaymentRefunded, RefundFailed);
+recorded!(Event, payment; PaymentRequested, PaymentIntentCreated, PaymentPartiallyReceived, PaymentCompleted, PaymentFailed, PaymentClosureRequested, PaymentExpired, PaymentQuarantined, RefundRequested, PaymentRefunded, RefundFailed);
 
 /// What can be asked of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

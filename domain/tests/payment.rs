@@ -2,7 +2,7 @@
 
 use domain::ids::{RefundId, derived};
 use domain::payment::{
-    Command, Event, Movement, Payment, PaymentClosing, PaymentCompleted, PaymentExpired, PaymentFailed,
+    Command, Event, Movement, Payment, PaymentClosureRequested, PaymentCompleted, PaymentExpired, PaymentFailed,
     PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined, PaymentRequested, QuarantineReason,
     RefundRequested, RefundWhy, Refusal, Standing, Status,
 };
@@ -55,7 +55,7 @@ fn intent() -> Command {
 }
 
 fn closing() -> Event {
-    PaymentClosing { payment: PAYMENT, order: ORDER, show: SHOW, provider: Provider::Payos, serial: 42 }.into()
+    PaymentClosureRequested { payment: PAYMENT, order: ORDER, show: SHOW, provider: Provider::Payos, serial: 42 }.into()
 }
 
 fn part(reference: &str, amount: i64, received: i64) -> Event {
@@ -69,6 +69,7 @@ fn part(reference: &str, amount: i64, received: i64) -> Event {
         currency,
         received,
         fee: 0,
+        provider: Provider::Payos,
     }
     .into()
 }
@@ -84,6 +85,7 @@ fn whole(reference: &str, amount: i64) -> Event {
         currency,
         received: AMOUNT,
         fee: 0,
+        provider: Provider::Payos,
     }
     .into()
 }

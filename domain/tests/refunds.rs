@@ -177,6 +177,7 @@ fn captured(provider: Provider) -> Vec<payment::Event> {
         currency,
         received: AMOUNT,
         fee: 0,
+        provider,
     };
     vec![requested(provider), whole.into()]
 }

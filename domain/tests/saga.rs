@@ -199,7 +199,7 @@ fn providers_are_asked_to_open_and_close() {
     };
     assert_eq!(reaction(payment::Event::from(requested)), [Action::Effect(Effect::CreatePayment(create))]);
     let (payment, provider, serial) = (PAYMENT, Provider::Payos, 42);
-    let closing = payment::PaymentClosing { payment, order: ORDER, show: SHOW, provider, serial };
+    let closing = payment::PaymentClosureRequested { payment, order: ORDER, show: SHOW, provider, serial };
     let close = Effect::ClosePayment { payment, provider, serial };
     assert_eq!(reaction(payment::Event::from(closing)), [Action::Effect(close)]);
 }
@@ -207,9 +207,17 @@ fn providers_are_asked_to_open_and_close() {
 #[test]
 fn an_order_hears_how_its_payments_end() {
     let (payment, order, show) = (PAYMENT, ORDER, SHOW);
-    let (reference, amount, currency) = ("a".to_owned(), 200, vnd());
-    let completed =
-        payment::PaymentCompleted { payment, order, show, reference, amount, currency, received: amount, fee: 0 };
+    let completed = payment::PaymentCompleted {
+        payment,
+        order,
+        show,
+        reference: "a".to_owned(),
+        amount: 200,
+        currency: vnd(),
+        received: 200,
+        fee: 0,
+        provider: Provider::Payos,
+    };
     assert_eq!(reaction(payment::Event::from(completed)), [to_order(order::Command::MarkPaid { payment })]);
     let failed = payment::PaymentFailed { payment, order, show, reason: String::new() };
     let end = |failed| [to_order(order::Command::EndPayment { payment, failed })];

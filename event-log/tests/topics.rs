@@ -10,8 +10,8 @@ use schemas::SchemaRecord;
 
 use crate::support::kafka::{admin, connect, create, settings, stack};
 
-/// One of every context, and three compacted ones.
-const TOPICS: usize = Context::ALL.len() + 3;
+/// One of every context, three compacted ones, and that of operators' actions.
+const TOPICS: usize = Context::ALL.len() + 4;
 const LAYOUT: Layout = Layout { partitions: 2, replication: 1, min_insync: 1 };
 
 fn registry() -> &'static str {
@@ -60,7 +60,9 @@ async fn in_d1_every_append_of_what_cannot_be_made_anew_is_synced_and_nothing_el
     for topic in Context::ALL.iter().map(|context| context.topic()) {
         assert_eq!(set(topic, "flush.messages").await, "1", "{topic}");
     }
-    assert_eq!(set("person-keys", "flush.messages").await, "1");
+    for topic in ["person-keys", "operator-actions"] {
+        assert_eq!(set(topic, "flush.messages").await, "1", "{topic}");
+    }
     for topic in ["event-schemas", "partition-owners"] {
         assert_ne!(set(topic, "flush.messages").await, "1", "{topic} can be made anew");
     }
@@ -79,6 +81,7 @@ async fn a_wrong_setting_is_refused_by_name() {
         ("inventory-events", "unclean.leader.election.enable", "true"),
         ("person-keys", "max.compaction.lag.ms", "9223372036854775807"),
         ("person-keys", "segment.ms", "604800000"),
+        ("operator-actions", "retention.ms", "604800000"),
     ];
     for (topic, setting, value) in wrong {
         let settings = settings();
@@ -92,7 +95,8 @@ async fn a_wrong_setting_is_refused_by_name() {
         ];
         let mut set: Vec<(&str, &str)> = right.into_iter().filter(|(name, _)| *name != setting).collect();
         set.push((setting, value));
-        create(&settings.name(topic), 2, &set);
+        let partitions = if topic == "operator-actions" { 1 } else { 2 };
+        create(&settings.name(topic), partitions, &set);
         let refused = init(&settings, registry(), LAYOUT).await.unwrap_err();
         let message = format!("the topic {} is set to {setting}={value}; ", settings.name(topic));
         assert!(refused.to_string().starts_with(&message), "{refused}");

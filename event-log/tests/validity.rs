@@ -4,12 +4,13 @@ use event_log::frame::{BadFrame, Frame, Kind};
 use event_log::log::NewRecord;
 use event_log::memory::MemoryLog;
 use event_log::owner::{CONTROL_KEY, Phase};
+use event_log::state::State;
 use event_log::validity::{Broken, Position, Reader};
 use schemas::{Codec, Control};
 use uuid::Uuid;
 
 use crate::support::AT;
-use crate::support::rig::{Rig, World};
+use crate::support::rig::{Rig, World, settings};
 use crate::support::stock::{SHOW, look, open};
 
 const ONE: Uuid = Uuid::from_u128(1);
@@ -21,7 +22,7 @@ fn frame(kind: Kind, term: u32, claim: Uuid, seq: u64) -> Frame {
 
 fn record(frame: Frame, value: Vec<u8>) -> NewRecord {
     let key = if frame.kind == Kind::Event { SHOW.to_string() } else { CONTROL_KEY.to_owned() };
-    NewRecord { key, header: frame.encode(), value }
+    NewRecord { key, header: frame.encode(), value, trace: None }
 }
 
 fn control(frame: Frame, value: &Control) -> NewRecord {
@@ -50,10 +51,15 @@ fn event(frame: Frame) -> NewRecord {
 /// Folds a log of these records, and says why it stops.
 #[track_caller]
 fn broken(records: &[NewRecord]) -> Broken {
+    broken_for(Codec::in_memory(), records)
+}
+
+#[track_caller]
+fn broken_for(codec: Codec, records: &[NewRecord]) -> Broken {
     let world = World::new();
     let log: MemoryLog = world.log();
     records.iter().for_each(|record| assert!(log.foreign_append(AT, record) >= 0));
-    let mut rig = Rig::new(&world, &log, "one");
+    let mut rig = Rig::reading(codec, &world, &log, "one", settings(), State::default());
     rig.submit(look(1));
     rig.run();
     assert_eq!(rig.owner.phase(), Phase::Broken);
@@ -121,6 +127,16 @@ fn every_value_is_decoded() {
     assert!(matches!(broken(&[claim(1, ONE), nonsense]), Broken::Undecodable { offset: 1, .. }));
     let wrong = control(frame(Kind::Settled, 1, ONE, 1), &Control::Barrier);
     assert!(matches!(broken(&[claim(1, ONE), wrong]), Broken::Undecodable { offset: 1, .. }));
+}
+
+#[test]
+fn an_event_of_a_later_program_stops_the_owner_and_says_that_it_is_too_old() {
+    let later = r#"{"type": "record", "name": "SeatsBlessed", "namespace": "boxoffice.inventory", "fields": []}"#;
+    let codec = Codec::in_memory();
+    codec.learn_text(99_000, later).unwrap();
+    let value = [&[0], &99_000_u32.to_be_bytes()[..]].concat();
+    let found = broken_for(codec, &[claim(1, ONE), record(frame(Kind::Event, 1, ONE, 1), value)]).to_string();
+    assert!(found.contains("boxoffice.inventory.SeatsBlessed") && found.contains("too old"), "{found}");
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub fn sections() -> Vec<(Option<Process>, Vec<Variable>)> {
 pub struct Tool {
     /// Where the services' programs are, if they are not beside boxctl.
     pub programs: Option<String>,
+    /// Who works with it, for the record of operators' actions.
+    pub operator: Option<String>,
 }
 
 impl Tool {
@@ -61,8 +63,15 @@ impl Tool {
             folder(),
             "Where the local stack keeps downloaded servers; .local/servers of the checkout if not set.",
         );
+        let operator = env.optional(
+            "BOXOFFICE_OPERATOR",
+            Format::new("a name of 1 to 100 characters", |text| {
+                Some(text.to_owned()).filter(|it| it.chars().count() <= 100)
+            }),
+            "Who works with boxctl, for the record of operators' actions; the name of the system's user if not set.",
+        );
         cache?;
-        Ok(Self { programs: programs? })
+        Ok(Self { programs: programs?, operator: operator? })
     }
 
     fn variables() -> Vec<Variable> {

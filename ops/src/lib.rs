@@ -1,6 +1,7 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
 pub mod analysts;
+pub mod audit;
 pub mod check;
 pub mod config;
 pub mod demo;

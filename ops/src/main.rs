@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use ops::audit::AuditArgs;
 use ops::check::CheckArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
@@ -15,8 +16,8 @@ use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
 use ops::token::TokenArgs;
 use ops::{
-    analysts, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue, simulate,
-    stack, token,
+    analysts, audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, queue,
+    simulate, stack, token,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -48,6 +49,8 @@ enum Command {
     Partitions(PartitionsArgs),
     #[command(flatten)]
     Analysts(analysts::Command),
+    /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
+    Audit(AuditArgs),
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
@@ -117,6 +120,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(&args).await?,
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Analysts(command) => return Ok(analysts::run(command).await),
+        Command::Audit(args) => audit::run(&args).await?,
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,

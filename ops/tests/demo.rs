@@ -4,21 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use check::Checker;
-use local_stack::{Endpoints, StackConfig, find_root};
 use ops::demo::{self, Args, Room};
 use ops::dev::{self, DevOptions, Running};
 use service_kit::random;
 use sqlx::PgPool;
 
-const READY: Duration = Duration::from_secs(120);
+use crate::support::stack;
 
-async fn stack() -> Endpoints {
-    let started = tokio::task::spawn_blocking(|| {
-        let config = StackConfig::for_tests(&find_root()?);
-        local_stack::up(&config, &mut |line| eprintln!("{line}"))
-    });
-    started.await.unwrap().unwrap()
-}
+const READY: Duration = Duration::from_secs(120);
 
 async fn up(folder: &std::path::Path) -> Running {
     let id = random::opaque_id().simple().to_string();
@@ -63,7 +56,7 @@ async fn a_small_sell_out_survives_a_killed_writer_and_the_check_sees_a_changed_
         let checker = Checker::connect(running.endpoints(), &plan.namespace, plan.partitions, Some(&sandbox)).await?;
         assert_eq!(faults(&checker).await, [""; 0]);
         let pool = PgPool::connect(&running.endpoints().postgres).await?;
-        let tables = format!("\"{}_orders_v1\"", plan.namespace);
+        let tables = format!("\"{}_orders_v1_g1\"", plan.namespace);
         let change = format!("update {tables}.orders set total = total + 1 where fact = 'completed'");
         assert!(sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&pool).await?.rows_affected() > 0);
         let seen = faults(&checker).await;

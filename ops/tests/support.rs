@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use local_stack::{Endpoints, StackConfig, find_root};
+
 /// Longer than anything here takes, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,4 +28,13 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// Whether a process with this id runs.
 pub fn runs(pid: u32) -> bool {
     std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+/// The servers that all tests of a checkout share; started by whoever comes first.
+pub async fn stack() -> Endpoints {
+    let started = tokio::task::spawn_blocking(|| {
+        let config = StackConfig::for_tests(&find_root()?);
+        local_stack::up(&config, &mut |line| eprintln!("{line}"))
+    });
+    started.await.unwrap().unwrap()
 }

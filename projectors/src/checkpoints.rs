@@ -7,15 +7,15 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 
 use crate::model::column;
-use crate::schema::{LAYOUTS, Names};
+use crate::names::Names;
 
 /// The context as the column `context` has it: `catalog`, `inventory`, `order`, `payment`, `ticket`, `queue`.
 pub fn context_name(context: Context) -> &'static str {
     context.topic().trim_end_matches("-events")
 }
 
-/// Where a read model stands in a partition: what it shows includes everything below `next`. `None` if it never ran,
-/// or is not known.
+/// Where what readers see of a read model stands in a partition: it includes everything below `next`. `None` if it never
+/// ran, or is not known.
 ///
 /// # Errors
 /// Whatever the database says.
@@ -25,14 +25,12 @@ pub async fn position(
     name: &str,
     at: Partition,
 ) -> Result<Option<Position>, sqlx::Error> {
-    let Some(layout) = LAYOUTS.iter().find(|layout| layout.name == name) else {
-        return Ok(None);
-    };
     let sql = format!(
-        "select next_offset, identity, term, claim, seq, hole from {}.checkpoints where context = $1 and partition = $2",
-        names.tables(layout)
+        "select next_offset, identity, term, claim, seq, hole from {}.checkpoints
+         where projection = $1 and context = $2 and partition = $3",
+        names.views()
     );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(context_name(at.context)).bind(number(at));
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(name).bind(context_name(at.context)).bind(number(at));
     query.fetch_optional(pool).await?.as_ref().map(read).transpose()
 }
 
@@ -100,7 +98,7 @@ pub(crate) async fn advance(tx: &mut PgConnection, to: &[(Partition, Position)])
     Ok(())
 }
 
-fn number(at: Partition) -> i32 {
+pub(crate) fn number(at: Partition) -> i32 {
     i32::try_from(at.number).expect("partitions are numbered with 31 bits")
 }
 

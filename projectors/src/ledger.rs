@@ -221,7 +221,7 @@ impl Changes {
             // No money moves.
             E::PaymentIntentCreated(_)
             | E::PaymentFailed(_)
-            | E::PaymentClosing(_)
+            | E::PaymentClosureRequested(_)
             | E::PaymentExpired(_)
             | E::RefundFailed(_) => return,
         };

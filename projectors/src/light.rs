@@ -10,6 +10,7 @@ pub(crate) struct Light {
     name: &'static str,
     check: Check,
     caught_up: bool,
+    paused: bool,
     database: Option<String>,
     broken: BTreeMap<String, String>,
 }
@@ -17,7 +18,7 @@ pub(crate) struct Light {
 impl Light {
     pub(crate) fn new(name: &'static str, health: &Health) -> Self {
         let check = health.register(format!("read model {name}"));
-        Self { name, check, caught_up: false, database: None, broken: BTreeMap::new() }
+        Self { name, check, caught_up: false, paused: false, database: None, broken: BTreeMap::new() }
     }
 
     /// The database did what it was asked.
@@ -54,6 +55,17 @@ impl Light {
         self.show();
     }
 
+    /// A person wants it to stand still: that is no reason to take the process for ill.
+    pub(crate) fn paused(&mut self, paused: bool) {
+        if self.paused != paused {
+            let now = if paused { "the read model is paused" } else { "the read model is filled again" };
+            tracing::info!(projection = self.name, "{now}");
+            self.paused = paused;
+        }
+        metrics::gauge!("projector_paused", "projection" => self.name).set(f64::from(u8::from(paused)));
+        self.show();
+    }
+
     /// Nobody has said yet which partitions are ours.
     pub(crate) fn unassigned(&self) {
         self.check.not_ready("waiting for its partitions");
@@ -62,7 +74,7 @@ impl Light {
     /// A partition is not read on: somebody has to look.
     pub(crate) fn broke(&mut self, at: impl Display, why: &dyn Display) {
         let at = at.to_string();
-        tracing::error!(projection = self.name, partition = at, %why, "a partition stops: a person has to look");
+        tracing::error!(projection = self.name, partition = at, error = %why, "a partition stops: a person has to look");
         self.broken.insert(at, why.to_string());
         self.count_broken();
         self.show();
@@ -85,6 +97,7 @@ impl Light {
         match (&self.database, stopped, self.caught_up) {
             (_, Some((at, why)), _) => self.check.not_ready(format!("{at} stopped: {why}")),
             (Some(why), None, _) => self.check.not_ready(why.clone()),
+            (None, None, _) if self.paused => self.check.ready(),
             (None, None, false) => self.check.not_ready("catching up with the log"),
             (None, None, true) => self.check.ready(),
         }

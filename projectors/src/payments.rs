@@ -263,7 +263,9 @@ impl Changes {
                 course.status = Some("failed");
                 course.reason = Some(it.reason.clone());
             }
-            payment::Event::PaymentClosing(it) => self.course(it.payment, it.order, at_us).status = Some("closing"),
+            payment::Event::PaymentClosureRequested(it) => {
+                self.course(it.payment, it.order, at_us).status = Some("closing")
+            }
             payment::Event::PaymentExpired(it) => self.course(it.payment, it.order, at_us).status = Some("expired"),
             payment::Event::PaymentQuarantined(it) => {
                 self.touched.orders.extend(it.order);

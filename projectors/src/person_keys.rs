@@ -28,11 +28,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::generations::{Control, Generation, Target};
 use crate::intake::learn;
 use crate::light::Light;
 use crate::model::{Layout, Touched, View, column};
 use crate::run::FollowKeys;
-use crate::store::{Store, is_missing};
+use crate::store::{Store, Stores, is_missing};
 use crate::worker::{Refused, retry};
 
 /// A tombstone stays as a row without key, so that an older record of a slower process does not bring the key back.
@@ -65,7 +66,7 @@ pub const LAYOUT: Layout = Layout {
     merges: &[],
 };
 
-const CONTEXT: &str = "person-keys";
+pub(crate) const CONTEXT: &str = "person-keys";
 /// Messages of the log that wait for us; then its threads do.
 const WAITING: usize = 16;
 /// Messages in one transaction.
@@ -85,6 +86,9 @@ struct Pass {
 
 /// Fills the table.
 pub(crate) struct Filler {
+    stores: Stores,
+    control: Control,
+    /// The generation that is filled.
     store: Store,
     light: Light,
     codec: Codec,
@@ -93,11 +97,42 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    pub(crate) fn new(store: Store, light: Light, codec: Codec, follow: FollowKeys, look_every: Duration) -> Self {
-        Self { store, light, codec, follow, look_every }
+    pub(crate) fn new(
+        (stores, control): (Stores, Control),
+        light: Light,
+        codec: Codec,
+        follow: FollowKeys,
+        look_every: Duration,
+    ) -> Self {
+        let store = stores.of(Generation::first(&LAYOUT));
+        Self { stores, control, store, light, codec, follow, look_every }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
+        let mut control = self.control.clone();
+        loop {
+            let target = match control.target(&LAYOUT).await {
+                Ok(target) => target,
+                Err(error) => {
+                    self.light.database_fails("look up which generation to fill", &error);
+                    control.looked().await;
+                    continue;
+                }
+            };
+            self.light.paused(matches!(target, Target::Paused(_)));
+            tokio::select! {
+                () = control.other(&LAYOUT, target) => {}
+                _ = self.pursue(target) => {}
+            }
+        }
+    }
+
+    async fn pursue(&mut self, target: Target) -> Infallible {
+        let Target::Fill(generation) = target else {
+            self.light.caught_up();
+            return std::future::pending().await;
+        };
+        self.store = self.stores.of(generation);
         let mut backoff = retry();
         loop {
             match self.begin().await {

@@ -12,6 +12,7 @@ use schemas::Codec;
 
 use crate::intake::decoded;
 use crate::model::{Envelope, ReadModel};
+use crate::steps::Steps;
 use crate::store::{RowStore, Transaction};
 
 /// One partition that is read.
@@ -55,12 +56,13 @@ pub struct Projection<M: ReadModel> {
     /// Folded and not written.
     events: u64,
     void: u64,
+    steps: Steps,
 }
 
 impl<M: ReadModel> Projection<M> {
     /// One that reads nothing yet.
     pub fn new(codec: Codec) -> Self {
-        Self { codec, sources: Vec::new(), changes: M::Changes::default(), events: 0, void: 0 }
+        Self { codec, sources: Vec::new(), changes: M::Changes::default(), events: 0, void: 0, steps: Steps::default() }
     }
 
     /// Begins (again) at these positions. What was folded and not written is forgotten, and what was carried over too,
@@ -73,6 +75,7 @@ impl<M: ReadModel> Projection<M> {
             self.changes = M::carry(before);
         }
         self.events = 0;
+        self.steps.overtaken();
     }
 
     /// The partitions, as they were given.
@@ -112,6 +115,7 @@ impl<M: ReadModel> Projection<M> {
                 }
                 Verdict::Claimed { .. } | Verdict::Barrier | Verdict::Settled(_) | Verdict::Partial => Vec::new(),
             };
+            self.steps.begin(M::LAYOUT.name, place, &valid);
             // All of them are decoded before the first is folded: a frame counts whole or not at all.
             let envelopes = decoded(&self.codec, place, valid).await?;
             envelopes.iter().for_each(|envelope| self.fold(envelope));
@@ -154,6 +158,7 @@ impl<M: ReadModel> Projection<M> {
         tx.commit().await?;
         self.sources.iter_mut().for_each(|source| source.stored = source.position);
         self.changes = M::carry(std::mem::take(&mut self.changes));
+        self.steps.written();
         Ok(Written::Rows { rows, events: std::mem::take(&mut self.events) })
     }
 

@@ -16,23 +16,33 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::ends::Ends;
+use crate::generations::{self, Control, Promoter, Watcher};
 use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 use crate::light::Light;
 use crate::model::{Layout, ReadModel};
+use crate::names::{BadNamespace, Names};
 use crate::orders::Orders;
 use crate::payments::Payments;
 use crate::person_keys::{self, Filler};
 use crate::queue::Queue;
-use crate::schema::{BadNamespace, Names};
+use crate::schema::LAYOUTS;
 use crate::share::Share;
 use crate::shows::Shows;
-use crate::store::Store;
+use crate::store::Stores;
 use crate::tickets::Tickets;
 use crate::worker::{Pace, Refused, Worker};
 
-/// The group of all processes that fill read models.
-const GROUP: &str = "projectors";
+/// The group of all processes that fill the same versions of read models: new code fills all of its own beside what
+/// the old code goes on filling.
+fn group() -> String {
+    let versions = LAYOUTS.iter().fold(0x811c_9dc5_u32, |hash, layout| {
+        let text = format!("{}:{};", layout.name, layout.version);
+        text.bytes().fold(hash, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    });
+    format!("projectors-{versions:08x}")
+}
+
 /// Leaving it takes no longer; then the others wait for our session's end.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -104,7 +114,7 @@ impl Logs {
     /// heard of for `session_timeout` loses its partitions to the others.
     pub fn in_group(log: Arc<KafkaLog>, partitions: u32, session_timeout: Duration) -> Self {
         let settings = log.settings().clone();
-        let join = move |assignee| Membership::join(&settings, GROUP, partitions, session_timeout, assignee);
+        let join = move |assignee| Membership::join(&settings, &group(), partitions, session_timeout, assignee);
         Self { join: Some(Arc::new(join)), ..Self::kafka(log, partitions) }
     }
 }
@@ -203,6 +213,8 @@ struct Models {
     tickets: Worker<Tickets>,
     queue: Worker<Queue>,
     person_keys: Option<Filler>,
+    watcher: Watcher,
+    promoter: Promoter,
     ends: Arc<Ends>,
     share: Share,
     look_every: Duration,
@@ -222,10 +234,11 @@ impl Models {
         };
         // Boards are folded in memory, so that a batch has no size, and are written whole, so that it has its time.
         let seldom = Pace { batch_records: usize::MAX, every: settings.board_every, ..usual };
-        let start = Start { settings, names, log, ends, codec, pool, share };
+        let (watcher, control) = generations::watch(pool.clone(), names.clone(), look_every);
+        let start = Start { settings, names, log, ends, codec, pool, share, control };
         let filler = |follow| {
-            let (store, light) = (start.store(person_keys::LAYOUT), start.light(person_keys::LAYOUT.name));
-            Filler::new(store, light, start.codec.clone(), follow, look_every)
+            let (place, light) = (start.place(person_keys::LAYOUT), start.light(person_keys::LAYOUT.name));
+            Filler::new(place, light, start.codec.clone(), follow, look_every)
         };
         Ok(Self {
             shows: start.worker(usual),
@@ -236,6 +249,8 @@ impl Models {
             tickets: start.worker(usual),
             queue: start.worker(seldom),
             person_keys: keys.map(filler),
+            watcher,
+            promoter: start.promoter(),
             ends: Arc::clone(&start.ends),
             share: start.share,
             look_every,
@@ -251,6 +266,8 @@ impl Models {
         tasks.spawn(self.ledger.run());
         tasks.spawn(self.tickets.run());
         tasks.spawn(self.queue.run());
+        tasks.spawn(async { Ok(self.watcher.run().await) });
+        tasks.spawn(async { Ok(self.promoter.run().await) });
         tasks.spawn(watch(self.ends, self.share, self.look_every));
         if let Some(filler) = self.person_keys {
             tasks.spawn(filler.run());
@@ -268,17 +285,29 @@ struct Start {
     codec: Codec,
     pool: PgPool,
     share: Share,
+    control: Control,
 }
 
 impl Start {
     fn worker<M: ReadModel>(&self, pace: Pace) -> Worker<M> {
         let log = (Arc::clone(&self.log), Arc::clone(&self.ends));
-        let (store, light) = (self.store(M::LAYOUT), self.light(M::LAYOUT.name));
-        Worker::new(log, self.codec.clone(), store, light, (pace, self.share.clone()))
+        let (place, light) = (self.place(M::LAYOUT), self.light(M::LAYOUT.name));
+        Worker::new(log, self.codec.clone(), place, light, (pace, self.share.clone()))
     }
 
-    fn store(&self, layout: Layout) -> Store {
-        Store::new(self.pool.clone(), self.names.clone(), layout)
+    fn place(&self, layout: Layout) -> (Stores, Control) {
+        (Stores { server: self.pool.clone(), names: self.names.clone(), layout }, self.control.clone())
+    }
+
+    fn promoter(&self) -> Promoter {
+        Promoter {
+            pool: self.pool.clone(),
+            names: self.names.clone(),
+            log: Arc::clone(&self.log),
+            partitions: self.settings.partitions,
+            control: self.control.clone(),
+            every: self.settings.look_every,
+        }
     }
 
     fn light(&self, name: &'static str) -> Light {

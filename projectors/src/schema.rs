@@ -1,12 +1,13 @@
-//! The database's layout: a schema for each read model and version, and the views under stable names.
-
-use std::fmt::Write as _;
+//! The database's layout: a schema for each generation of each read model, one that says which is live, and one with
+//! the views under stable names.
 
 use domain::root::Context;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
+use crate::generations::{self, Generation, Standing, State};
 use crate::model::{Layout, ReadModel as _};
-use crate::{inventory, ledger, orders, payments, person_keys, queue, shows, tickets};
+use crate::names::{BadNamespace, Names};
+use crate::{inventory, ledger, orders, payments, person_keys, queue, shows, tickets, views};
 
 /// Every read model's layout. The views name each other's tables, so all are set up together.
 pub const LAYOUTS: [Layout; 8] = [
@@ -54,13 +55,6 @@ create table if not exists checkpoints (
 ) with (fillfactor = 50);
 ";
 
-/// A namespace that cannot name schemas.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the namespace {0:?} cannot name database schemas: at most 45 letters, digits, '_', '-' or '.', not beginning with pg_"
-)]
-pub struct BadNamespace(String);
-
 /// Why a read model was not emptied.
 #[derive(Debug, thiserror::Error)]
 pub enum WipeError {
@@ -75,64 +69,8 @@ pub enum WipeError {
     Database(#[from] sqlx::Error),
 }
 
-/// How schemas and notification channels are called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
-    base: String,
-}
-
-impl Names {
-    /// The names of a namespace; the empty one is called `boxoffice`.
-    ///
-    /// # Errors
-    /// A namespace with other characters than letters, digits, `_`, `.` and `-`, longer than 45 (a database's names
-    /// have at most 63 characters), or beginning with `pg_`.
-    pub fn of(namespace: &str) -> Result<Self, BadNamespace> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if namespace.len() > 45 || !namespace.chars().all(fits) || namespace.starts_with("pg_") {
-            return Err(BadNamespace(namespace.chars().take(60).collect()));
-        }
-        let base = if namespace.is_empty() { "boxoffice" } else { namespace };
-        Ok(Self { base: base.to_owned() })
-    }
-
-    /// The schema of the views, quoted.
-    pub fn views(&self) -> String {
-        format!("\"{}\"", self.base)
-    }
-
-    /// The schema of a read model's tables, quoted.
-    pub fn tables(&self, layout: &Layout) -> String {
-        format!("\"{}_{}_v{}\"", self.base, layout.name, layout.version)
-    }
-
-    /// Every schema there is of a namespace, quoted: whoever drops them all begins from an empty database.
-    pub fn all(&self) -> impl Iterator<Item = String> + '_ {
-        std::iter::once(self.views()).chain(crate::LAYOUTS.iter().map(|layout| self.tables(layout)))
-    }
-
-    /// The channel that tells the ids of changed orders: 32 hex digits each, comma between, at most 239 a message.
-    pub fn orders_channel(&self) -> String {
-        format!("{}_orders", self.base)
-    }
-
-    /// The channel that tells the ids of changed shows (details, classes, availability), written like orders.
-    pub fn shows_channel(&self) -> String {
-        format!("{}_shows", self.base)
-    }
-
-    /// The channel that tells the ids of shows whose waiting room moved on, written like orders.
-    pub fn queues_channel(&self) -> String {
-        format!("{}_queues", self.base)
-    }
-
-    /// The channel that tells the name of a read model whose checkpoints moved.
-    pub fn checkpoints_channel(&self) -> String {
-        format!("{}_checkpoints", self.base)
-    }
-}
-
-/// Creates what is missing: schemas, tables, views. Several processes may do so at once.
+/// Creates what is missing: the control tables, the tables of what is live, views. Several processes may do so at once.
+/// What is live of another version of the code is left to that.
 ///
 /// # Errors
 /// Whatever the database says.
@@ -140,19 +78,55 @@ pub async fn ensure(pool: &PgPool, names: &Names) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
     // What exists is no news.
     execute(&mut tx, "set local client_min_messages to warning".to_owned()).await?;
-    // `create if not exists` of two processes at once would fail in one of them.
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))").bind(&names.base).execute(&mut *tx).await?;
-    execute(&mut tx, format!("create schema if not exists {}", names.views())).await?;
-    for layout in &LAYOUTS {
-        let schema = names.tables(layout);
+    lock(&mut tx, names).await?;
+    for schema in [names.views(), names.control()] {
         execute(&mut tx, format!("create schema if not exists {schema}")).await?;
-        search_in(&mut tx, &schema).await?;
-        execute(&mut tx, format!("{CHECKPOINTS}{}", layout.tables)).await?;
     }
-    for (name, query) in views(names) {
-        ensure_view(&mut tx, &format!("{}.{name}", names.views()), &query).await?;
+    search_in(&mut tx, &names.control()).await?;
+    execute(&mut tx, generations::CONTROL.to_owned()).await?;
+    for layout in &LAYOUTS {
+        generations::found(&mut tx, names, layout).await?;
     }
+    let mut all = generations::overview(&mut *tx, names).await?;
+    for layout in &LAYOUTS {
+        let Some(standing) = all.get_mut(layout.name) else { continue };
+        for known in standing.generations.iter_mut().filter(|known| known.generation.version == layout.version) {
+            generations::relabel(&mut tx, names, layout, known).await?;
+            if known.state == State::Live
+                || !is_there(&mut tx, &names.generation(layout.name, known.generation)).await?
+            {
+                make_tables(&mut tx, names, layout, known.generation).await?;
+            }
+        }
+    }
+    // What another version shows may not be there just now; it was made when it became live.
+    views::replace(&mut tx, names, &all, ours).await?;
     tx.commit().await
+}
+
+async fn is_there(tx: &mut PgConnection, schema: &str) -> Result<bool, sqlx::Error> {
+    let table = format!("{schema}.checkpoints");
+    sqlx::query_scalar("select to_regclass($1) is not null").bind(table).fetch_one(tx).await
+}
+
+/// Creates the tables of a generation, with all their indexes.
+pub(crate) async fn make_tables(
+    tx: &mut PgConnection,
+    names: &Names,
+    layout: &Layout,
+    generation: Generation,
+) -> Result<(), sqlx::Error> {
+    let schema = names.generation(layout.name, generation);
+    execute(tx, format!("create schema if not exists {schema}")).await?;
+    search_in(tx, &schema).await?;
+    execute(tx, format!("{CHECKPOINTS}{}", layout.tables)).await
+}
+
+/// Whoever changes which generations there are, or what the views show, does so alone until the transaction ends.
+pub(crate) async fn lock(tx: &mut PgConnection, names: &Names) -> Result<(), sqlx::Error> {
+    let lock = sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))");
+    lock.bind(names.base()).execute(tx).await?;
+    Ok(())
 }
 
 /// Makes a schema the one in which names are looked up, until the transaction ends.
@@ -161,66 +135,60 @@ pub(crate) async fn search_in(tx: &mut PgConnection, schema: &str) -> Result<(),
     Ok(())
 }
 
-/// Empties a read model: a projector that runs, or the next one, fills it again from the start of the log.
+/// Empties what readers see of a read model: a projector that runs, or the next one, fills it again from the start of
+/// the log.
 ///
 /// # Errors
 /// [`WipeError`].
 pub async fn wipe(pool: &PgPool, namespace: &str, name: &str) -> Result<(), WipeError> {
     let names = Names::of(namespace)?;
-    let layout = LAYOUTS.iter().find(|layout| layout.name == name);
-    let layout = layout.ok_or_else(|| WipeError::Unknown(name.to_owned()))?;
     ensure(pool, &names).await?;
     let mut tx = pool.begin().await?;
-    search_in(&mut tx, &names.tables(layout)).await?;
+    let all = generations::overview(&mut *tx, &names).await?;
+    let standing = all.get(name).ok_or_else(|| WipeError::Unknown(name.to_owned()))?;
+    let schema = names.generation(name, standing.live);
     // Checkpoints first, as a projector's transaction locks them first.
-    let tables = layout.table_names.join(", ");
-    execute(&mut tx, format!("truncate checkpoints, {tables}")).await?;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_class c where c.relnamespace = to_regnamespace($1) and c.relkind = 'r'
+         order by c.relname <> 'checkpoints', c.relname",
+    )
+    .bind(&schema)
+    .fetch_all(&mut *tx)
+    .await?;
+    search_in(&mut tx, &schema).await?;
+    execute(&mut tx, format!("truncate {}", tables.join(", "))).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Every view with its query, the schemas' names filled in.
-fn views(names: &Names) -> Vec<(&'static str, String)> {
-    let filled = |query: &str| {
-        LAYOUTS.iter().fold(query.trim().to_owned(), |query, layout| {
-            query.replace(&format!("{{{}}}", layout.name), &names.tables(layout))
-        })
-    };
-    let of_models = LAYOUTS.iter().flat_map(|layout| layout.views);
-    let mut views: Vec<(&'static str, String)> = of_models.map(|view| (view.name, filled(view.query))).collect();
-    views.push(("checkpoints", filled(&checkpoints_view())));
-    views
+/// Drops every schema there is of a namespace: it begins again from an empty database.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn forget(database: &mut PgConnection, names: &Names) -> Result<(), sqlx::Error> {
+    let generation = format!("^_({})_v[0-9]+(_g[0-9]+)?$", LAYOUTS.map(|layout| layout.name).join("|"));
+    let schemas: Vec<String> = sqlx::query_scalar(
+        "select quote_ident(nspname) from pg_namespace
+         where nspname in ($1, $1 || '_control')
+            or starts_with(nspname, $1) and substr(nspname, length($1) + 1) ~ $2",
+    )
+    .bind(names.base())
+    .bind(generation)
+    .fetch_all(&mut *database)
+    .await?;
+    for schema in schemas {
+        execute(database, format!("drop schema if exists {schema} cascade")).await?;
+    }
+    Ok(())
 }
 
-fn checkpoints_view() -> String {
-    let mut query = String::new();
-    for (n, layout) in LAYOUTS.iter().enumerate() {
-        let union = if n == 0 { "" } else { "\nunion all " };
-        let name = layout.name;
-        let columns = "context, partition, next_offset, identity, term, claim, seq, hole, updated_at";
-        write!(query, "{union}select '{name}' as projection, {columns} from {{{name}}}.checkpoints")
-            .expect("writing to a string never fails");
-    }
-    query
-}
-
-/// A view's comment holds its query, so that one of an older version is recognised and replaced.
-async fn ensure_view(tx: &mut PgConnection, view: &str, query: &str) -> Result<(), sqlx::Error> {
-    let comment: Option<String> = sqlx::query_scalar("select obj_description(to_regclass($1), 'pg_class')")
-        .bind(view)
-        .fetch_one(&mut *tx)
-        .await?;
-    if comment.as_deref() == Some(query) {
-        return Ok(());
-    }
-    let quoted = query.replace('\'', "''");
-    let sql =
-        format!("drop view if exists {view}; create view {view} as {query}; comment on view {view} is '{quoted}'");
-    execute(tx, sql).await
+/// Whether this code knows what is live, or the read model at all.
+fn ours(standing: &Standing) -> bool {
+    LAYOUTS.iter().any(|layout| layout.name == standing.name && layout.version == standing.live.version)
 }
 
 /// The texts are ours: constants, and names that [`Names::of`] has checked.
-async fn execute(tx: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+pub(crate) async fn execute(tx: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(tx).await?;
     Ok(())
 }
@@ -228,15 +196,6 @@ async fn execute(tx: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_namespace_names_schemas_or_is_refused() {
-        assert_eq!(Names::of("").unwrap().tables(&LAYOUTS[2]), "\"boxoffice_orders_v1\"");
-        assert_eq!(Names::of("t-1.a").unwrap().views(), "\"t-1.a\"");
-        for bad in ["a\"b", "ä", "a b", "pg_x", &"a".repeat(46)] {
-            assert!(Names::of(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_view_tells_what_it_shows() {
@@ -247,9 +206,12 @@ mod tests {
     }
 
     #[test]
-    fn every_placeholder_is_filled() {
-        for (name, query) in views(&Names::of("x").unwrap()) {
-            assert!(!query.contains('{'), "{name}: {query}");
+    fn every_view_names_read_models_that_there_are() {
+        for view in LAYOUTS.iter().flat_map(|layout| layout.views) {
+            let filled = LAYOUTS
+                .iter()
+                .fold(view.query.to_owned(), |query, layout| query.replace(&format!("{{{}}}", layout.name), ""));
+            assert!(!filled.contains('{'), "{}: {filled}", view.name);
         }
     }
 }

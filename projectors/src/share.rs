@@ -61,7 +61,7 @@ impl Share {
         let (held, late) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(held);
         if late.timed_out() {
-            tracing::warn!(partitions = ?numbers, "partitions were not given up in time; whoever has them now goes on");
+            tracing::warn!(partition.numbers = ?numbers, "partitions were not given up in time; whoever has them now goes on");
         }
     }
 

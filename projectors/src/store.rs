@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
+use crate::generations::Generation;
 use crate::model::{Layout, Touched};
+use crate::names::Names;
 use crate::rows::{Rows, Wanted};
-use crate::schema::{self, Names};
+use crate::schema;
 
 /// The payload of a notification stays below Postgres's limit of 8000 bytes.
 const IDS_A_MESSAGE: usize = 239;
@@ -76,22 +78,30 @@ pub trait Transaction: Send {
     fn rollback(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Postgres.
+/// Where the generations of one read model are.
 #[derive(Clone)]
-pub(crate) struct Store {
-    server: PgPool,
-    pool: PgPool,
-    names: Names,
-    layout: Layout,
+pub(crate) struct Stores {
+    pub(crate) server: PgPool,
+    pub(crate) names: Names,
+    pub(crate) layout: Layout,
 }
 
-impl Store {
-    /// Of the server that this pool is of, with connections of its own: a name means the same table in all their
-    /// statements, so that Postgres plans each of them once.
-    pub(crate) fn new(server: PgPool, names: Names, layout: Layout) -> Self {
+/// One generation in Postgres.
+#[derive(Clone)]
+pub(crate) struct Store {
+    stores: Stores,
+    generation: Generation,
+    pool: PgPool,
+}
+
+impl Stores {
+    /// With connections of its own: a name means the same table in all their statements, so that Postgres plans each of
+    /// them once.
+    pub(crate) fn of(&self, generation: Generation) -> Store {
+        let Self { server, names, layout } = self;
         let settings = [
             // A name is looked up as it is written in the search path: quoted.
-            ("search_path", names.tables(&layout)),
+            ("search_path", names.generation(layout.name, generation)),
             // What a crash of the database loses with its last commits is read from the log again: no commit waits for it.
             ("synchronous_commit", "off".to_owned()),
             ("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()),
@@ -101,12 +111,19 @@ impl Store {
         let options = server.connect_options().as_ref().clone().options(settings);
         // A transaction that fails is tried again: none asks before whether its connection is still there.
         let pool = server.options().clone().test_before_acquire(false).connect_lazy_with(options);
-        Self { server, pool, names, layout }
+        Store { stores: self.clone(), generation, pool }
+    }
+}
+
+impl Store {
+    /// Which one.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// Creates what is missing.
     pub(crate) async fn ensure(&self) -> Result<(), sqlx::Error> {
-        schema::ensure(&self.server, &self.names).await
+        schema::ensure(&self.stores.server, &self.stores.names).await
     }
 
     /// A transaction in which this read model's tables are found by their bare names.
@@ -119,11 +136,12 @@ impl Store {
         let orders = messages(touched.orders.iter().map(|id| id.0));
         let shows = messages(touched.shows.iter().map(|id| id.0));
         let queues = messages(touched.queues.iter().map(|id| id.0));
+        let Stores { names, layout, .. } = &self.stores;
         let mut told: Vec<(String, String)> = Vec::new();
-        told.extend(orders.into_iter().map(|message| (self.names.orders_channel(), message)));
-        told.extend(shows.into_iter().map(|message| (self.names.shows_channel(), message)));
-        told.extend(queues.into_iter().map(|message| (self.names.queues_channel(), message)));
-        told.push((self.names.checkpoints_channel(), self.layout.name.to_owned()));
+        told.extend(orders.into_iter().map(|message| (names.orders_channel(), message)));
+        told.extend(shows.into_iter().map(|message| (names.shows_channel(), message)));
+        told.extend(queues.into_iter().map(|message| (names.queues_channel(), message)));
+        told.push((names.checkpoints_channel(), layout.name.to_owned()));
         let (channels, messages): (Vec<String>, Vec<String>) = told.into_iter().unzip();
         sqlx::query("select pg_notify(channel, message) from unnest($1::text[], $2::text[]) as t (channel, message)")
             .bind(channels)

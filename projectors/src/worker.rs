@@ -13,15 +13,16 @@ use event_log::validity::{Broken, Position};
 use schemas::Codec;
 use service_kit::backoff::Backoff;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::ends::Ends;
+use crate::generations::{Control, Generation, Target};
 use crate::intake::Intake;
 use crate::light::Light;
 use crate::model::ReadModel;
 use crate::projection::{self, Projection, Written};
 use crate::share::{Held, Share};
-use crate::store::{Store, is_missing};
+use crate::store::{Store, Stores, is_missing};
 
 /// Between two attempts, at least and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -69,6 +70,9 @@ pub(crate) struct Worker<M: ReadModel> {
     log: Arc<dyn Log>,
     ends: Arc<Ends>,
     projection: Projection<M>,
+    stores: Stores,
+    control: Control,
+    /// The generation that is filled.
     store: Store,
     light: Light,
     pace: Pace,
@@ -86,27 +90,32 @@ impl<M: ReadModel> Worker<M> {
     pub(crate) fn new(
         (log, ends): (Arc<dyn Log>, Arc<Ends>),
         codec: Codec,
-        store: Store,
+        (stores, control): (Stores, Control),
         light: Light,
         (pace, share): (Pace, Share),
     ) -> Self {
         let (projection, places) = (Projection::new(codec), Vec::new());
-        Self { log, ends, projection, store, light, pace, share, places, prepared: false, wrote: 0, measured: None }
+        let store = stores.of(Generation::first(&M::LAYOUT));
+        let (prepared, wrote, measured) = (true, 0, None);
+        Self { log, ends, projection, stores, control, store, light, pace, share, places, prepared, wrote, measured }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
         let share = self.share.clone();
         let mut told = share.watch();
+        let mut control = self.control.clone();
         let mut first = true;
         loop {
+            let target = self.target(&mut control).await;
             match share.hold(&mut told) {
                 None => self.light.unassigned(),
                 Some(held) => {
-                    self.take_over(&held);
+                    self.take_over(&held, target);
                     tokio::select! {
                         // What is in the middle is dropped: whoever has it next begins at the checkpoints.
                         _ = told.changed() => {}
-                        Err(refused) = self.fill(&mut first) => return Err(refused),
+                        () = control.other(&M::LAYOUT, target) => {}
+                        Err(refused) = self.pursue(target, &mut first) => return Err(refused),
                     }
                     continue;
                 }
@@ -116,7 +125,53 @@ impl<M: ReadModel> Worker<M> {
         }
     }
 
-    fn take_over(&mut self, held: &Held) {
+    /// What there is to do, once the database tells.
+    async fn target(&mut self, control: &mut Control) -> Target {
+        loop {
+            match control.target(&M::LAYOUT).await {
+                Ok(target) => return target,
+                Err(error) => self.light.database_fails("look up which generation to fill", &error),
+            }
+            control.looked().await;
+        }
+    }
+
+    async fn pursue(&mut self, target: Target, first: &mut bool) -> Result<Infallible, Refused> {
+        self.light.paused(matches!(target, Target::Paused(_)));
+        match target {
+            Target::Fill(_) => self.fill(first).await,
+            Target::Paused(_) => Ok(self.rest().await),
+            Target::Nothing => {
+                self.light.reloaded();
+                self.light.caught_up();
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Shows how far it falls behind while it is paused.
+    async fn rest(&mut self) -> Infallible {
+        self.light.reloaded();
+        loop {
+            // What cannot be looked up now is looked up the next time.
+            if let Ok(stored) = projection::look(&self.store, &self.places).await {
+                for (place, position) in self.places.iter().zip(stored) {
+                    self.gauge(*place, self.ends.lag(*place, position.map_or(0, |position| position.next)));
+                }
+            }
+            sleep(self.pace.look_every).await;
+        }
+    }
+
+    fn take_over(&mut self, held: &Held, target: Target) {
+        if let Target::Fill(generation) | Target::Paused(generation) = target
+            && generation != self.store.generation()
+        {
+            self.store = self.stores.of(generation);
+            self.light.behind();
+        }
+        metrics::gauge!("projector_generation", "projection" => M::LAYOUT.name)
+            .set(f64::from(self.store.generation().number));
         let of = |context| held.numbers.iter().map(move |number| Partition { context, number: *number });
         let places: Vec<Partition> = M::CONTEXTS.iter().copied().flat_map(of).collect();
         for lost in self.places.iter().filter(|place| !places.contains(place)) {

@@ -74,6 +74,8 @@ struct Entry {
     look: watch::Sender<Look>,
     turns: Arc<Turns>,
     wanted: bool,
+    /// Whether what is known of it was folded by what readers do not see any more.
+    outdated: bool,
     asked_at: Instant,
 }
 
@@ -113,7 +115,7 @@ impl Boards {
         let entry = entries.entry(show).or_insert_with(|| {
             self.0.wanted.notify_one();
             let (look, turns) = (watch::channel(Look::default()).0, Arc::default());
-            Entry { look, turns, wanted: true, asked_at: Instant::now() }
+            Entry { look, turns, wanted: true, outdated: false, asked_at: Instant::now() }
         });
         entry.asked_at = Instant::now();
         (entry.look.subscribe(), Arc::clone(&entry.turns))
@@ -158,6 +160,12 @@ impl Boards {
     pub fn told_all(&self) {
         self.entries().values_mut().for_each(|entry| entry.wanted = true);
         self.0.wanted.notify_one();
+    }
+
+    /// Readers see another generation of the boards, which perhaps tells other things of the same events.
+    pub fn outdated(&self) {
+        self.entries().values_mut().for_each(|entry| entry.outdated = true);
+        self.told_all();
     }
 
     fn want(&self, show: ShowId) {
@@ -211,7 +219,8 @@ impl Boards {
         let wanted = entries.iter_mut().filter(|(_, entry)| entry.wanted);
         let taken = wanted.map(|(show, entry)| {
             entry.wanted = false;
-            (*show, entry.look.borrow().room.clone())
+            let known = entry.look.borrow().room.clone();
+            (*show, known.filter(|_| !std::mem::take(&mut entry.outdated)))
         });
         taken.collect()
     }
@@ -231,10 +240,11 @@ impl Boards {
         }
     }
 
-    /// It is wanted as before.
+    /// It is wanted as before, and in whole.
     fn failed(&self, show: ShowId, began: Instant) {
         self.want(show);
-        if let Some(entry) = self.entries().get(&show) {
+        if let Some(entry) = self.entries().get_mut(&show) {
+            entry.outdated = true;
             entry.look.send_modify(|look| {
                 look.began = Some(began);
                 look.failed = true;
@@ -317,6 +327,21 @@ mod tests {
         assert_eq!(seen(Some(room(6, Some(LOG)))), Some((6, Some(LOG))));
         // Another log has another past.
         assert_eq!(seen(Some(room(2, Some(Uuid::nil())))), Some((2, Some(Uuid::nil()))));
+    }
+
+    #[test]
+    fn of_another_generation_a_board_is_read_in_whole_once() {
+        let boards = Boards::default();
+        let looks = boards.watch(SHOW);
+        boards.seen(SHOW, Instant::now(), Some(room(5, Some(LOG))));
+        let known = || {
+            boards.told_all();
+            boards.take_wanted().iter().any(|(_, known)| known.is_some())
+        };
+        assert!(known());
+        boards.outdated();
+        assert!(!known() && known(), "only the next look sends it again");
+        assert!(looks.borrow().room.is_some(), "until then it is shown as it was");
     }
 
     #[test]

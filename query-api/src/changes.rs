@@ -104,9 +104,10 @@ impl Changes {
     /// Until the connection is lost.
     async fn follow(&self, database: &Database, heard: &Heard, pause: &mut Duration) -> sqlx::Error {
         let names = database.names();
-        let (orders, queues, checkpoints) =
-            (names.orders_channel(), names.queues_channel(), names.checkpoints_channel());
-        let mut listener = match connect(database, [orders.as_str(), queues.as_str(), checkpoints.as_str()]).await {
+        let (orders, queues, control) = (names.orders_channel(), names.queues_channel(), names.control_channel());
+        let checkpoints = names.checkpoints_channel();
+        let channels = [orders.as_str(), queues.as_str(), control.as_str(), checkpoints.as_str()];
+        let mut listener = match connect(database, channels).await {
             Ok(listener) => listener,
             Err(error) => return error,
         };
@@ -114,12 +115,17 @@ impl Changes {
         *pause = FIRST_PAUSE;
         // Whatever happened before was not heard.
         self.wake_all();
-        heard.boards.told_all();
+        heard.boards.outdated();
         heard.progress.moved();
         loop {
             match next(&mut listener).await {
                 Ok(Some(told)) if told.channel() == orders => self.told(told.payload()),
                 Ok(Some(told)) if told.channel() == queues => heard.boards.told(told.payload()),
+                Ok(Some(told)) if told.channel() == control => {
+                    heard.boards.outdated();
+                    // Orders that somebody waits for may be told otherwise, too.
+                    self.wake_all();
+                }
                 Ok(Some(_)) => heard.progress.moved(),
                 Ok(None) => {}
                 Err(error) => return error,
@@ -146,7 +152,7 @@ impl Changes {
     }
 }
 
-async fn connect(database: &Database, channels: [&str; 3]) -> Result<PgListener, sqlx::Error> {
+async fn connect(database: &Database, channels: [&str; 4]) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&database.lone_pool()).await?;
     listener.eager_reconnect(false);
     listener.listen_all(channels).await?;

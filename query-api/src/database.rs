@@ -4,6 +4,7 @@ use std::io;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use projectors::generations::overview;
 use projectors::{LAYOUTS, Names};
 use service_kit::health::Check;
 use service_kit::problem::{Kind, Problem};
@@ -112,9 +113,20 @@ impl Database {
         }
     }
 
-    /// A table or view that should be there and is not.
+    /// A read model, table or view that should be there and is not.
     async fn missing(&self) -> Result<Option<String>, Failed> {
-        let tables = LAYOUTS.iter().map(|layout| format!("{}.checkpoints", self.names.tables(layout)));
+        let all = match self.ask(overview(&self.pool, &self.names)).await {
+            Ok(all) => all,
+            Err(Failed(error)) if is_unmade(&error) => return Ok(Some(self.names.control())),
+            Err(failed) => return Err(failed),
+        };
+        for layout in LAYOUTS {
+            let live = all.get(layout.name).map(|standing| standing.live);
+            if live.is_none_or(|live| live.version < layout.version) {
+                return Ok(Some(format!("version {} of {}", layout.version, layout.name)));
+            }
+        }
+        let tables = all.values().map(|it| format!("{}.checkpoints", self.names.generation(&it.name, it.live)));
         let views = LAYOUTS.iter().flat_map(|layout| layout.views).map(|view| view.name).chain(["checkpoints"]);
         let views = views.map(|name| format!("{}.{name}", self.names.views()));
         let needed: Vec<String> = tables.chain(views).collect();
@@ -134,6 +146,12 @@ impl From<Failed> for Problem {
         tracing::warn!(%error, "the read models did not answer");
         Self::new(Kind::NotReady).retry_after_s(2)
     }
+}
+
+/// Whether it is something that the projectors have not created yet: a table, a column or a schema.
+fn is_unmade(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["42P01", "42703", "3F000"].contains(&code.as_ref()))
 }
 
 /// Whether no waiting would help.

@@ -9,6 +9,7 @@ mod changes;
 pub mod config;
 mod cursor;
 mod database;
+mod figures;
 mod http;
 mod progress;
 pub mod service;

@@ -10,6 +10,7 @@ use crate::buyers::Buyers;
 use crate::changes::{Changes, Heard};
 use crate::config::Config;
 use crate::database::Database;
+use crate::figures;
 use crate::http::{self, App, Parts};
 use crate::progress::Progress;
 use crate::ticket_code::Signer;
@@ -38,6 +39,7 @@ impl Service {
         tasks.spawn(boards.clone().run(database.clone(), shutdown.clone()));
         let heard = Heard { progress: progress.clone(), boards: boards.clone() };
         tasks.spawn(changes.clone().listen(database.clone(), heard, shutdown.clone()));
+        let watched = database.clone();
         let app = App::new(Parts {
             auth: config.secrets.auth(),
             keys: config.secrets.keys(),
@@ -51,6 +53,7 @@ impl Service {
             boards,
             shutdown: shutdown.clone(),
         });
+        tasks.spawn(figures::run(watched, app.clone(), shutdown.clone()));
         Ok(Self { app, tasks, shutdown })
     }
 

@@ -119,7 +119,7 @@ events! {
         PaymentPartiallyReceived,
         PaymentCompleted,
         PaymentFailed,
-        PaymentClosing,
+        PaymentClosureRequested,
         PaymentExpired,
         PaymentQuarantined,
         RefundRequested,

@@ -22,7 +22,10 @@ pub enum DecodeError {
     #[error("the schema with id {0} is not known yet")]
     UnlearnedSchema(u32),
     /// A newer version of Boxoffice wrote it.
-    #[error("{name} (schema id {id}) is a type that this version does not know")]
+    #[error(
+        "{name} (schema id {id}) is an event that this program does not know: it is too old for this log, deploy the version \
+         that wrote it"
+    )]
     UnknownEvent {
         /// The schema's id.
         id: u32,
@@ -30,7 +33,7 @@ pub enum DecodeError {
         name: String,
     },
     /// The writer's schema cannot be resolved to ours.
-    #[error("{name} was written by a schema (id {id}) that this version cannot read: {detail}")]
+    #[error("{name} was written by a schema (id {id}) that this program cannot read: {detail}")]
     Incompatible {
         /// The schema's id.
         id: u32,

@@ -10,6 +10,7 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 
 use crate::catalog::RecordType;
 use crate::kept::{forever, kept};
+use crate::upcast::upcast;
 
 /// What is known about an id that is not ours.
 pub(crate) enum Learned {
@@ -23,7 +24,7 @@ pub(crate) enum Learned {
     Unknown { name: String },
 }
 
-/// Each text is parsed, and kept, once for the whole process.
+/// Each text is parsed, upcast and kept once for the whole process.
 static PARSED: LazyLock<Mutex<HashMap<String, &'static Schema>>> = LazyLock::new(Mutex::default);
 
 impl Learned {
@@ -88,7 +89,7 @@ fn parse(text: &str) -> Result<&'static Schema, String> {
     if let Some(schema) = parsed.get(text) {
         return Ok(schema);
     }
-    let schema = forever(Schema::parse_str(text).map_err(|error| error.to_string())?);
+    let schema = forever(upcast(Schema::parse_str(text).map_err(|error| error.to_string())?));
     parsed.insert(text.to_owned(), schema);
     Ok(schema)
 }

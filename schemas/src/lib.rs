@@ -16,6 +16,7 @@ mod registry;
 pub mod sealed;
 mod shape;
 mod source;
+mod upcast;
 mod write;
 
 pub use catalog::{EventType, RecordType};

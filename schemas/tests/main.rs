@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod compatibility;
 mod contract;
+mod corpus;
 mod evolution;
 mod garbage;
 mod golden;

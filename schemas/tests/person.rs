@@ -64,7 +64,7 @@ fn write_missing_sealed_files() {
     let wrapped = MasterKeys::new(MasterKey::new([0x17; 32]), []).wrap(&key, &random).unwrap();
     let wrapped = serde_json::to_vec(&wrapped).unwrap();
     for (name, bytes) in [("sealed.v1.json", sealed), ("person-key.v1.json", wrapped)] {
-        crate::golden::write_missing(&format!("{folder}/{name}"), &bytes);
+        crate::golden::write_missing(format!("{folder}/{name}").as_ref(), &bytes);
     }
 }
 

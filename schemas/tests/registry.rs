@@ -19,11 +19,11 @@ fn url() -> &'static str {
 }
 
 #[allow(clippy::disallowed_methods, reason = "tests keep apart by random namespaces")]
-fn namespace() -> String {
+pub fn namespace() -> String {
     format!("schemas-{}", uuid::Uuid::new_v4().simple())
 }
 
-async fn on_a_thread_for_blocking() -> &'static str {
+pub async fn on_a_thread_for_blocking() -> &'static str {
     tokio::task::spawn_blocking(url).await.unwrap()
 }
 

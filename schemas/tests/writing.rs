@@ -12,6 +12,7 @@ use proptest::test_runner::TestCaseError;
 use schemas::{Codec, EventType, RecordType, schema_id};
 use uuid::Uuid;
 
+use crate::corpus::Release;
 use crate::samples::{Optional, framed, sample_bytes, schema_of, turns};
 
 macro_rules! bodies {
@@ -40,7 +41,7 @@ bodies! {
         OrderFailed OrderStuck OrderTicketsRefunded
     }
     Payment(payment) {
-        PaymentRequested PaymentIntentCreated PaymentPartiallyReceived PaymentCompleted PaymentFailed PaymentClosing
+        PaymentRequested PaymentIntentCreated PaymentPartiallyReceived PaymentCompleted PaymentFailed PaymentClosureRequested
         PaymentExpired PaymentQuarantined RefundRequested PaymentRefunded RefundFailed
     }
     Ticket(ticket) { TicketsIssued TicketsRevoked TicketRevoked }
@@ -215,18 +216,12 @@ fn every_event_of_the_golden_corpus_is_written_as_avro_writes_it() {
 
 /// Every golden value of a type: an id of its schema, the schema, the value.
 fn golden(record: RecordType) -> Vec<((u32, String), Vec<u8>)> {
-    let name = record.full_name().replace("boxoffice.", "").replace('.', "/");
-    let file = |ending: &str| format!("{}/golden/{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
     let place = RecordType::all().position(|it| it == record).unwrap();
     let mut found = Vec::new();
-    for version in 1.. {
-        let Ok(schema) = std::fs::read_to_string(file(&format!("v{version}.avsc"))) else { break };
-        let id = 1_000_000 + u32::try_from(place * 100 + version).unwrap();
-        for kind in ["", ".bare"] {
-            if let Ok(value) = std::fs::read(file(&format!("v{version}{kind}.bin"))) {
-                found.push(((id, schema.clone()), value));
-            }
-        }
+    for (nth, release) in (0..).zip(Release::of(record)) {
+        let id = 1_000_000 + u32::try_from(place * 100).unwrap() + nth;
+        let values = ["", ".bare"].into_iter().filter_map(|kind| release.value(kind));
+        found.extend(values.map(|value| ((id, release.schema()), value)));
     }
     found
 }

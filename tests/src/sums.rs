@@ -144,7 +144,7 @@ impl Sums {
             E::PaymentRequested(_)
             | E::PaymentIntentCreated(_)
             | E::PaymentFailed(_)
-            | E::PaymentClosing(_)
+            | E::PaymentClosureRequested(_)
             | E::PaymentExpired(_)
             | E::PaymentQuarantined(_)
             | E::PaymentRefunded(_)

@@ -127,7 +127,7 @@ fn read_models_come_back_from_anything() {
         // Gone altogether, with everything that was stored about how far they had come.
         world.stop_projectors().await;
         for layout in projectors::LAYOUTS {
-            let schema = projectors::Names::of(&world.namespace).unwrap().tables(&layout);
+            let schema = projectors::Names::of(&world.namespace).unwrap().first(&layout);
             let drop = format!("drop schema {schema} cascade");
             sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&pool).await.unwrap();
         }

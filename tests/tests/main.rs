@@ -13,3 +13,4 @@ mod reading;
 mod refusals;
 mod review;
 mod tickets;
+mod tracing;

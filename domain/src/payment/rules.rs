@@ -3,7 +3,7 @@
 use crate::breakage::{Breakage, broken};
 use crate::payment::state::Known;
 use crate::payment::{
-    Command, Event, Movement, Payment, PaymentClosing, PaymentCompleted, PaymentExpired, PaymentFailed,
+    Command, Event, Movement, Payment, PaymentClosureRequested, PaymentCompleted, PaymentExpired, PaymentFailed,
     PaymentIntentCreated, PaymentPartiallyReceived, PaymentQuarantined, PaymentRequested, QuarantineReason, RefundWhy,
     Refusal, Standing, Status,
 };
@@ -146,15 +146,17 @@ impl Known {
         let Some(received) = self.received.checked_add(amount).filter(fits) else {
             return vec![self.quarantined(reference, amount, currency, QuarantineReason::TooMuch)];
         };
-        let (payment, order, show) = (self.payment, self.order, self.show);
+        let Self { payment, order, show, provider, .. } = *self;
         // What has gone back in part can never become whole.
         if received == self.amount && self.refunded == 0 {
-            return vec![PaymentCompleted { payment, order, show, reference, amount, currency, received, fee }.into()];
+            let whole = PaymentCompleted { payment, order, show, reference, amount, currency, received, fee, provider };
+            return vec![whole.into()];
         }
-        let part = PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received, fee }.into();
+        let part =
+            PaymentPartiallyReceived { payment, order, show, reference, amount, currency, received, fee, provider };
         // Nobody waits for the rest any more, so it goes back at once.
         let back = (!self.status.open()).then(|| self.refunding(amount, RefundWhy::PaidInPart, at));
-        [part].into_iter().chain(back).collect()
+        [part.into()].into_iter().chain(back).collect()
     }
 
     /// Ends what the provider says is over. A whole amount is told by the movements alone: if it says paid,
@@ -181,7 +183,7 @@ impl Known {
         match self.status {
             Status::Requested | Status::Ready => {
                 let Self { payment, order, show, provider, serial, .. } = *self;
-                vec![PaymentClosing { payment, order, show, provider, serial }.into()]
+                vec![PaymentClosureRequested { payment, order, show, provider, serial }.into()]
             }
             Status::Closing | Status::Completed | Status::Failed | Status::Expired => vec![],
         }

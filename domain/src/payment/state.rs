@@ -130,7 +130,7 @@ impl Payment {
                 self.end(Status::Completed);
             }
             Event::PaymentFailed(_) => self.end(Status::Failed),
-            Event::PaymentClosing(_) => self.known_mut().status = Status::Closing,
+            Event::PaymentClosureRequested(_) => self.known_mut().status = Status::Closing,
             Event::PaymentExpired(_) => self.end(Status::Expired),
             Event::PaymentQuarantined(event) => {
                 self.seen.insert(event.reference.into());

@@ -228,7 +228,7 @@ fn of_payment(event: &payment::Event) -> Vec<Action> {
     use payment::Event as E;
     match event {
         E::PaymentRequested(event) => vec![Action::Effect(Effect::CreatePayment(open_page(event)))],
-        E::PaymentClosing(event) => {
+        E::PaymentClosureRequested(event) => {
             let (payment, provider, serial) = (event.payment, event.provider, event.serial);
             vec![Action::Effect(Effect::ClosePayment { payment, provider, serial })]
         }

@@ -147,6 +147,7 @@ impl Log for KafkaLog {
             key: record.key.as_bytes(),
             header: Some(&record.header),
             value: Some(&record.value),
+            trace: record.trace.as_deref(),
         });
         self.producer.append(&self.topic(to), number(to.number), &batch, outgoing);
     }
@@ -162,6 +163,7 @@ impl Log for KafkaLog {
                     key: raw.key,
                     header: raw.header,
                     value: raw.value.unwrap_or_else(Bytes::new),
+                    trace: raw.trace,
                 });
                 follower(Followed::Records(records.collect()));
             }

@@ -22,6 +22,7 @@ use crate::log::LogError;
 const TOPIC_MAX_BYTES: u32 = 1_048_588;
 const DAY_MS: &str = "86400000";
 const PARTITION_OWNER_TOPIC: &str = "partition-owners";
+const OPERATOR_ACTION_TOPIC: &str = "operator-actions";
 
 /// How many partitions and copies there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +112,11 @@ pub fn partition_owners(settings: &KafkaSettings) -> CompactedTopic {
     CompactedTopic { name: settings.name(PARTITION_OWNER_TOPIC), partitions: 1 }
 }
 
+/// The topic of what operators did. It is read and written as the compacted ones are, but keeps every record for ever.
+pub fn operator_actions(settings: &KafkaSettings) -> CompactedTopic {
+    CompactedTopic { name: settings.name(OPERATOR_ACTION_TOPIC), partitions: 1 }
+}
+
 /// A topic as it has to be.
 struct Topic {
     name: String,
@@ -170,11 +176,13 @@ fn all(settings: &KafkaSettings, partitions: u32) -> Vec<Topic> {
     key_settings.push(Setting::new("max.compaction.lag.ms", DAY_MS, Rule::AtMost));
     let copies = event_schemas(settings);
     let owners = partition_owners(settings);
+    let actions = operator_actions(settings);
     events
         .chain([
             Topic { name: keys.name, partitions: keys.partitions, settings: key_settings },
             Topic { name: copies.name, partitions: copies.partitions, settings: compacted_settings() },
             Topic { name: owners.name, partitions: owners.partitions, settings: compacted_settings() },
+            Topic { name: actions.name, partitions: actions.partitions, settings: event_settings() },
         ])
         .collect()
 }
@@ -227,6 +235,7 @@ mod tests {
             "one.person-keys",
             "one.event-schemas",
             "one.partition-owners",
+            "one.operator-actions",
         ];
         assert_eq!(names, expected);
         assert_eq!(KafkaSettings::new("localhost:9092", "", "test").name("order-events"), "order-events");

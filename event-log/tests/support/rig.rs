@@ -126,6 +126,17 @@ impl Rig {
 
 impl<A: Root> Rig<A> {
     pub fn with(world: &World, log: &MemoryLog, seed: &str, settings: Settings, state: State<A>) -> Self {
+        Self::reading(Codec::in_memory(), world, log, seed, settings, state)
+    }
+
+    pub fn reading(
+        codec: Codec,
+        world: &World,
+        log: &MemoryLog,
+        seed: &str,
+        settings: Settings,
+        state: State<A>,
+    ) -> Self {
         let seed = Uuid::new_v5(&Uuid::nil(), seed.as_bytes());
         let mut claims = 0_u32;
         let new_claim = Box::new(move || {
@@ -133,7 +144,7 @@ impl<A: Root> Rig<A> {
             Uuid::new_v5(&seed, &claims.to_be_bytes())
         });
         let at = settings.partition;
-        let (owner, outputs) = Owner::new(settings, Codec::in_memory(), state, new_claim);
+        let (owner, outputs) = Owner::new(settings, codec, state, new_claim);
         let mut rig = Self {
             at,
             log: log.writer(),

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context as _, ensure};
 use domain::root::Context;
 use event_log::log::{Partition, Record};
 use event_log::validity::Position;
+use projectors::generations::overview;
 use projectors::memory::{Filling, GENERATED, MemoryRows, fillings};
 use projectors::rows::Merging;
 use projectors::{LAYOUTS, Layout, Names, context_name};
@@ -61,9 +63,17 @@ pub async fn from_postgres(pool: &PgPool, namespace: &str) -> anyhow::Result<Vec
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
     sqlx::query("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
+    let known = overview(&mut *tx, &names).await?;
     let mut all = Vec::new();
     for layout in LAYOUTS.iter().filter(|layout| projectors::READS.iter().any(|(name, _)| *name == layout.name)) {
-        let schema = names.tables(layout);
+        let live = known.get(layout.name).with_context(|| format!("there is no read model {}", layout.name))?.live;
+        ensure!(
+            live.version == layout.version,
+            "readers see {live} of {}, and this program knows version {}: use the one of that release",
+            layout.name,
+            layout.version
+        );
+        let schema = names.generation(layout.name, live);
         let checkpoints = checkpoints(&mut tx, &schema).await?;
         let mut tables = BTreeMap::new();
         for table in layout.table_names {

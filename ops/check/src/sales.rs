@@ -167,7 +167,7 @@ impl Sales {
         match event {
             E::PaymentRequested(it) => self.request(it),
             E::PaymentIntentCreated(it) => self.turn(it.payment, "open"),
-            E::PaymentClosing(it) => self.turn(it.payment, "closing"),
+            E::PaymentClosureRequested(it) => self.turn(it.payment, "closing"),
             E::PaymentExpired(it) => self.turn(it.payment, "expired"),
             E::PaymentFailed(it) => {
                 self.declined += 1;

@@ -183,6 +183,7 @@ pub(crate) fn completed_payment(payment: u128, n: u128, amount: i64, reference: 
         currency: vnd(),
         received: amount,
         fee: 0,
+        provider: Provider::Payos,
     };
     payment::Event::from(completed).into()
 }
@@ -197,6 +198,7 @@ pub(crate) fn part(payment: u128, n: u128, amount: i64, reference: &str) -> Even
         currency: vnd(),
         received: amount,
         fee: 0,
+        provider: Provider::Payos,
     };
     payment::Event::from(part).into()
 }

@@ -47,7 +47,7 @@ fn written(frame: Frame, event: &Event) -> NewRecord {
         actor: "system".to_owned(),
     };
     let value = Codec::in_memory().encode(&meta, event).unwrap();
-    NewRecord { key: event.aggregate().hyphenated().to_string(), header: frame.encode(), value }
+    NewRecord { key: event.aggregate().hyphenated().to_string(), header: frame.encode(), value, trace: None }
 }
 
 async fn read(records: &[NewRecord]) -> Facts {

@@ -86,7 +86,7 @@ pub struct Row {
 impl Row {
     /// A record of a partition.
     pub fn new(at: Partition, record: Record, frame: Option<Frame>, standing: Standing) -> Self {
-        let Record { offset, timestamp, key, header: _, value } = record;
+        let Record { offset, timestamp, key, header: _, value, trace: _ } = record;
         Self { at, offset, log_time: timestamp, key, value, frame, standing, after: None }
     }
 

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use event_log::kafka::KafkaSettings;
 use event_log::topics;
 use local_stack::Endpoints;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 
 /// Deletes a namespace's topics and database schemas. Tells what could not be deleted, and is left.
 pub async fn forget(endpoints: &Endpoints, namespace: &str) -> Vec<anyhow::Error> {
@@ -17,8 +17,5 @@ pub async fn forget(endpoints: &Endpoints, namespace: &str) -> Vec<anyhow::Error
 
 async fn schemas_of(endpoints: &Endpoints, namespace: &str) -> anyhow::Result<()> {
     let mut connection = PgConnection::connect(&endpoints.postgres).await?;
-    for schema in projectors::Names::of(namespace)?.all() {
-        sqlx::query(AssertSqlSafe(format!("drop schema if exists {schema} cascade"))).execute(&mut connection).await?;
-    }
-    Ok(())
+    Ok(projectors::forget(&mut connection, &projectors::Names::of(namespace)?).await?)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use event_log::log::Partition;
 use event_log::validity::Position;
 use local_stack::{Endpoints, StackConfig, find_root, up};
+use projectors::generations::overview;
 use projectors::{LAYOUTS, Logs, Names, RunError, Settings, position, run};
 use serde_json::Value;
 use service_kit::{clock, random};
@@ -110,9 +111,10 @@ impl Database {
     /// Every row of every table of the event topics' read models, and their checkpoints, without what differs by itself.
     pub async fn rows(&self) -> BTreeMap<String, Value> {
         let mut rows = BTreeMap::new();
+        let all = overview(&self.pool, &self.names).await.unwrap();
         for layout in LAYOUTS {
             for table in layout.table_names.iter().chain(&["checkpoints"]) {
-                let from = format!("{}.{table}", self.names.tables(&layout));
+                let from = format!("{}.{table}", self.names.generation(layout.name, all[layout.name].live));
                 rows.insert(format!("{}.{table}", layout.name), self.table(&from).await);
             }
         }
@@ -146,9 +148,7 @@ impl Database {
 
     /// Drops what the test made.
     pub async fn drop(self) {
-        for schema in self.names.all() {
-            self.execute(format!("drop schema if exists {schema} cascade")).await;
-        }
+        projectors::forget(&mut self.pool.acquire().await.unwrap(), &self.names).await.unwrap();
     }
 }
 

@@ -82,7 +82,7 @@ async fn emptied_while_nothing_happens_it_is_filled_again() {
     assert_eq!(database.rows().await, expected);
     // A schema that is gone altogether, views and all.
     let orders = LAYOUTS.iter().find(|layout| layout.name == "orders").unwrap();
-    database.execute(format!("drop schema {} cascade", database.names.tables(orders))).await;
+    database.execute(format!("drop schema {} cascade", database.names.first(orders))).await;
     database.caught_up(&lanes).await;
     assert_eq!(database.rows().await, expected);
     assert!(!database.view("orders").await.is_empty());
@@ -219,7 +219,7 @@ async fn another_log_or_a_shorter_one_is_refused_by_name() {
         for record in foreign {
             let key = String::from_utf8(record.key.to_vec()).unwrap();
             let header = <[u8; 74]>::try_from(&record.header[..]).unwrap();
-            let record = event_log::log::NewRecord { key, header, value: record.value.to_vec() };
+            let record = event_log::log::NewRecord { key, header, value: record.value.to_vec(), trace: None };
             lanes.log.foreign_append(place, &record);
         }
     };

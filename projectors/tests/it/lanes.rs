@@ -38,6 +38,8 @@ pub struct Lanes {
     lanes: BTreeMap<Partition, Lane>,
     versions: BTreeMap<(Context, Uuid), i64>,
     drawn: u128,
+    /// What another version of the program would have written instead of a value of ours.
+    pub other_writer: Option<Box<dyn Fn(&Event, Vec<u8>) -> Vec<u8>>>,
 }
 
 impl Lanes {
@@ -48,7 +50,8 @@ impl Lanes {
 
     pub fn with(codec: Codec) -> Self {
         let log = MemoryLog::auto(Arc::new(|| Timestamp(1))).unwrap();
-        let mut lanes = Self { log, codec, lanes: BTreeMap::new(), versions: BTreeMap::new(), drawn: 0 };
+        let (lanes, versions) = (BTreeMap::new(), BTreeMap::new());
+        let mut lanes = Self { log, codec, lanes, versions, drawn: 0, other_writer: None };
         for place in places() {
             lanes.claim(place);
         }
@@ -101,6 +104,10 @@ impl Lanes {
             let version = self.versions.entry((told.context, told.key)).or_default();
             *version += 1;
             let value = self.codec.encode(&meta(told, *version, index), event).unwrap();
+            let value = match &self.other_writer {
+                None => value,
+                Some(other) => other(event, value),
+            };
             let Lane { term, claim, seq } = self.next(at);
             let evt_idx = u16::try_from(index).unwrap();
             let evt_cnt = u16::try_from(told.events.len()).unwrap();
@@ -137,7 +144,7 @@ impl Lanes {
     }
 
     fn put(&self, at: Partition, key: &str, frame: Frame, value: Vec<u8>) {
-        self.log.foreign_append(at, &NewRecord { key: key.to_owned(), header: frame.encode(), value });
+        self.log.foreign_append(at, &NewRecord { key: key.to_owned(), header: frame.encode(), value, trace: None });
     }
 }
 

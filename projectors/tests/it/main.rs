@@ -4,7 +4,9 @@
 #[cfg(feature = "breakages")]
 mod breakages;
 mod database;
+mod evolution;
 mod faults;
+mod generations;
 mod kafka;
 mod keys;
 mod lanes;

@@ -44,7 +44,7 @@ impl Group {
              create function {views}.note() returns trigger language plpgsql as $$ begin
                 insert into {views}.moved values (new.partition, current_setting('application_name')); return null; end $$;
              create trigger note after update on {}.checkpoints for each row execute function {views}.note()",
-            database.names.tables(queue)
+            database.names.first(queue)
         );
         database.execute(sql).await;
         let log = KafkaLog::connect(settings.clone()).unwrap();

@@ -212,6 +212,7 @@ impl Story {
                     currency: vnd(),
                     received: 1000,
                     fee: 0,
+                    provider: Provider::Payos,
                 };
                 self.asked(s, n, 1).payment(payment, payment::Event::PaymentPartiallyReceived(partial));
                 self.cancelled(s, n, CancelReason::Expired, ReleaseReason::Expired, false);
@@ -305,6 +306,7 @@ impl Story {
             currency: vnd(),
             received: TOTAL,
             fee: 0,
+            provider: Provider::Payos,
         };
         self.payment(payment, payment::Event::PaymentCompleted(completed))
     }

@@ -125,6 +125,7 @@ async fn partial_money_and_refunds_are_told() {
         currency,
         received: 1000,
         fee: 0,
+        provider: Provider::Payos,
     };
     world.tell(it.at_us + 3, Event::Payment(payment::Event::PaymentPartiallyReceived(part))).await;
     let (who, path) = (world.holder(order, show), format!("/v1/orders/{order}"));

@@ -24,7 +24,7 @@ async fn it_is_ready_when_every_read_model_is_there() {
     let world = World::new().await;
     let health = world.health.clone();
     until("readiness", || health.is_ready()).await;
-    let schema = world.names.tables(&projectors::LAYOUTS[0]);
+    let schema = world.names.first(&projectors::LAYOUTS[0]);
     world.execute(format!("drop schema {schema} cascade")).await;
     until("the loss", || health.not_ready().get("read-models").is_some_and(|why| why.contains("_shows_v2"))).await;
     // What is missing may be on its way: a client comes again.

@@ -224,7 +224,7 @@ async fn a_room_that_is_not_here_yet_is_waited_for() {
     let world = World::new().await;
     let mut room = world.room(1, None).await;
     room.next = 1;
-    world.execute(format!("truncate {}.boards", world.names.tables(&Queue::LAYOUT))).await;
+    world.execute(format!("truncate {}.boards", world.names.first(&Queue::LAYOUT))).await;
     let (path, ticket) = (room.path(1), room.ticket(1, 0));
     let answer = room.ask(1, &[("queue-ticket", &ticket), ("prefer", "wait=0")]).await;
     answer.is(503, "not-ready");
@@ -246,7 +246,7 @@ async fn nobody_who_asks_waits_for_the_database() {
     room.join(100).await;
     let before = room.status(100).await.ok();
     // Whatever reads a board now, waits.
-    let boards = format!("{}.boards", world.names.tables(&Queue::LAYOUT));
+    let boards = format!("{}.boards", world.names.first(&Queue::LAYOUT));
     let mut lock = world.pool.begin().await.unwrap();
     let sql = format!("lock table {boards} in access exclusive mode");
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *lock).await.unwrap();
@@ -272,7 +272,7 @@ async fn a_place_does_not_go_back_while_boards_are_filled_anew() {
     room.admit(1, 1, clock::now().plus_s(60)).await;
     room.complete(1).await;
     assert_eq!(room.status(1).await.ok()["status"], "completed");
-    let schema = world.names.tables(&Queue::LAYOUT);
+    let schema = world.names.first(&Queue::LAYOUT);
     world.execute(format!("truncate {schema}.boards, {schema}.checkpoints")).await;
     let mut anew = world.room(1, None).await;
     anew.join(3).await;

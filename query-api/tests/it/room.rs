@@ -65,7 +65,7 @@ impl Room<'_> {
         }
         let world = self.world;
         let mut tx = world.pool.begin().await.unwrap();
-        let schema = world.names.tables(&projectors::queue::Queue::LAYOUT);
+        let schema = world.names.first(&projectors::queue::Queue::LAYOUT);
         sqlx::query("select set_config('search_path', $1, true)").bind(&schema).execute(&mut *tx).await.unwrap();
         projectors::queue::Queue::write(&mut changes, &mut tx).await.unwrap();
         let sql = format!(

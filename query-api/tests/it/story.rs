@@ -227,10 +227,17 @@ impl World {
     /// The money is there, the tickets are issued, the order is completed; in the order of no particular topic.
     pub async fn complete(&self, it: &Purchase) -> [TicketId; 2] {
         let (payment, order, show) = (it.payment, it.order, it.stage.show);
-        let (amount, currency, received) = (2 * PRICE, vnd(), 2 * PRICE);
-        let reference = "FT1".to_owned();
-        let completed =
-            payment::PaymentCompleted { payment, order, show, reference, amount, currency, received, fee: 0 };
+        let completed = payment::PaymentCompleted {
+            payment,
+            order,
+            show,
+            reference: "FT1".to_owned(),
+            amount: 2 * PRICE,
+            currency: vnd(),
+            received: 2 * PRICE,
+            fee: 0,
+            provider: Provider::Payos,
+        };
         self.tell(it.at_us + 3, Event::Payment(payment::Event::PaymentCompleted(completed))).await;
         let tickets = self.issue(it).await;
         let lines = vec![Line { ticket_class: it.stage.class, quantity: 2 }];

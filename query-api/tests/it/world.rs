@@ -80,7 +80,7 @@ impl World {
         let mut changes = M::Changes::default();
         M::fold(&mut changes, envelope);
         let mut tx = self.pool.begin().await.unwrap();
-        let schema = self.names.tables(&M::LAYOUT);
+        let schema = self.names.first(&M::LAYOUT);
         let set = sqlx::query("select set_config('search_path', $1, true)").bind(schema);
         set.execute(&mut *tx).await.unwrap();
         M::write(&mut changes, &mut tx).await.unwrap();
@@ -99,7 +99,7 @@ impl World {
             "insert into {}.checkpoints (context, partition, next_offset, identity, term, claim, seq, hole, updated_at)
              values ($1, $2, $3, $4, 1, $4, 1, false, now())
              on conflict (context, partition) do update set next_offset = $3, identity = $4",
-            self.names.tables(layout)
+            self.names.first(layout)
         );
         let mut tx = self.pool.begin().await.unwrap();
         let moved = sqlx::query(AssertSqlSafe(sql)).bind(context_name(context)).bind(partition).bind(next).bind(log);
@@ -115,7 +115,7 @@ impl World {
         let PersonKey { key_id, master_key_id, wrapped } = self.masters.wrap(&key, &random).unwrap();
         let sql = format!(
             "insert into {}.person_keys (key_id, master_key_id, wrapped, at_offset, touched) values ($1, $2, $3, 0, 0)",
-            self.names.tables(&projectors::person_keys::LAYOUT)
+            self.names.first(&projectors::person_keys::LAYOUT)
         );
         let kept = sqlx::query(AssertSqlSafe(sql)).bind(key_id).bind(master_key_id).bind(wrapped);
         kept.execute(&self.pool).await.unwrap();
@@ -124,7 +124,7 @@ impl World {
 
     /// As a tombstone does.
     pub async fn forget(&self, key: Uuid) {
-        let schema = self.names.tables(&projectors::person_keys::LAYOUT);
+        let schema = self.names.first(&projectors::person_keys::LAYOUT);
         let sql = format!("update {schema}.person_keys set wrapped = null, master_key_id = null where key_id = $1");
         sqlx::query(AssertSqlSafe(sql)).bind(key).execute(&self.pool).await.unwrap();
     }
@@ -136,8 +136,7 @@ impl World {
     /// Stops, and drops what the test made.
     pub async fn end(self) {
         tokio::time::timeout(Duration::from_secs(10), self.service.stop()).await.expect("the service stops");
-        let drops = self.names.all().map(|schema| format!("drop schema if exists {schema} cascade;"));
-        sqlx::raw_sql(AssertSqlSafe(drops.collect::<String>())).execute(&self.pool).await.unwrap();
+        projectors::forget(&mut self.pool.acquire().await.unwrap(), &self.names).await.unwrap();
     }
 }
 

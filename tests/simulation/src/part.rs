@@ -211,7 +211,7 @@ fn decide<A: Part>(state: &A, asked: &Asked, at: Timestamp) -> Result<usize, Ref
 pub fn submission<A: Part>(asked: Asked, deadline: Option<Duration>, reply: u32) -> Submission<A, u32> {
     let Asked { target, command, by, id, hash, correlation_id, causation_id } = asked;
     let ask = A::ask(command).expect("it was sent to the owner of its kind");
-    Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, reply }
+    Submission { target, ask, by, id, hash, correlation_id, causation_id, trace: None, deadline, reply }
 }
 
 /// An outcome as one of all.

@@ -105,10 +105,11 @@ impl Patient {
     pub(super) async fn advance_checkpoint(&self, by: usize) -> anyhow::Result<Partition> {
         let at = Partition { context: Context::Inventory, number: 0 };
         let names = projectors::Names::of(&self.plan.namespace)?;
-        let layout = projectors::LAYOUTS.iter().find(|layout| layout.name == "orders").context("there is one")?;
+        let all = projectors::generations::overview(&self.pool().await?, &names).await?;
+        let live = all.get("orders").context("there is one")?.live;
         let sql = format!(
             "update {}.checkpoints set next_offset = next_offset + $1 where context = $2 and partition = $3",
-            names.tables(layout)
+            names.generation("orders", live)
         );
         let context = projectors::context_name(at.context);
         let query = sqlx::query(AssertSqlSafe(sql)).bind(i64::try_from(by)?).bind(context).bind(0_i32);
