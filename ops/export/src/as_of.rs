@@ -117,7 +117,8 @@ impl Asked<'_> {
         let lane: &Lane = reading.lanes.first().context("an id lies in one partition")?;
         let Some(last) = fold.last else { return Ok(None) };
         let kind = kind(A::CONTEXT);
-        let state = serde_json::to_value(&fold.state).with_context(|| format!("show the {kind} as JSON"))?;
+        let mut state = serde_json::to_value(&fold.state).with_context(|| format!("show the {kind} as JSON"))?;
+        shorten(&mut state);
         Ok(Some(AsOf {
             kind,
             id: self.id,
@@ -129,6 +130,24 @@ impl Asked<'_> {
             last,
             state,
         }))
+    }
+}
+
+/// Fingerprints are bytes: as hexadecimal digits they take one line.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let bytes = value.as_array().filter(|_| name == "fingerprint");
+                let hex = bytes.map(|it| it.iter().map(|byte| format!("{:02x}", byte.as_u64().unwrap_or(0))).collect());
+                match hex {
+                    Some(hex) => *value = Value::String(hex),
+                    None => shorten(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        _ => {}
     }
 }
 

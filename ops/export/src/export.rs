@@ -23,8 +23,8 @@ use crate::sink::lines::Lines;
 use crate::sink::parquet::Parquet;
 use crate::sink::{Piece, Sink};
 
-/// What was taken is made safe after so many rows …
-const KEEP_ROWS: u64 = 250_000;
+/// What was taken is usually made safe after so many rows …
+pub const KEEP_ROWS: u64 = 250_000;
 /// … or so long.
 const KEEP_EVERY: Duration = Duration::from_secs(30);
 /// The manifest in a folder.
@@ -78,6 +78,8 @@ pub struct Job {
     pub follow: bool,
     /// Partitions of every topic.
     pub partitions: u32,
+    /// What was taken is made safe after so many rows.
+    pub keep_rows: u64,
     /// Prefix of the topics.
     pub namespace: String,
 }
@@ -99,6 +101,8 @@ pub struct Summary {
     pub broken: Vec<String>,
     /// How long it took, seconds.
     pub seconds: f64,
+    /// The most memory that this process ever had, where the system says so.
+    pub peak_rss_bytes: Option<u64>,
 }
 
 /// How far it is.
@@ -146,6 +150,7 @@ pub fn run(
         manifest: manifest.zip(path),
         rows: 0,
         unsafe_rows: 0,
+        keep_rows: job.keep_rows.max(1),
         kept: began,
         began,
         total: Some(total),
@@ -169,7 +174,15 @@ pub fn run(
         interrupted,
         broken: lanes.iter().filter_map(|it| Some(format!("{}: {}", it.at, it.broken.as_ref()?))).collect(),
         seconds: began.elapsed().as_secs_f64(),
+        peak_rss_bytes: peak_rss_bytes(),
     })
+}
+
+fn peak_rss_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// The manifest, new or as it was left, and where it lies; none where nothing can be gone on with.
@@ -230,6 +243,7 @@ struct Keeper<'a> {
     manifest: Option<(Manifest, PathBuf)>,
     rows: u64,
     unsafe_rows: u64,
+    keep_rows: u64,
     kept: Instant,
     began: Instant,
     total: Option<u64>,
@@ -270,7 +284,7 @@ impl Taker for Keeper<'_> {
         let read = lanes.iter().map(|lane| lane.read).sum();
         (self.progress)(Progress { read, of: self.total, rows: self.rows, since: self.began.elapsed() });
         let old = self.unsafe_rows > 0 && self.kept.elapsed() >= KEEP_EVERY;
-        if self.unsafe_rows >= KEEP_ROWS || old {
+        if self.unsafe_rows >= self.keep_rows || old {
             return self.keep(lanes);
         }
         if self.total.is_none() { self.sink.show() } else { Ok(()) }

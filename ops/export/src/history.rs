@@ -80,7 +80,13 @@ pub fn find(name: &str) -> Option<RecordType> {
 /// Names that begin or end alike, for whoever mistyped.
 pub fn near(name: &str) -> Vec<&'static str> {
     let asked = name.to_lowercase();
-    let is_near = |it: &&str| it.to_lowercase().contains(&asked) || asked.contains(&it.to_lowercase());
+    let is_near = |it: &&str| {
+        let it = it.to_lowercase();
+        let same = |(a, b): &(char, char)| a == b;
+        let begin = it.chars().zip(asked.chars()).take_while(same).count();
+        let end = it.chars().rev().zip(asked.chars().rev()).take_while(same).count();
+        it.contains(&asked) || asked.contains(&it) || begin + end + 2 >= it.chars().count().max(asked.chars().count())
+    };
     RecordType::all().map(crate::sink::short).filter(is_near).collect()
 }
 
@@ -180,5 +186,7 @@ mod tests {
         assert!(names.contains(&"lines[].unit_price".to_owned()), "{names:?}");
         assert_eq!(find("boxoffice.order.OrderPaid"), Some(paid));
         assert!(near("paid").contains(&"OrderPaid"));
+        assert_eq!(near("OrderPiad"), ["OrderPaid"]);
+        assert!(near("nonsense").is_empty());
     }
 }

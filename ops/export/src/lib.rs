@@ -15,5 +15,8 @@ mod reading;
 pub mod republish;
 mod row;
 mod sink;
+mod sums;
 mod text;
 mod tree;
+
+pub use sums::parquet_sums;

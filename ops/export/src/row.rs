@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use domain::value::Timestamp;
 use event_log::frame::{Frame, Kind};
-use event_log::log::{Partition, Record};
+use event_log::log::{Partition, Record, Traced};
 use event_log::validity::{Position, Void};
 
 /// What a record turned out to be.
@@ -79,6 +79,8 @@ pub struct Row {
     pub frame: Option<Frame>,
     /// What it turned out to be.
     pub standing: Standing,
+    /// The trace it belongs to, if it was recorded.
+    pub trace: Traced,
     /// Where reading can begin again behind it; none in the middle of a command.
     pub after: Option<Position>,
 }
@@ -86,8 +88,8 @@ pub struct Row {
 impl Row {
     /// A record of a partition.
     pub fn new(at: Partition, record: Record, frame: Option<Frame>, standing: Standing) -> Self {
-        let Record { offset, timestamp, key, header: _, value, trace: _ } = record;
-        Self { at, offset, log_time: timestamp, key, value, frame, standing, after: None }
+        let Record { offset, timestamp, key, header: _, value, trace } = record;
+        Self { at, offset, log_time: timestamp, key, value, frame, standing, trace, after: None }
     }
 
     /// The key as text.

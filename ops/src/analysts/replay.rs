@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use domain::root::Context;
 use domain::value::Timestamp;
-use export::export::{Format, Job, Summary};
+use export::export::{Format, Job, KEEP_ROWS, Summary};
 use export::history;
 use export::range::{Point, Wanted, time, topic};
 use schemas::RecordType;
@@ -55,6 +55,9 @@ pub struct ReplayArgs {
     /// Go on with the export that is there: one that was interrupted from where it was safe, one that was done with what came since.
     #[arg(long, requires = "out")]
     resume: bool,
+    /// What was read is made safe after so many rows.
+    #[arg(long, hide = true, default_value_t = KEEP_ROWS)]
+    keep_rows: u64,
     /// Say at the end as JSON what was written: on standard output, or where that carries the events, on standard error.
     #[arg(long)]
     json: bool,
@@ -127,6 +130,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         resume: args.resume,
         follow: args.follow,
         partitions: site.partitions,
+        keep_rows: args.keep_rows,
         namespace: site.settings.namespace.clone(),
     };
     let codec = site.codec.clone();

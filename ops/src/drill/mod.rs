@@ -3,6 +3,7 @@
 mod bank;
 mod books;
 mod buyer;
+mod export;
 mod faults;
 mod office;
 mod order;
@@ -21,6 +22,7 @@ use clap::Subcommand;
 
 use crate::demo::shop::Shop;
 use bank::Bank;
+pub use export::ExportArgs;
 pub use payments::PaymentsArgs;
 use stage::Stage;
 use tally::Tally;
@@ -31,6 +33,9 @@ pub enum Command {
     /// Orders over all providers with every fault, while writers are killed and the broker is restarted; ends with 1 if
     /// an order does not end, a law breaks, or the books differ.
     Payments(PaymentsArgs),
+    /// Export a large log to Parquet, measure time and memory, and hold the money in the files against Postgres; ends with
+    /// 1 if it differs.
+    Export(ExportArgs),
 }
 
 /// What all buyers share.
@@ -59,5 +64,6 @@ struct Scene {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Payments(args) => payments::run(args).await,
+        Command::Export(args) => export::run(args).await,
     }
 }

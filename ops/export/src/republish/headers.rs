@@ -49,6 +49,8 @@ impl Headers {
         let (meta, _) = self.codec.decode(&row.value).map_err(|error| unreadable(row, error))?;
         let read = read(&self.codec, row).map_err(|error| unreadable(row, error))?;
         let mut pairs = self.attributes(row, &meta, read.record.full_name());
+        // The extension for distributed tracing.
+        pairs.extend(row.trace.as_ref().map(|trace| ("ce_traceparent", trace.to_string())));
         let value = match self.value {
             Value::Avro => {
                 let id = schema_id(&row.value).unwrap_or_default();
