@@ -19,4 +19,5 @@ mod sums;
 mod text;
 mod tree;
 
+pub use sink::Unreadable;
 pub use sums::parquet_sums;

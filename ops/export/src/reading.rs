@@ -25,7 +25,7 @@ const WAITING: usize = 16;
 /// So often something is said while nothing happens.
 const TICK: Duration = Duration::from_millis(500);
 /// And after so many records.
-const TICK_EVERY: u64 = 2_000;
+const TICK_EVERY: u64 = 100;
 
 /// In which order partitions come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use event_log::validity::Broken;
-use schemas::DecodeError;
+use export::Unreadable;
 
 pub use as_of::AsOfArgs;
 pub use replay::ReplayArgs;
@@ -46,7 +46,7 @@ pub async fn run(command: Command) -> ExitCode {
     };
     ran.unwrap_or_else(|error| {
         eprintln!("boxctl: {error:#}");
-        let broken = error.chain().any(|cause| cause.is::<Broken>() || cause.is::<DecodeError>());
+        let broken = error.chain().any(|cause| cause.is::<Broken>() || cause.is::<Unreadable>());
         ExitCode::from(if broken { FOUND } else { COULD_NOT_LOOK })
     })
 }

@@ -90,7 +90,7 @@ impl Sink for Csv {
                 let names = PLACE.iter().chain(&FRAME).chain(&["error", "value"]);
                 self.write(UNREADABLE, || names.map(|name| (*name).to_owned()).collect(), &cells)
             }
-            Err(error) => Err(unreadable(row, error)),
+            Err(error) => Err(unreadable(row, error).into()),
         }
     }
 

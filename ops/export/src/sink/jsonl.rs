@@ -107,7 +107,7 @@ pub fn line(codec: &Codec, row: &Row, raw: bool, out: &mut Vec<u8>) -> anyhow::R
         Err(error) => error,
     };
     if !raw {
-        return Err(unreadable(row, error));
+        return Err(unreadable(row, error).into());
     }
     out.truncate(begin);
     out.extend_from_slice(b"{\"type\":null");

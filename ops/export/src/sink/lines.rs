@@ -52,7 +52,7 @@ pub fn line(codec: &Codec, row: &Row, raw: bool) -> anyhow::Result<String> {
     let (name, fields) = match fields {
         Ok(both) => both,
         Err(error) if raw => ("?", format!("{error:#}")),
-        Err(error) => return Err(unreadable(row, error)),
+        Err(error) => return Err(unreadable(row, error).into()),
     };
     let key = row.key_text();
     let key = if key.len() == 36 { &key[..] } else { "-" };

@@ -7,6 +7,7 @@ pub mod parquet;
 
 use std::borrow::Cow;
 
+use event_log::log::Partition;
 use schemas::{Codec, DecodeError, RecordType};
 use serde::{Deserialize, Serialize};
 
@@ -94,8 +95,17 @@ pub fn short(record: RecordType) -> &'static str {
     name.rsplit_once('.').map_or(name, |(_, name)| name)
 }
 
-/// A row that cannot be read, where nothing may be left out.
-pub fn unreadable(row: &Row, error: impl Into<anyhow::Error>) -> anyhow::Error {
-    let place = format!("the record at offset {} of {} counts and cannot be read", row.offset, row.at);
-    error.into().context(place)
+/// A record that counts cannot be read, and nothing may be left out.
+#[derive(Debug, thiserror::Error)]
+#[error("the record at offset {offset} of {at} counts and cannot be read")]
+pub struct Unreadable {
+    at: Partition,
+    offset: i64,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// That a row cannot be read, where nothing may be left out.
+pub fn unreadable(row: &Row, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Unreadable {
+    Unreadable { at: row.at, offset: row.offset, source: error.into() }
 }

@@ -147,7 +147,7 @@ impl Sink for Parquet {
             },
             Err(error) => error.into(),
         };
-        if self.raw { self.add_unreadable(row, &error) } else { Err(unreadable(row, error)) }
+        if self.raw { self.add_unreadable(row, &error) } else { Err(unreadable(row, error).into()) }
     }
 
     fn keep(&mut self) -> anyhow::Result<Vec<Piece>> {
