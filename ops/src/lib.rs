@@ -1,5 +1,6 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+pub mod analysts;
 mod ask;
 pub mod audit;
 pub mod backup;
@@ -21,7 +22,6 @@ pub mod log;
 pub mod money;
 mod office;
 pub mod parked;
-pub mod partitions;
 pub mod partitions;
 pub mod person;
 pub mod projection;

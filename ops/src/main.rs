@@ -23,8 +23,8 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log,
-    money, partitions, person, projection, queue, registry, simulate, stack, status, token, topics, trace,
+    analysts, audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init,
+    load, log, money, partitions, person, projection, queue, registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -66,6 +66,8 @@ enum Command {
     /// The schema registry, and the way back when it was lost.
     #[command(subcommand)]
     Schemas(registry::Command),
+    #[command(flatten)]
+    Analysts(analysts::Command),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
     /// Keys of which events wait behind one that the read models cannot fold.
@@ -160,6 +162,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Topics(command) => return topics::run(command).await,
         Command::Schemas(command) => return registry::run(command).await,
+        Command::Analysts(command) => return Ok(analysts::run(command).await),
         Command::Audit(args) => audit::run(&args).await?,
         Command::Parked(command) => return Ok(ops::parked::run(command).await),
         Command::Backup(args) => return backup::run(args).await,
