@@ -51,7 +51,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
 ];
 
 /// Commands that only look, with what they found if they end with 1. Their errors mean that they could not look.
-const LOOKS: [(&str, &str); 16] = [
+const LOOKS: [(&str, &str); 20] = [
     ("status", "something needs a person"),
     ("doctor", "something is wrong"),
     ("trace", "no purchase has this id"),
@@ -61,6 +61,10 @@ const LOOKS: [(&str, &str); 16] = [
     ("audit", "-"),
     ("topics check", "a topic differs"),
     ("schemas check", "the registry differs from the log"),
+    ("projection list", "-"),
+    ("projection verify", "a row differs from the log"),
+    ("parked list", "a key is parked"),
+    ("parked show", "the key is not parked"),
     ("queue verify", "the waiting room did not keep its word"),
     ("reconcile", "the statement differs from the ledger"),
     ("refund list", "-"),
