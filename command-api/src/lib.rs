@@ -12,4 +12,5 @@ pub mod payments;
 pub mod person_keys;
 pub mod pressure;
 pub mod service;
+mod steps;
 pub mod watch;

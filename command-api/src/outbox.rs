@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::account::Account;
 use domain::event::{Command, Refusal};
 use domain::ids::{CommandId, OrderId};
 use domain::inventory::Inventory;
@@ -33,6 +34,7 @@ use uuid::Uuid;
 use crate::effects::Effects;
 use crate::owners::{Held, Owners, Request};
 use crate::pressure::Throttle;
+use crate::steps;
 
 /// So many outgoing commands to one destination are under way at once.
 const UNDER_WAY: usize = 256;
@@ -140,6 +142,7 @@ fn destination(owners: &Owners, action: &Action) -> Destination {
         Action::Command(Command::Order(id, _)) => at(owners.partition_of::<Order>(Target::Id(id.0))),
         Action::Command(Command::Payment(id, _)) => at(owners.partition_of::<Payment>(Target::Id(id.0))),
         Action::Command(Command::Ticket(id, _)) => at(owners.partition_of::<TicketBatch>(Target::Id(id.0))),
+        Action::Command(Command::Account(id, _)) => at(owners.partition_of::<Account>(Target::Id(id.0))),
         Action::Effect(_) => Destination::Outside,
     }
 }
@@ -176,7 +179,13 @@ async fn carry_out(owners: &Owners, effects: &Effects, wanted: Wanted) {
             Action::Effect(effect) => effects.carry_out(effect, sent.correlation_id, sent.outgoing.id).boxed().await,
         }
     };
-    if tenure.carry(&sent.outgoing.action, until_done(attempt, AFTER_PANIC)).await.is_some() {
+    let done = until_done(attempt, AFTER_PANIC);
+    let carried = match sent.trace.as_deref() {
+        None => tenure.carry(&sent.outgoing.action, done).await,
+        // In a box, because nearly nothing is traced, and what is not must not be larger for it.
+        Some(trace) => tenure.carry(&sent.outgoing.action, steps::traced(*trace, cause, &sent, done).boxed()).await,
+    };
+    if carried.is_some() {
         owners.settled(cause, sent.at);
     }
 }
@@ -232,6 +241,7 @@ pub async fn insist(
         Command::Order(to, ask) => insistent.ask::<Order>(to.0, ask).await.map_err(Refusal::Order),
         Command::Payment(to, ask) => insistent.ask::<Payment>(to.0, ask).await.map_err(Refusal::Payment),
         Command::Ticket(to, ask) => insistent.ask::<TicketBatch>(to.0, ask).await.map_err(Refusal::Ticket),
+        Command::Account(to, ask) => insistent.ask::<Account>(to.0, ask).await.map_err(Refusal::Account),
     }
 }
 

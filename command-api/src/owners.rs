@@ -226,7 +226,7 @@ impl Assignee for Owners {
                     held.insert(*number, Arc::new(holding));
                 }
                 Err(error) => {
-                    tracing::error!(partition = number, %error, "the owners of a partition cannot be started")
+                    tracing::error!(partition.number = number, %error, "the owners of a partition cannot be started")
                 }
             }
         }

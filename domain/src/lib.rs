@@ -1,5 +1,6 @@
 //! The aggregates, events and saga rules of Boxoffice: pure, without I/O or clock.
 
+pub mod account;
 pub mod breakage;
 pub mod event;
 mod event_name;
@@ -14,4 +15,5 @@ pub mod saga;
 pub mod short;
 pub mod show;
 pub mod ticket;
+pub mod trace;
 pub mod value;

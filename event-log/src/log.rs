@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::root::Context;
+use domain::trace::TraceContext;
 use domain::value::Timestamp;
 use uuid::Uuid;
 
 use crate::frame::LENGTH;
+
+/// About how many bytes the header of a trace takes.
+const TRACED: usize = 70;
 
 /// One partition of one event topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +29,9 @@ impl fmt::Display for Partition {
     }
 }
 
+/// The recorded trace that something belongs to; none for nearly everything, and then it costs nothing.
+pub type Traced = Option<Arc<TraceContext>>;
+
 /// A record to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
@@ -34,12 +41,15 @@ pub struct NewRecord {
     pub header: [u8; LENGTH],
     /// The value in Confluent wire format.
     pub value: Vec<u8>,
+    /// The `traceparent` header, if it has one.
+    pub trace: Traced,
 }
 
 impl NewRecord {
     /// About how many bytes it takes on the wire.
     pub fn size(&self) -> usize {
-        self.key.len() + LENGTH + self.value.len() + 32
+        let traced = if self.trace.is_some() { TRACED } else { 0 };
+        self.key.len() + LENGTH + self.value.len() + 32 + traced
     }
 }
 
@@ -56,6 +66,8 @@ pub struct Record {
     pub header: Bytes,
     /// The value in Confluent wire format.
     pub value: Bytes,
+    /// The `traceparent` header, if it has a sound one.
+    pub trace: Traced,
 }
 
 /// What became of one appended record.

@@ -1,6 +1,7 @@
 //! The state of one partition: what its valid records fold to. Cloned in O(1), so that every batch has its own root.
 
 mod stored;
+mod traces;
 
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::log::Traced;
 use crate::validity::Position;
+use traces::Traces;
 
 /// For how long a command's id is remembered, at most.
 pub const REMEMBER_S: i64 = 24 * 3600;
@@ -72,6 +75,8 @@ pub struct State<A: Root> {
     /// How many serial numbers were used up.
     serials: u64,
     by_serial: OrdMap<u64, Uuid>,
+    /// None before the first recorded trace.
+    traces: Option<Arc<Traces>>,
 }
 
 /// When an aggregate wants to be woken, and whether something outside is asked about it.
@@ -108,6 +113,7 @@ impl<A: Root> Default for State<A> {
             repeats_by_age: Vector::new(),
             serials: 0,
             by_serial: OrdMap::new(),
+            traces: None,
         }
     }
 }
@@ -122,6 +128,8 @@ pub struct Folded<A: Root> {
     pub offset: i64,
     /// At least one.
     pub events: Vec<(Meta, A::Event)>,
+    /// Their recorded trace.
+    pub trace: Traced,
 }
 
 impl<A: Root> State<A> {
@@ -163,6 +171,7 @@ impl<A: Root> State<A> {
             }
             events.push(self.cause(offset, &meta, event));
         }
+        self.traced(&folded.trace, id, folded.offset..folded.offset + events.len() as i64);
         let slot = self.aggregates.entry(id).or_default();
         let before = Wakes::of(&slot.state);
         let written = if broken(Breakage::VersionPerFrame) { 1 } else { written };
@@ -188,6 +197,7 @@ impl<A: Root> State<A> {
         while let Some(offset) = self.outbox.get_min().map(|(offset, _)| *offset).filter(|offset| *offset < below) {
             self.outbox.remove(&offset);
         }
+        self.forget_causes(below);
     }
 
     /// Puts what an event causes in the outbox, and gives it back: events are large, so none is copied for that.

@@ -19,5 +19,6 @@ mod standby;
 mod stored;
 mod support;
 mod topics;
+mod traces;
 mod validity;
 mod vouching;

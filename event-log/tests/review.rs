@@ -133,9 +133,9 @@ fn a_panic_stops_the_partition_and_answers_everybody() {
     let (mailbox, thread) = start::<Inventory>(settings(), surroundings).unwrap();
     let ask = |submission: Submission<Inventory, u32>| {
         let (sender, outcome) = channel();
-        let Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, .. } = submission;
+        let Submission { target, ask, by, id, hash, correlation_id, causation_id, trace, deadline, .. } = submission;
         let reply: Reply<Inventory> = Box::new(move |outcome| sender.send(short(&outcome)).unwrap());
-        mailbox.submit(Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, reply });
+        mailbox.submit(Submission { target, ask, by, id, hash, correlation_id, causation_id, trace, deadline, reply });
         outcome
     };
     assert_eq!(ask(open(0, 10)).recv_timeout(PATIENCE), Ok("done"));

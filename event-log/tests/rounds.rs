@@ -39,6 +39,7 @@ fn command(n: u32, ask: Command, by: Actor) -> Submission<WaitingRoom, u32> {
         hash: Fingerprint([7; 16]),
         correlation_id: id,
         causation_id: id,
+        trace: None,
         deadline: None,
         reply: n,
     }

@@ -65,7 +65,7 @@ fn leaves_what_was_written(one: Running, log: &dyn Log, snapshots: &Snapshots) {
 /// The same once more.
 fn again(record: &Record) -> NewRecord {
     let key = String::from_utf8(record.key.to_vec()).unwrap();
-    NewRecord { key, header: record.header.to_vec().try_into().unwrap(), value: record.value.to_vec() }
+    NewRecord { key, header: record.header.to_vec().try_into().unwrap(), value: record.value.to_vec(), trace: None }
 }
 
 #[track_caller]

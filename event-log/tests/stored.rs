@@ -12,9 +12,9 @@ use uuid::Uuid;
 use crate::support::image::image;
 use crate::support::rig::{BEGIN, Rig, World, settings};
 
-const PAYMENTS: Partition = Partition { context: Context::Payment, number: 1 };
+pub const PAYMENTS: Partition = Partition { context: Context::Payment, number: 1 };
 
-fn request(n: u32) -> Submission<Payment, u32> {
+pub fn request(n: u32) -> Submission<Payment, u32> {
     let id = Uuid::from_u128(0xa0_0000 + u128::from(n));
     let ask = payment::Command::Request {
         payment: PaymentId(id),
@@ -36,12 +36,13 @@ fn request(n: u32) -> Submission<Payment, u32> {
         hash: Fingerprint([7; 16]),
         correlation_id: id,
         causation_id: id,
+        trace: None,
         deadline: None,
         reply: n,
     }
 }
 
-fn rig(world: &World, log: &event_log::memory::MemoryLog, state: State<Payment>) -> Rig<Payment> {
+pub fn rig(world: &World, log: &event_log::memory::MemoryLog, state: State<Payment>) -> Rig<Payment> {
     Rig::with(world, log, "payments", Settings { partition: PAYMENTS, ..settings() }, state)
 }
 

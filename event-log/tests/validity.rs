@@ -22,7 +22,7 @@ fn frame(kind: Kind, term: u32, claim: Uuid, seq: u64) -> Frame {
 
 fn record(frame: Frame, value: Vec<u8>) -> NewRecord {
     let key = if frame.kind == Kind::Event { SHOW.to_string() } else { CONTROL_KEY.to_owned() };
-    NewRecord { key, header: frame.encode(), value }
+    NewRecord { key, header: frame.encode(), value, trace: None }
 }
 
 fn control(frame: Frame, value: &Control) -> NewRecord {

@@ -16,6 +16,9 @@ pub struct ConfigArgs {
     /// Only what has to be set.
     #[arg(long)]
     required: bool,
+    /// As JSON, one variable a line.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints the tables.
@@ -29,7 +32,25 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
         let variables: Vec<Variable> = variables.into_iter().filter(shown).collect();
         format!("## {}\n\n{}\n", process.map_or("boxctl", Process::binary), env::table(&variables))
     };
+    if args.json {
+        let lines = |(process, variables): (Option<Process>, Vec<Variable>)| {
+            variables.into_iter().filter(shown).map(move |it| line(process, &it)).collect::<String>()
+        };
+        return stack::print(&sections().into_iter().filter(wanted).map(lines).collect::<String>());
+    }
     stack::print(&sections().into_iter().filter(wanted).map(table).collect::<String>())
+}
+
+fn line(process: Option<Process>, it: &Variable) -> String {
+    let default = match it.unset {
+        Unset::Default(default) => Some(default),
+        Unset::Refused | Unset::Nothing => None,
+    };
+    let told = serde_json::json!({
+        "process": process.map_or("boxctl", Process::binary), "name": it.name, "required": it.unset == Unset::Refused,
+        "default": default, "what": it.doc, "expected": it.expected,
+    });
+    told.to_string() + "\n"
 }
 
 /// The variables of every process; without a process, those of boxctl itself.

@@ -1,12 +1,16 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+pub mod analysts;
 mod ask;
 pub mod audit;
 pub mod backup;
 pub mod check;
+pub mod commands;
+pub mod completion;
 pub mod config;
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod drill;
 pub mod failover;
 pub mod faults;
@@ -16,7 +20,11 @@ pub mod load;
 pub mod local;
 pub mod log;
 pub mod money;
+mod office;
+pub mod parked;
 pub mod partitions;
+pub mod person;
+pub mod projection;
 pub mod queue;
 pub mod registry;
 pub mod simulate;

@@ -92,7 +92,15 @@ impl Site {
     /// # Errors
     /// A setting is wrong, or there is none.
     pub fn find(args: &SiteArgs) -> anyhow::Result<Self> {
-        let told = Env::from_process().read(Told::read)?;
+        Self::of(Env::from_process(), args)
+    }
+
+    /// The one of a given environment, or else the local one.
+    ///
+    /// # Errors
+    /// As for [`Site::find`].
+    pub fn of(env: Env, args: &SiteArgs) -> anyhow::Result<Self> {
+        let told = env.read(Told::read)?;
         match (&told.kafka, &told.registry) {
             (Some(kafka), Some(registry)) => Self::told(args, &told, kafka.clone(), registry.clone()),
             _ => Self::local(args, told),

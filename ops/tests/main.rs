@@ -9,5 +9,7 @@ mod front_door;
 mod leftovers;
 mod load;
 mod local;
+mod observability;
+mod operating;
 mod supervisor;
 mod support;

@@ -5,6 +5,8 @@ use std::fmt::Display;
 
 use service_kit::health::{Check, Health};
 
+use crate::parked::Counts;
+
 /// Ready once everything that was there at the start is shown, as long as the database answers and no partition broke.
 pub(crate) struct Light {
     name: &'static str,
@@ -13,12 +15,14 @@ pub(crate) struct Light {
     paused: bool,
     database: Option<String>,
     broken: BTreeMap<String, String>,
+    parked: Counts,
 }
 
 impl Light {
     pub(crate) fn new(name: &'static str, health: &Health) -> Self {
         let check = health.register(format!("read model {name}"));
-        Self { name, check, caught_up: false, paused: false, database: None, broken: BTreeMap::new() }
+        let (database, broken, parked) = (None, BTreeMap::new(), Counts::default());
+        Self { name, check, caught_up: false, paused: false, database, broken, parked }
     }
 
     /// The database did what it was asked.
@@ -49,6 +53,21 @@ impl Light {
         }
     }
 
+    /// Whether everything there was at the start is written.
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// So much waits behind what cannot be folded: it is ready all the same, for all other keys.
+    pub(crate) fn parked(&mut self, parked: Counts) {
+        if parked != self.parked {
+            self.parked = parked;
+            let Counts { keys, events } = parked;
+            let note = format!("{keys} keys are parked, {events} events wait in them: boxctl parked list");
+            self.check.note((keys > 0).then_some(note));
+        }
+    }
+
     /// It has something to catch up with: everything anew, or partitions that others had.
     pub(crate) fn behind(&mut self) {
         self.caught_up = false;
@@ -74,7 +93,7 @@ impl Light {
     /// A partition is not read on: somebody has to look.
     pub(crate) fn broke(&mut self, at: impl Display, why: &dyn Display) {
         let at = at.to_string();
-        tracing::error!(projection = self.name, partition = at, %why, "a partition stops: a person has to look");
+        tracing::error!(projection = self.name, partition = at, error = %why, "a partition stops: a person has to look");
         self.broken.insert(at, why.to_string());
         self.count_broken();
         self.show();

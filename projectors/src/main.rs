@@ -32,7 +32,9 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Read models follow; who writes goes first.
     service_kit::priority::behind_others();
-    match start() {
+    let ended = start();
+    service_kit::spans::flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the process ends");
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
 async fn start() -> anyhow::Result<()> {
     domain::breakage::fit_to_serve()?;
     let config = Env::from_process().read(Config::read)?;
-    let metrics = telemetry::init("projectors", &config.common.instance, &config.common.log)?;
+    let metrics = telemetry::init("projectors", &config.common.instance, &config.common.log, &config.common.tracing)?;
     let shutdown = Shutdown::on_signals()?;
     let listener = http::listen(config.common.listen)
         .with_context(|| format!("listening on BOXOFFICE_LISTEN {}", config.common.listen))?;

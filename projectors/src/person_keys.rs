@@ -15,7 +15,7 @@
 //! Its row in `checkpoints` (context `person-keys`, partition 0) only says whether the topic was read to its end
 //! (`next_offset` 1); `identity` is drawn when the table is filled anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::generations::{Control, Generation, Target};
-use crate::intake::learn;
+use crate::decoding::learn;
+use crate::generations::{Control, Filled, Generation, Target};
 use crate::light::Light;
 use crate::model::{Layout, Touched, View, column};
 use crate::run::FollowKeys;
@@ -129,10 +129,13 @@ impl Filler {
 
     async fn pursue(&mut self, target: Target) -> Infallible {
         let Target::Fill(generation) = target else {
+            self.control.duty.is(LAYOUT.name, None);
             self.light.caught_up();
             return std::future::pending().await;
         };
         self.store = self.stores.of(generation);
+        let partitions = BTreeSet::from([0]);
+        self.control.duty.is(LAYOUT.name, Some(Filled { generation: generation.number, partitions }));
         let mut backoff = retry();
         loop {
             match self.begin().await {

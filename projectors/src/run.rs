@@ -9,8 +9,10 @@ use event_log::kafka::membership::{Assignee, Membership};
 use event_log::kafka::{CompactedFollower, KafkaLog};
 use event_log::log::{Following, Log, LogError, Partition};
 use event_log::topics;
+use futures::future::BoxFuture;
 use schemas::Codec;
 use service_kit::health::Health;
+use service_kit::random;
 use sqlx::PgPool;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +56,8 @@ const HEAR_EVERY: Duration = Duration::from_millis(250);
 pub struct Settings {
     /// Prefix of schemas and channels; empty in production.
     pub namespace: String,
+    /// Names this process among those that fill the same; no two have one name.
+    pub instance: String,
     /// Partitions of every event topic.
     pub partitions: u32,
     /// At most so many records in one transaction.
@@ -73,6 +77,7 @@ impl Settings {
     pub fn new(namespace: impl Into<String>, partitions: u32) -> Self {
         Self {
             namespace: namespace.into(),
+            instance: random::opaque_id().simple().to_string(),
             partitions,
             batch_records: 2000,
             linger: Duration::from_millis(2),
@@ -92,8 +97,8 @@ type Join = Arc<dyn Fn(Arc<dyn Assignee>) -> Result<Membership, LogError> + Send
 /// What is read: the event topics, and the persons' keys where there are any.
 #[derive(Clone)]
 pub struct Logs {
-    events: Arc<dyn Log>,
-    keys: Option<FollowKeys>,
+    pub(crate) events: Arc<dyn Log>,
+    pub(crate) keys: Option<FollowKeys>,
     join: Option<Join>,
 }
 
@@ -205,14 +210,8 @@ async fn hear(group: Option<&Membership>, share: &Share) -> Infallible {
 
 /// Every read model, ready to be filled.
 struct Models {
-    shows: Worker<Shows>,
-    inventory: Worker<Inventory>,
-    orders: Worker<Orders>,
-    payments: Worker<Payments>,
-    ledger: Worker<Ledger>,
-    tickets: Worker<Tickets>,
-    queue: Worker<Queue>,
-    person_keys: Option<Filler>,
+    fillings: Vec<Filling>,
+    person_keys: Option<Filling>,
     watcher: Watcher,
     promoter: Promoter,
     ends: Arc<Ends>,
@@ -234,21 +233,12 @@ impl Models {
         };
         // Boards are folded in memory, so that a batch has no size, and are written whole, so that it has its time.
         let seldom = Pace { batch_records: usize::MAX, every: settings.board_every, ..usual };
-        let (watcher, control) = generations::watch(pool.clone(), names.clone(), look_every);
+        let pace = |name: &str| if name == Queue::LAYOUT.name { seldom } else { usual };
+        let (watcher, control) = generations::watch(pool.clone(), names.clone(), settings.instance.clone(), look_every);
         let start = Start { settings, names, log, ends, codec, pool, share, control };
-        let filler = |follow| {
-            let (place, light) = (start.place(person_keys::LAYOUT), start.light(person_keys::LAYOUT.name));
-            Filler::new(place, light, start.codec.clone(), follow, look_every)
-        };
         Ok(Self {
-            shows: start.worker(usual),
-            inventory: start.worker(usual),
-            orders: start.worker(usual),
-            payments: start.worker(usual),
-            ledger: start.worker(usual),
-            tickets: start.worker(usual),
-            queue: start.worker(seldom),
-            person_keys: keys.map(filler),
+            fillings: FILLINGS.iter().map(|(name, filling)| filling(&start, pace(name))).collect(),
+            person_keys: keys.map(|follow| start.keys(follow)),
             watcher,
             promoter: start.promoter(),
             ends: Arc::clone(&start.ends),
@@ -259,36 +249,60 @@ impl Models {
 
     fn start(self) -> JoinSet<Result<Infallible, Refused>> {
         let mut tasks = JoinSet::new();
-        tasks.spawn(self.shows.run());
-        tasks.spawn(self.inventory.run());
-        tasks.spawn(self.orders.run());
-        tasks.spawn(self.payments.run());
-        tasks.spawn(self.ledger.run());
-        tasks.spawn(self.tickets.run());
-        tasks.spawn(self.queue.run());
+        for filling in self.fillings.into_iter().chain(self.person_keys) {
+            tasks.spawn(filling);
+        }
         tasks.spawn(async { Ok(self.watcher.run().await) });
         tasks.spawn(async { Ok(self.promoter.run().await) });
         tasks.spawn(watch(self.ends, self.share, self.look_every));
-        if let Some(filler) = self.person_keys {
-            tasks.spawn(filler.run());
-        }
         tasks
     }
 }
 
 /// What every read model starts with.
-struct Start {
-    settings: Settings,
-    names: Names,
-    log: Arc<dyn Log>,
-    ends: Arc<Ends>,
-    codec: Codec,
-    pool: PgPool,
-    share: Share,
-    control: Control,
+pub(crate) struct Start {
+    pub(crate) settings: Settings,
+    pub(crate) names: Names,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) ends: Arc<Ends>,
+    pub(crate) codec: Codec,
+    pub(crate) pool: PgPool,
+    pub(crate) share: Share,
+    pub(crate) control: Control,
+}
+
+/// Fills a read model until it is dropped.
+pub(crate) type Filling = BoxFuture<'static, Result<Infallible, Refused>>;
+
+/// What fills each read model of events.
+const FILLINGS: [(&str, fn(&Start, Pace) -> Filling); 7] = [
+    (Shows::LAYOUT.name, filling::<Shows>),
+    (Inventory::LAYOUT.name, filling::<Inventory>),
+    (Orders::LAYOUT.name, filling::<Orders>),
+    (Payments::LAYOUT.name, filling::<Payments>),
+    (Ledger::LAYOUT.name, filling::<Ledger>),
+    (Tickets::LAYOUT.name, filling::<Tickets>),
+    (Queue::LAYOUT.name, filling::<Queue>),
+];
+
+fn filling<M: ReadModel>(start: &Start, pace: Pace) -> Filling {
+    Box::pin(start.worker::<M>(pace).run())
 }
 
 impl Start {
+    /// What fills the read model of this name; none if it is not one of events.
+    pub(crate) fn filling(&self, name: &str, pace: Pace) -> Option<Filling> {
+        let (_, filling) = FILLINGS.iter().find(|(known, _)| *known == name)?;
+        Some(filling(self, pace))
+    }
+
+    /// What fills the persons' keys.
+    pub(crate) fn keys(&self, follow: FollowKeys) -> Filling {
+        let (place, light) = (self.place(person_keys::LAYOUT), self.light(person_keys::LAYOUT.name));
+        let look_every = self.settings.look_every;
+        Box::pin(Filler::new(place, light, self.codec.clone(), follow, look_every).run())
+    }
+
     fn worker<M: ReadModel>(&self, pace: Pace) -> Worker<M> {
         let log = (Arc::clone(&self.log), Arc::clone(&self.ends));
         let (place, light) = (self.place(M::LAYOUT), self.light(M::LAYOUT.name));
@@ -316,7 +330,7 @@ impl Start {
 }
 
 /// Keeps the ends of our partitions known, for the lag.
-async fn watch(ends: Arc<Ends>, share: Share, every: Duration) -> Result<Infallible, Refused> {
+pub(crate) async fn watch(ends: Arc<Ends>, share: Share, every: Duration) -> Result<Infallible, Refused> {
     loop {
         let ends = Arc::clone(&ends);
         let numbers = share.watch().borrow().clone().unwrap_or_default();

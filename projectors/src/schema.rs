@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use crate::generations::{self, Generation, Standing, State};
 use crate::model::{Layout, ReadModel as _};
 use crate::names::{BadNamespace, Names};
-use crate::{inventory, ledger, orders, payments, person_keys, queue, shows, tickets, views};
+use crate::{inventory, ledger, orders, parked, payments, person_keys, queue, shows, tickets, views};
 
 /// Every read model's layout. The views name each other's tables, so all are set up together.
 pub const LAYOUTS: [Layout; 8] = [
@@ -119,7 +119,7 @@ pub(crate) async fn make_tables(
     let schema = names.generation(layout.name, generation);
     execute(tx, format!("create schema if not exists {schema}")).await?;
     search_in(tx, &schema).await?;
-    execute(tx, format!("{CHECKPOINTS}{}", layout.tables)).await
+    execute(tx, format!("{CHECKPOINTS}{}{}", parked::TABLES, layout.tables)).await
 }
 
 /// Whoever changes which generations there are, or what the views show, does so alone until the transaction ends.

@@ -38,6 +38,11 @@ impl Share {
         Self::of(Some((0..partitions).collect()))
     }
 
+    /// These partitions, for ever.
+    pub(crate) fn only(numbers: BTreeSet<u32>) -> Self {
+        Self::of(Some(numbers))
+    }
+
     /// Nothing until somebody says.
     pub fn none_yet() -> Self {
         Self::of(None)
@@ -61,7 +66,7 @@ impl Share {
         let (held, late) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(held);
         if late.timed_out() {
-            tracing::warn!(partitions = ?numbers, "partitions were not given up in time; whoever has them now goes on");
+            tracing::warn!(partition.numbers = ?numbers, "partitions were not given up in time; whoever has them now goes on");
         }
     }
 

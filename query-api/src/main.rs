@@ -18,7 +18,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // The first thing: every TLS client needs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match run() {
+    let ended = run();
+    service_kit::spans::flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the process ends");
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     domain::breakage::fit_to_serve()?;
     let config = Env::from_process().read(Config::read)?;
-    let metrics = telemetry::init("query-api", &config.common.instance, &config.common.log)?;
+    let metrics = telemetry::init("query-api", &config.common.instance, &config.common.log, &config.common.tracing)?;
     let shutdown = Shutdown::on_signals()?;
     let listener = http::listen(config.common.listen)
         .with_context(|| format!("listening on BOXOFFICE_LISTEN {}", config.common.listen))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::env;
 pub use crate::env::{Env, Format, Invalid, Noted, Unset, Variable};
+pub use crate::sampling::{Callers, Tracing};
 pub use crate::secrets::{Secrets, master_key, ticket_key};
 
 /// What every process needs to know.
@@ -26,6 +27,8 @@ pub struct Common {
     pub public_url: String,
     /// How to log.
     pub log: Log,
+    /// What is traced, and where to.
+    pub tracing: Tracing,
     /// Limits of the HTTP server.
     pub http: Http,
 }
@@ -103,6 +106,7 @@ impl Common {
             "How clients and payment providers reach the service.",
         );
         let log = Log::read(env);
+        let tracing = Tracing::read(env);
         let http = Http::read(env);
         Ok(Self {
             kafka: kafka?,
@@ -113,6 +117,7 @@ impl Common {
             listen: listen?,
             public_url: public_url?,
             log: log?,
+            tracing: tracing?,
             http: http?,
         })
     }

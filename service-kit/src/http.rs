@@ -21,11 +21,13 @@ use crate::challenge;
 use crate::client_address::ClientAddress;
 use crate::clock;
 use crate::config::Http;
+use crate::consistency;
 use crate::idempotency;
 use crate::operations::{self, Operations};
 use crate::prefer::Wait;
 use crate::problem::{Kind, Problem};
 pub use crate::serve::{listen, serve};
+use crate::spans;
 use crate::trace::{self, REQUEST_ID, RequestId, Trace};
 
 use self::limits::Limits;
@@ -106,6 +108,18 @@ async fn answer(limit: Option<Duration>, request: Request, next: Next) -> Respon
     if limits::says_too_large(request.headers()) {
         return Problem::new(Kind::TooLarge).into_response();
     }
+    let since = match consistency::written_after(request.method(), request.headers()) {
+        Ok(since) => since,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = in_time(limit, request, next).await;
+    if let Some(since) = since {
+        since.is_covered_by(response.headers_mut());
+    }
+    response
+}
+
+async fn in_time(limit: Option<Duration>, request: Request, next: Next) -> Response {
     let Some(limit) = limit else { return panic_safe(request, next).await };
     let limit = limit + Wait::of(request.headers()).0;
     // A write that is given up may still take effect.
@@ -151,6 +165,8 @@ fn is_bare(headers: &HeaderMap) -> bool {
 /// What is told about a request when it ends; 499 if the client went away before.
 struct Record {
     span: Span,
+    /// Where the request is traced.
+    step: Option<spans::Span>,
     started: Instant,
     method: &'static str,
     route: String,
@@ -162,18 +178,31 @@ impl Record {
         let matched = request.extensions().get::<MatchedPath>();
         let route = matched.map_or("unmatched", MatchedPath::as_str).to_owned();
         let method = method_name(request.method());
-        let span =
-            tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, method, route);
+        let span = tracing::info_span!("request", request.id = %known.id, trace.id = tracing::field::Empty, http.method = method, http.route = route);
+        let mut step = None;
         if let Trace(Some(context)) = known.trace {
-            span.record("trace.id", format!("{:032x}", context.trace));
+            span.record("trace.id", context.trace_id());
+            if context.sampled {
+                let parent = trace::incoming(request.headers()).map(|caller| caller.span);
+                step = spans::Span::begin(context, parent, spans::Kind::Server, format!("{method} {route}"));
+            }
         }
-        Self { span, started: clock::monotonic(), method, route, status: 499 }
+        if let Some(step) = &mut step {
+            step.set("request.id", known.id.to_string());
+        }
+        Self { span, step, started: clock::monotonic(), method, route, status: 499 }
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         let took = self.started.elapsed();
+        if let Some(step) = &mut self.step {
+            step.set("http.status", i64::from(self.status));
+            if self.status >= 500 {
+                step.fail("answered with a failure of ours");
+            }
+        }
         let labels = [("method", self.method.to_owned()), ("route", self.route.clone())];
         metrics::histogram!("http_request_duration_seconds", &labels).record(took.as_secs_f64());
         let status = self.status.to_string();
@@ -183,9 +212,9 @@ impl Drop for Record {
         let _entered = self.span.enter();
         // Everything is counted; what went well is not told of one by one, because a rush would fill the disk.
         if self.status >= 500 || took >= SLOW {
-            tracing::info!(status = self.status, latency_ms, "answered");
+            tracing::info!(http.status = self.status, latency_ms, "answered");
         } else {
-            tracing::debug!(status = self.status, latency_ms, "answered");
+            tracing::debug!(http.status = self.status, latency_ms, "answered");
         }
     }
 }

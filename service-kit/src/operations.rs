@@ -43,6 +43,7 @@ pub(crate) fn router(operations: Operations, openapi: OpenApi) -> Router {
 }
 
 async fn metrics(State(operations): State<Operations>) -> Response {
+    metrics::gauge!("boxoffice_ready").set(u8::from(operations.health.is_ready()));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], operations.metrics.render()).into_response()
 }
 

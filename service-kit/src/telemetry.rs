@@ -1,25 +1,40 @@
-//! Logs and metrics of a process.
+//! Logs, metrics and traces of a process.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, Tracing};
+use crate::{metric_list, sampling, spans};
 
 /// Upper bounds of every histogram of seconds: from an append's 0.1 ms to a long wait.
 const SECONDS: [f64; 16] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
+/// Upper bounds of how far behind read models are, finer: from the clock's grain to a minute.
+const LAGS: [f64; 24] = [
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5,
+    2.0, 3.0, 5.0, 10.0, 60.0,
+];
+
 /// Upper bounds of every histogram of people behind one address: from one to a mobile network's.
 const HEADS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 10_000.0];
 
+/// Upper bounds of every histogram of records in a batch.
+const RECORDS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
+
 /// The metrics of this process, ready to be scraped; cheap to clone.
 #[derive(Clone)]
-pub struct Metrics(PrometheusHandle);
+pub struct Metrics {
+    handle: PrometheusHandle,
+    /// Of the process itself: processor, memory, files.
+    process: Option<Collector>,
+}
 
 impl Metrics {
     /// Installs the recorder that the `metrics` macros write to.
@@ -42,9 +57,11 @@ impl Metrics {
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("commit", option_env!("BOXOFFICE_COMMIT").unwrap_or("unknown").to_owned()),
         ];
-        metrics::describe_gauge!("boxoffice_build_info", "Always 1; the labels say what runs.");
+        metric_list::describe();
+        let process = Collector::default();
+        process.describe();
         metrics::gauge!("boxoffice_build_info", &labels).set(1.0);
-        Ok(Self(handle))
+        Ok(Self { handle, process: Some(process) })
     }
 
     /// Metrics that nothing is recorded in, for tests of routers.
@@ -52,12 +69,16 @@ impl Metrics {
     /// # Panics
     /// Never, as long as the bounds of the histograms are not empty.
     pub fn detached() -> Self {
-        Self(builder().expect("the bounds are not empty").build_recorder().handle())
+        let handle = builder().expect("the bounds are not empty").build_recorder().handle();
+        Self { handle, process: None }
     }
 
     /// The text that Prometheus scrapes.
     pub fn render(&self) -> String {
-        self.0.render()
+        if let Some(process) = &self.process {
+            process.collect();
+        }
+        self.handle.render()
     }
 }
 
@@ -69,16 +90,23 @@ impl std::fmt::Debug for Metrics {
 
 fn builder() -> anyhow::Result<PrometheusBuilder> {
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?;
+    let builder = builder.set_buckets_for_metric(Matcher::Full("projector_lag_seconds".to_owned()), &LAGS)?;
+    let builder = builder.set_buckets_for_metric(Matcher::Suffix("_batch_records".to_owned()), &RECORDS)?;
     Ok(builder.set_buckets_for_metric(Matcher::Suffix("_per_address".to_owned()), &HEADS)?)
 }
 
-/// Starts logs and metrics, and has panics logged. Once a process, first of all.
+/// Starts logs, metrics and traces, and has panics logged. Once a process, first of all; where it makes a client for a
+/// collector, after the one thing that every TLS client needs.
 ///
 /// # Errors
 /// If it was done before.
-pub fn init(service: &'static str, instance: &str, log: &Log) -> anyhow::Result<Metrics> {
+pub fn init(service: &'static str, instance: &str, log: &Log, tracing: &Tracing) -> anyhow::Result<Metrics> {
     tracing::subscriber::set_global_default(subscriber(service, instance, log, io::stdout))?;
     log_panics();
+    if let Some(endpoint) = &tracing.endpoint {
+        spans::install(service, instance, endpoint)?;
+    }
+    sampling::install(tracing);
     crate::about::set(service, instance);
     Metrics::install(service, instance)
 }

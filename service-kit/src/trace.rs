@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::fmt;
 
 use axum::extract::FromRequestParts;
+pub use domain::trace::{TRACEPARENT, TraceContext};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::random;
+use crate::{random, sampling};
 
 /// The header of a request's id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,64 +52,22 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     }
 }
 
-/// Where a request stands in a distributed trace (W3C Trace Context, version 00).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TraceContext {
-    /// The whole trace.
-    pub trace: u128,
-    /// The caller's span, or ours once [`Self::child`] made it.
-    pub span: u64,
-    /// Whether the trace is recorded.
-    pub sampled: bool,
-}
-
-impl TraceContext {
-    /// Reads a `traceparent`; later versions are read as far as version 00 goes.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let version = hex(parts.next()?, 2)?;
-        let trace = hex(parts.next()?, 32)?;
-        let span = u64::try_from(hex(parts.next()?, 16)?).ok()?;
-        let flags = hex(parts.next()?, 2)?;
-        let whole = version > 0 || parts.next().is_none();
-        (whole && version != 0xff && trace != 0 && span != 0).then_some(Self { trace, span, sampled: flags & 1 == 1 })
-    }
-
-    /// The same trace with a span of our own.
-    #[must_use]
-    pub fn child(self) -> Self {
-        Self { span: u64::from_be_bytes(random::bytes()).max(1), ..self }
-    }
-
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all("traceparent").iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => Self::parse(value.to_str().ok()?),
-            _ => None,
-        }
-    }
-}
-
-/// As a `traceparent` header.
-impl fmt::Display for TraceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.sampled))
-    }
-}
-
-/// So many lower-case hex digits.
-fn hex(text: &str, digits: usize) -> Option<u128> {
-    let lower = text.len() == digits && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-    if lower { u128::from_str_radix(text, 16).ok() } else { None }
-}
-
-/// The request's trace with a span of ours, if it came with one.
+/// The request's trace with a step of ours, if it has one; whether it is recorded was decided here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace(pub Option<TraceContext>);
 
 impl Trace {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self(TraceContext::of(headers).map(TraceContext::child))
+        Self(sampling::decide(incoming(headers)))
+    }
+}
+
+/// What the caller says of its trace.
+pub(crate) fn incoming(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => TraceContext::parse(value.to_str().ok()?),
+        _ => None,
     }
 }
 
@@ -131,6 +90,7 @@ pub struct Known {
 
 tokio::task_local! {
     static KNOWN: Known;
+    static STEP: TraceContext;
 }
 
 impl Known {
@@ -149,32 +109,35 @@ pub async fn carrying<T>(known: Known, answer: impl Future<Output = T>) -> T {
     KNOWN.scope(known, answer).await
 }
 
+/// Does something as a step of a recorded trace.
+pub async fn within<T>(step: TraceContext, work: impl Future<Output = T>) -> T {
+    STEP.scope(step, work).await
+}
+
+/// The step of a recorded trace that is just being done; none for nearly everything.
+pub fn step() -> Option<TraceContext> {
+    let of_request = || KNOWN.try_with(|known| known.trace.0).ok().flatten();
+    STEP.try_with(|step| Some(*step)).unwrap_or_else(|_| of_request()).filter(|context| context.sampled)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-    #[test]
-    fn a_trace_parent_comes_back_as_it_was() {
-        let context = TraceContext::parse(PARENT).unwrap();
-        assert!(context.sampled);
-        assert_eq!(context.to_string(), PARENT);
-        let child = context.child();
-        assert_eq!(child.trace, context.trace);
-        assert_ne!(child.span, context.span);
-    }
-
-    #[test]
-    fn a_later_version_is_read_and_nonsense_is_not() {
-        assert!(TraceContext::parse(&PARENT.replacen("00", "cc", 1)).is_some());
-        assert!(TraceContext::parse(&format!("{}-more", PARENT.replacen("00", "cc", 1))).is_some());
-        let zeros = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
-        let upper = PARENT.to_uppercase();
-        let bad = ["", "00", zeros, &upper, &PARENT[..54], &format!("{PARENT}-x"), &PARENT.replacen("00", "ff", 1)];
-        for text in bad {
-            assert_eq!(TraceContext::parse(text), None, "{text}");
-        }
+    #[tokio::test]
+    async fn only_a_recorded_trace_has_steps() {
+        let known = |sampled| Known {
+            id: RequestId::of(&HeaderMap::new()),
+            trace: Trace(Some(TraceContext { trace: 5, span: 6, sampled })),
+        };
+        assert_eq!(step(), None);
+        assert_eq!(carrying(known(false), async { step() }).await, None);
+        let (outer, inner) = carrying(known(true), async {
+            let outer = step().unwrap();
+            (outer, within(outer.at(7), async { step().unwrap() }).await)
+        })
+        .await;
+        assert_eq!((outer.trace, outer.span, inner.trace, inner.span), (5, 6, 5, 7));
     }
 
     #[test]

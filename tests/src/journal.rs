@@ -6,6 +6,7 @@ use std::sync::mpsc;
 
 use domain::event::Event;
 use domain::root::Context;
+use domain::trace::TraceContext;
 use event_log::frame::Frame;
 pub use event_log::frame::Kind;
 use event_log::kafka::KafkaLog;
@@ -34,6 +35,8 @@ pub struct Entry {
     pub key: String,
     /// Key, header and value as they lie there.
     pub bytes: Vec<u8>,
+    /// The recorded trace that it belongs to, as 32 hex digits.
+    pub trace: Option<String>,
 }
 
 /// What was added since the last look.
@@ -79,6 +82,11 @@ impl Journal {
         Self { log, codec, readers, void: 0 }
     }
 
+    /// What encodes and decodes its records.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
     /// Everything up to what the logs end with now.
     ///
     /// # Panics
@@ -117,6 +125,7 @@ impl Journal {
             kind: frame.kind,
             key: String::from_utf8_lossy(&record.key).into_owned(),
             bytes: [&record.key[..], &record.header[..], &record.value[..]].concat(),
+            trace: record.trace.as_deref().map(TraceContext::trace_id),
         });
         let value = record.value.clone();
         let reader = self.readers.get_mut(&partition).expect("it is read");

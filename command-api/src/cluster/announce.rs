@@ -75,10 +75,14 @@ impl Announcer {
         let key = number.to_string();
         match self.log.append_compacted(&self.topic, key.as_bytes(), Some(&served.encode())).await {
             Ok(()) => {
-                tracing::info!(partition = number, term = served.term, "announced that the partition is served here")
+                tracing::info!(
+                    partition.number = number,
+                    term = served.term,
+                    "announced that the partition is served here"
+                )
             }
             Err(error) => {
-                tracing::warn!(partition = number, %error, "a partition could not be announced; trying again")
+                tracing::warn!(partition.number = number, %error, "a partition could not be announced; trying again")
             }
         }
     }

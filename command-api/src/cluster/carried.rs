@@ -1,17 +1,20 @@
 //! What a request is known by goes along when its command goes to another instance.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use service_kit::trace::{Known, REQUEST_ID, Trace};
+use service_kit::trace::{self, Known, REQUEST_ID};
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static(trace::TRACEPARENT);
 
-/// The headers of a command that a request led to; none for what Boxoffice does by itself.
+/// The headers of a command that a request led to; of what Boxoffice does by itself, only a recorded trace.
 pub fn headers() -> HeaderMap {
     let mut carried = HeaderMap::new();
-    let Some(known) = Known::current() else { return carried };
-    carried.insert(REQUEST_ID, known.id.to_header());
-    if let Trace(Some(context)) = known.trace
-        && let Ok(value) = HeaderValue::from_str(&context.child().to_string())
+    let known = Known::current();
+    if let Some(known) = &known {
+        carried.insert(REQUEST_ID, known.id.to_header());
+    }
+    let context = trace::step().or_else(|| known?.trace.0);
+    if let Some(context) = context
+        && let Ok(value) = HeaderValue::from_str(&context.to_string())
     {
         carried.insert(TRACEPARENT, value);
     }
@@ -20,7 +23,7 @@ pub fn headers() -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use service_kit::trace::{RequestId, TraceContext, carrying};
+    use service_kit::trace::{RequestId, Trace, TraceContext, carrying, within};
 
     use super::*;
 
@@ -31,8 +34,10 @@ mod tests {
         let trace = Trace(Some(TraceContext { trace: 5, span: 6, sampled: true }));
         let carried = carrying(Known { id, trace }, async { headers() }).await;
         assert_eq!(carried[REQUEST_ID], "abc");
-        let carried = TraceContext::parse(carried[TRACEPARENT].to_str().unwrap()).unwrap();
-        assert_eq!((carried.trace, carried.sampled), (5, true));
-        assert_ne!(carried.span, 6, "it is a step of its own");
+        let parsed = |carried: &HeaderMap| TraceContext::parse(carried[TRACEPARENT].to_str().unwrap()).unwrap();
+        assert_eq!(parsed(&carried), TraceContext { trace: 5, span: 6, sampled: true });
+        let step = TraceContext { trace: 7, span: 8, sampled: true };
+        let of_saga = within(step, async { headers() }).await;
+        assert_eq!((parsed(&of_saga), of_saga.contains_key(REQUEST_ID)), (step, false), "nobody asked");
     }
 }

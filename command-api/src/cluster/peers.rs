@@ -156,11 +156,11 @@ fn outcome_of<A: Held>(failure: Failure, url: &str) -> Outcome<A> {
         Failure::Status(StatusCode::PAYLOAD_TOO_LARGE) => Outcome::TooLarge,
         // Turned away before anything was looked at: wrong signature, another version, or not an instance at all.
         Failure::Status(status) if status.is_client_error() => {
-            tracing::error!(url, %status, "another instance does not take our commands: its secret, clock or version differs");
+            tracing::error!(url, http.status = %status, "another instance does not take our commands: its secret, clock or version differs");
             Outcome::NotServed
         }
         Failure::Status(status) => {
-            tracing::error!(url, %status, "another instance fails at our command");
+            tracing::error!(url, http.status = %status, "another instance fails at our command");
             Outcome::InDoubt
         }
     }

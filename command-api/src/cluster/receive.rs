@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use domain::account::Account;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
@@ -19,6 +20,8 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use service_kit::clock;
 use service_kit::problem::{Kind, Problem};
+use service_kit::spans::{Kind as Step, Span};
+use service_kit::trace::{self, REQUEST_ID, TRACEPARENT, TraceContext};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -64,7 +67,7 @@ impl Receiver {
         let header = parts.headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
         self.0.key.verify(signed, header, clock::now().0 / 1000).map_err(|rejected| {
             metrics::counter!("boxoffice_internal_rejected_total").increment(1);
-            tracing::warn!(reason = %rejected, path = parts.uri.path(), "a request that is not of another instance of ours");
+            tracing::warn!(reason = %rejected, http.path = parts.uri.path(), "a request that is not of another instance of ours");
             Problem::new(Kind::Unauthorized).detail("only for instances of this installation")
         })?;
         Ok(body)
@@ -74,7 +77,7 @@ impl Receiver {
         let (parts, body) = request.into_parts();
         let _slot = self.0.slots.try_acquire().map_err(|_| Problem::new(Kind::Overloaded))?;
         let body = self.body(&parts, body).await?;
-        let led_to = self.dispatch(&body).instrument(span(&parts.headers)).await;
+        let led_to = traced(&parts.headers, self.dispatch(&body)).instrument(span(&parts.headers)).await;
         led_to.map(|bytes| bytes.into_response()).or_else(|error| {
             tracing::error!(error = %error, "a command of another instance cannot be taken");
             Ok(match error {
@@ -93,6 +96,7 @@ impl Receiver {
             Context::Order => self.ask::<Order>(head, ask).await,
             Context::Payment => self.ask::<Payment>(head, ask).await,
             Context::Ticket => self.ask::<TicketBatch>(head, ask).await,
+            Context::Account => self.ask::<Account>(head, ask).await,
         }
     }
 
@@ -119,16 +123,26 @@ async fn partitions(State(receiver): State<Receiver>, request: Request) -> Respo
     }
 }
 
+/// Carries a command out as a step of the recorded trace that it came with; the other instance decided that.
+async fn traced<T>(headers: &HeaderMap, work: impl Future<Output = T>) -> T {
+    let parent = text(headers, TRACEPARENT).and_then(TraceContext::parse).filter(|context| context.sampled);
+    let Some(parent) = parent else { return work.await };
+    let span = Span::below(Some(parent), Step::Server, "forwarded");
+    trace::within(span.as_ref().map_or(parent, Span::context), work).await
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
 /// What finds a command in the logs of both instances.
 fn span(headers: &HeaderMap) -> tracing::Span {
-    use service_kit::trace::{REQUEST_ID, TraceContext};
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let span = tracing::info_span!("forwarded", request.id = tracing::field::Empty, trace.id = tracing::field::Empty);
-    if let Some(id) = text(REQUEST_ID.as_str()) {
+    if let Some(id) = text(headers, REQUEST_ID.as_str()) {
         span.record("request.id", id);
     }
-    if let Some(context) = text("traceparent").and_then(TraceContext::parse) {
-        span.record("trace.id", format!("{:032x}", context.trace));
+    if let Some(context) = text(headers, TRACEPARENT).and_then(TraceContext::parse) {
+        span.record("trace.id", context.trace_id());
     }
     span
 }

@@ -67,7 +67,7 @@ fn nothing_new(payment: &Payment, known: &Known, report: &Report) -> bool {
 fn not_recorded(provider: Provider, about: &About, outcome: &Outcome<Payment>) -> gateway::Outcome {
     if let Outcome::Refused(_) | Outcome::KeyReused | Outcome::TooLarge = outcome {
         let provider = provider.as_str();
-        tracing::error!(provider, ?about, ?outcome, "a payment does not take what its provider reports");
+        tracing::error!(provider, payment.about = ?about, ?outcome, "a payment does not take what its provider reports");
     }
     gateway::Outcome::RetryLater
 }

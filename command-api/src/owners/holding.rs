@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use domain::account::Account;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
@@ -16,7 +17,8 @@ use event_log::log::{Log, Partition};
 use event_log::owner::{Now, Outcome, Settings, Submission, Target};
 use event_log::snapshot::Snapshots;
 use schemas::Codec;
-use service_kit::{clock, priority};
+use service_kit::spans::{Kind, Span};
+use service_kit::{clock, priority, trace};
 use tokio::sync::oneshot;
 
 use super::Request;
@@ -120,6 +122,7 @@ held! {
     Order in order;
     Payment in payment;
     TicketBatch in ticket_batch;
+    Account in account;
 }
 
 /// What a partition number is held for.
@@ -159,7 +162,7 @@ where
 fn begin(partition: Partition) {
     match partition.context {
         Context::Catalog | Context::Queue | Context::Inventory => {}
-        Context::Order | Context::Payment | Context::Ticket => priority::behind_others(),
+        Context::Order | Context::Payment | Context::Ticket | Context::Account => priority::behind_others(),
     }
 }
 
@@ -259,6 +262,11 @@ impl Holding {
         if mailbox.standing() == Standing::NotServing {
             return Outcome::NotServed;
         }
+        let mut span = Span::below(trace::step(), Kind::Producer, command_to(A::CONTEXT));
+        if let Some(span) = &mut span {
+            span.set("partition", mailbox.partition().to_string());
+            span.set("command.id", request.id.to_string());
+        }
         let (reply, answered) = oneshot::channel();
         mailbox.submit(Submission {
             target,
@@ -268,6 +276,7 @@ impl Holding {
             hash: request.hash,
             correlation_id: request.correlation_id,
             causation_id: request.causation_id,
+            trace: span.as_ref().map(Span::context).or_else(trace::step).map(Arc::new),
             deadline: request.within.map(|within| now().mono + within),
             reply: Box::new(move |outcome| {
                 // A caller that went away wants no answer.
@@ -275,7 +284,41 @@ impl Holding {
             }) as driver::Reply<A>,
         });
         // An owner that panics drops what waits: it may or may not have been carried out.
-        answered.await.unwrap_or(Outcome::InDoubt)
+        let outcome = answered.await.unwrap_or(Outcome::InDoubt);
+        if let Some(span) = &mut span {
+            span.set("outcome", word(&outcome));
+        }
+        outcome
+    }
+}
+
+/// The name of the step in which a command is decided and acknowledged.
+const fn command_to(context: Context) -> &'static str {
+    match context {
+        Context::Catalog => "command show",
+        Context::Queue => "command waiting room",
+        Context::Inventory => "command inventory",
+        Context::Order => "command order",
+        Context::Payment => "command payment",
+        Context::Ticket => "command tickets",
+        Context::Account => "command person",
+    }
+}
+
+/// What a command led to, in a word.
+fn word<A: Root>(outcome: &Outcome<A>) -> &'static str {
+    match outcome {
+        Outcome::Done(answer) if answer.replayed => "repeated",
+        Outcome::Done(_) => "done",
+        Outcome::Refused(_) => "refused",
+        Outcome::NoSuchSerial => "no-such-serial",
+        Outcome::KeyReused => "key-reused",
+        Outcome::TooLarge => "too-large",
+        Outcome::TooLate => "too-late",
+        Outcome::Overloaded => "overloaded",
+        Outcome::NotServed => "not-served",
+        Outcome::InDoubt => "in-doubt",
+        Outcome::Broken => "broken",
     }
 }
 
@@ -304,9 +347,9 @@ pub(super) fn end(holdings: &[Arc<Holding>]) {
                 std::thread::sleep(Duration::from_millis(2));
             }
             if !thread.is_finished() {
-                tracing::error!(partition = holding.number, "an owner does not end, and is left to itself");
+                tracing::error!(partition.number = holding.number, "an owner does not end, and is left to itself");
             } else if thread.join().is_err() {
-                tracing::error!(partition = holding.number, "an owner's thread panicked");
+                tracing::error!(partition.number = holding.number, "an owner's thread panicked");
             }
         }
         holding.tenure.end();

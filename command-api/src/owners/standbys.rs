@@ -64,10 +64,12 @@ impl Owners {
         let Some(number) = others.next() else { return };
         match Holding::stand_by(number, &self.setup) {
             Ok(standby) => {
-                tracing::info!(partition = number, "stands by for a partition");
+                tracing::info!(partition.number = number, "stands by for a partition");
                 standing.insert(number, standby);
             }
-            Err(error) => tracing::error!(partition = number, %error, "standbys of a partition cannot be started"),
+            Err(error) => {
+                tracing::error!(partition.number = number, %error, "standbys of a partition cannot be started")
+            }
         }
         show(standing.len());
     }

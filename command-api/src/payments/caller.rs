@@ -11,7 +11,8 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 use service_kit::config::{Env, Noted};
-use service_kit::{clock, env, random};
+use service_kit::spans::{Kind, Span};
+use service_kit::{clock, env, random, trace};
 
 use super::breaker::{Breaker, BreakerSettings};
 use super::failure::{Failure, LONGEST_ANSWER, Trouble, unanswered};
@@ -250,6 +251,8 @@ impl Caller {
 
     async fn attempt<T>(&self, call: &Call, read: &impl Fn(&Answered) -> Result<T, Failure>) -> Result<T, Failure> {
         let started = clock::monotonic();
+        // Providers are not told our traces: they could do nothing with them.
+        let mut span = Span::below(trace::step(), Kind::Client, call.name);
         let result = match self.breaker.admit(started) {
             Err(left) => Err(Failure::Unsent { retry_after: Some(left), cause: Box::new(Trouble::Paused) }),
             Ok(permit) => {
@@ -263,14 +266,21 @@ impl Caller {
         };
         let outcome = result.as_ref().err().map_or("done", Failure::word);
         let provider = self.provider.as_str();
+        if let Some(span) = &mut span {
+            span.set("provider", provider);
+            span.set("outcome", outcome);
+            if result.is_err() {
+                span.fail("the call failed");
+            }
+        }
         let labels = [("provider", provider), ("call", call.name), ("outcome", outcome)];
         metrics::histogram!("boxoffice_provider_call_seconds", &labels).record(started.elapsed().as_secs_f64());
         if let Err(failure) = &result {
             tracing::warn!(
                 provider,
-                call = call.name,
+                provider.call = call.name,
                 outcome,
-                failure = failure.to_text(),
+                error = failure.to_text(),
                 "a call to a provider failed"
             );
         }

@@ -147,6 +147,7 @@ pub fn asked(ask: Command, by: Actor, n: u64) -> Asked {
         hash: Fingerprint(sale::scattered(n, 4).into_bytes()),
         correlation_id: sale::scattered(n, 6),
         causation_id: id.0,
+        trace: None,
         deadline: None,
         reply: (),
     }

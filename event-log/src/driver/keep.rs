@@ -182,7 +182,7 @@ fn beginning<A: Root>(
     if let Some(position) = standing {
         match snapshot::refuses(log, at, &position)? {
             None => return Ok(Ok(Beginning::AsItStands(log.bounds(at)?.end))),
-            Some(why) => tracing::warn!(partition = %at, %why, "a standby is not gone on from"),
+            Some(why) => tracing::warn!(partition = %at, error = %why, "a standby is not gone on from"),
         }
     }
     let load = snapshots.load::<A>(at, partitions, log)?;

@@ -239,7 +239,10 @@ impl<A: Root> Driver<A> {
                 self.examined();
                 self.owner.refuse(broken)
             }
-            Input::Delivered(reports) => self.owner.delivered(reports, now),
+            Input::Delivered(reports) => {
+                self.meters.appends.delivered(&reports, now.mono);
+                self.owner.delivered(reports, now)
+            }
             Input::Followed(generation, _) if generation != self.generation => return,
             Input::Followed(_, Followed::Records(records)) => {
                 self.arrived();
@@ -350,7 +353,7 @@ impl<A: Root> Driver<A> {
                 Output::Void(why) => {
                     self.void += 1;
                     self.meters.void.increment(1);
-                    tracing::warn!(%partition, ?why, "a record does not count");
+                    tracing::warn!(%partition, reason = ?why, "a record does not count");
                 }
                 Output::Broken(broken) if self.duty != Duty::Own => self.gone_wrong(&broken),
                 Output::Broken(broken) => {
@@ -370,7 +373,7 @@ impl<A: Root> Driver<A> {
         let replayed = self.recovery.replayed;
         let snapshot = self.keeper.taken().map(|taken| taken.offset);
         tracing::info!(
-            partition = %self.partition, term, next, recovery_ms, loaded_ms, folded_ms, claimed_ms, replayed, snapshot,
+            partition = %self.partition, term, next_offset = next, recovery_ms, loaded_ms, folded_ms, claimed_ms, replayed, snapshot_offset = snapshot,
             stood_by,
             "serving the partition"
         );
@@ -410,11 +413,11 @@ impl<A: Root> Driver<A> {
     }
 
     fn append(&mut self, claim: Uuid, first_seq: u64, mut records: Vec<NewRecord>) {
-        metrics::histogram!("boxoffice_batch_records").record(records.len() as f64);
-        metrics::counter!("boxoffice_appended_records_total").increment(records.len() as u64);
-        self.keeper.count(records.iter().map(NewRecord::size).sum());
+        let (bytes, now) = (records.iter().map(NewRecord::size).sum(), self.now().mono);
+        self.meters.appends.sent(claim, first_seq, records.len(), bytes, now);
+        self.keeper.count(bytes);
         if first_seq == 0 {
-            self.recovery.claimed = self.now().mono;
+            self.recovery.claimed = now;
         }
         let (partition, has_events) = (self.partition, crash::has_events(&records));
         if has_events {
@@ -501,7 +504,7 @@ impl<A: Root> Driver<A> {
             return;
         }
         self.meters.clear();
-        tracing::info!(partition = %self.partition, next = self.owner.state().position.next, "left the partition");
+        tracing::info!(partition = %self.partition, next_offset = self.owner.state().position.next, "left the partition");
     }
 
     fn now(&self) -> Now {

@@ -1,12 +1,18 @@
 //! How an owner stands: for readiness, for whoever asks, and as metrics of its partition.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use domain::value::Timestamp;
 use imbl::OrdSet;
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use uuid::Uuid;
 
-use crate::log::Partition;
+use crate::log::{Delivered, Partition};
 use crate::snapshot::SnapshotTaken;
+
+/// Batches whose acknowledgement is waited for; an owner has at most as many records under way.
+const MOST_UNDER_WAY: usize = 500;
 
 /// How an owner stands, for readiness, metrics and whoever asks about open things.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +65,54 @@ pub(super) struct Meters {
     recovery: Gauge,
     pub(super) void: Counter,
     pub(super) in_doubt: Counter,
+    pub(super) appends: Appends,
+}
+
+/// The metrics of appending, of all partitions together.
+pub(super) struct Appends {
+    records: Counter,
+    bytes: Counter,
+    batch_records: Histogram,
+    took: Histogram,
+    /// Batches that are not acknowledged: the last sequence number of each, and when it was sent.
+    under_way: VecDeque<(Uuid, u64, Duration)>,
+}
+
+impl Appends {
+    fn new() -> Self {
+        Self {
+            records: counter!("boxoffice_appended_records_total"),
+            bytes: counter!("boxoffice_appended_bytes_total"),
+            batch_records: histogram!("boxoffice_batch_records"),
+            took: histogram!("boxoffice_append_seconds"),
+            under_way: VecDeque::new(),
+        }
+    }
+
+    /// A batch is sent.
+    pub(super) fn sent(&mut self, claim: Uuid, first_seq: u64, records: usize, bytes: usize, now: Duration) {
+        let records = records as u64;
+        self.records.increment(records);
+        self.bytes.increment(bytes as u64);
+        self.batch_records.record(records as f64);
+        if self.under_way.len() < MOST_UNDER_WAY {
+            self.under_way.push_back((claim, (first_seq + records).saturating_sub(1), now));
+        }
+    }
+
+    /// Reports came, in order. What failed, or is of an earlier claim, is not timed.
+    pub(super) fn delivered(&mut self, reports: &[Delivered], now: Duration) {
+        let Some(last) = reports.last() else { return };
+        if last.result.is_err() {
+            self.under_way.clear();
+        }
+        let over = |(claim, seq, _): &mut (Uuid, u64, Duration)| *claim != last.claim || *seq <= last.seq;
+        while let Some((claim, _, sent)) = self.under_way.pop_front_if(over) {
+            if claim == last.claim {
+                self.took.record(now.saturating_sub(sent).as_secs_f64());
+            }
+        }
+    }
 }
 
 impl Meters {
@@ -77,6 +131,7 @@ impl Meters {
             recovery: gauge!("boxoffice_partition_recovery_seconds", &labels),
             void: counter!("boxoffice_partition_void_total", &labels),
             in_doubt: counter!("boxoffice_partition_in_doubt_total", &labels),
+            appends: Appends::new(),
         }
     }
 

@@ -84,7 +84,7 @@ impl KafkaLog {
             }
         });
         let batch = Arc::new(Batch::new(Uuid::nil(), 0, 1, reports));
-        let record = Outgoing { key, header: None, value };
+        let record = Outgoing { key, header: None, value, trace: None };
         self.producer.append(&topic.name, number(partition), &batch, std::iter::once(record));
         let detail = match tokio::time::timeout(ACKNOWLEDGED_WITHIN, result).await {
             Ok(Ok(Ok(_offset))) => return Ok(()),
@@ -122,7 +122,12 @@ impl KafkaLog {
                 Tailed::End(_) => {}
                 // The position was one that the log had given out: the topic was deleted and made anew.
                 Tailed::Lost { start, end } => {
-                    tracing::error!(partition, start, end, "a compacted topic lost records that had been read");
+                    tracing::error!(
+                        partition.number = partition,
+                        start_offset = start,
+                        end_offset = end,
+                        "a compacted topic lost records that had been read"
+                    );
                 }
             };
             self.consumers.tail(topic.name.clone(), number(partition), Start::Beginning, hand_over)

@@ -215,7 +215,7 @@ impl Shared {
             standing.member = true;
             numbers.iter().copied().filter(|number| standing.assigned.insert(*number)).collect()
         };
-        tracing::info!(partitions = ?fresh, "the group gives us partitions");
+        tracing::info!(partition.numbers = ?fresh, "the group gives us partitions");
         if !fresh.is_empty() {
             self.assignee.assigned(&fresh);
         }
@@ -232,7 +232,7 @@ impl Shared {
             let begun = Instant::now();
             self.assignee.revoked(&ours);
             let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(partitions = ?ours, lost, took_ms, "gave partitions up");
+            tracing::info!(partition.numbers = ?ours, lost, took_ms, "gave partitions up");
         }
     }
 
@@ -284,7 +284,7 @@ impl ConsumerContext for Rebalanced {
         }
         let lost = member.assignment_lost();
         if lost {
-            tracing::warn!(partitions = ?numbers, "the group has thrown us out: others may have our partitions already");
+            tracing::warn!(partition.numbers = ?numbers, "the group has thrown us out: others may have our partitions already");
         }
         shared.revoked(&numbers, lost);
         if let Err(error) = member.incremental_unassign(list) {

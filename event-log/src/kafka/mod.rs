@@ -72,6 +72,11 @@ impl KafkaSettings {
         }
     }
 
+    /// What every client of this Kafka is set to, for clients that are not the log's own.
+    pub fn client_config(&self) -> ClientConfig {
+        self.finish(self.client())
+    }
+
     /// What producers, consumers and administration have in common.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -166,6 +171,7 @@ impl Log for KafkaLog {
             key: record.key.as_bytes(),
             header: Some(&record.header),
             value: Some(&record.value),
+            trace: record.trace.as_deref(),
         });
         self.producer.append(&self.topic(to), number(to.number), &batch, outgoing);
     }
@@ -181,6 +187,7 @@ impl Log for KafkaLog {
                     key: raw.key,
                     header: raw.header,
                     value: raw.value.unwrap_or_else(Bytes::new),
+                    trace: raw.trace,
                 });
                 follower(Followed::Records(records.collect()));
             }

@@ -149,7 +149,12 @@ fn client(config: &ClientConfig) -> Result<Arc<Client>, LogError> {
                 None => {}
                 Some(Ok(message)) => {
                     let (topic, partition) = (message.topic(), message.partition());
-                    tracing::warn!(topic, partition, offset = message.offset(), "a record came by the wrong queue");
+                    tracing::warn!(
+                        topic,
+                        partition.number = partition,
+                        offset = message.offset(),
+                        "a record came by the wrong queue"
+                    );
                 }
                 Some(Err(error)) => tracing::debug!(%error, "the Kafka consumer goes on after a problem"),
             }

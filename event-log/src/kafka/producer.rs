@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
+use domain::trace::{TRACEPARENT, TraceContext};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -36,6 +37,19 @@ pub(super) struct Outgoing<'a> {
     pub(super) header: Option<&'a [u8]>,
     /// None is a tombstone.
     pub(super) value: Option<&'a [u8]>,
+    /// The `traceparent` header, if it has one.
+    pub(super) trace: Option<&'a TraceContext>,
+}
+
+impl Outgoing<'_> {
+    fn headers(&self) -> Option<OwnedHeaders> {
+        let frame = Header { key: HEADER, value: Some(self.header?) };
+        let Some(trace) = self.trace else { return Some(OwnedHeaders::new_with_capacity(1).insert(frame)) };
+        let trace = trace.to_string();
+        // Behind the frame, which readers look for first.
+        let traced = Header { key: TRACEPARENT, value: Some(trace.as_bytes()) };
+        Some(OwnedHeaders::new_with_capacity(2).insert(frame).insert(traced))
+    }
 }
 
 /// Appends; whoever serves as the producer at the moment.
@@ -192,9 +206,7 @@ impl Live {
     fn enqueue(&self, topic: &str, partition: i32, slot: Slot, record: &Outgoing<'_>) -> Result<(), KafkaError> {
         let mut message = BaseRecord::with_opaque_to(topic, Box::new(slot)).partition(partition).key(record.key);
         message.payload = record.value;
-        message.headers = record
-            .header
-            .map(|value| OwnedHeaders::new_with_capacity(1).insert(Header { key: HEADER, value: Some(value) }));
+        message.headers = record.headers();
         if self.health.under_way.fetch_add(1, Ordering::Relaxed) == 0 {
             self.health.progress();
         }
@@ -256,7 +268,7 @@ impl Keeper {
                 metrics::counter!("boxoffice_producers_replaced_total").increment(1);
                 let under_way = old.health.under_way.load(Ordering::Relaxed);
                 tracing::warn!(
-                    generation,
+                    producer.generation = generation,
                     under_way,
                     "a new Kafka producer takes the place of one that can do no more"
                 );

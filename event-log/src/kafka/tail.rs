@@ -9,17 +9,18 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use domain::trace::{TRACEPARENT, TraceContext};
 use domain::value::Timestamp;
 use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::ASKING;
 use super::pool::{Client, Place, Quiet};
 use crate::frame::HEADER;
-use crate::log::Following;
+use crate::log::{Following, Traced};
 
 /// How soon a dropped following is noticed.
 pub(super) const NOTICE: Duration = Duration::from_millis(100);
@@ -50,6 +51,8 @@ pub(super) struct Raw {
     pub(super) header: Bytes,
     /// None is a tombstone.
     pub(super) value: Option<Bytes>,
+    /// The `traceparent` header, if it has a sound one.
+    pub(super) trace: Traced,
 }
 
 /// What a tail hands over.
@@ -120,7 +123,11 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
     /// Assigns the partition, hands over what comes until it is stopped, and gives the partition back.
     pub(super) fn run(&mut self, new_topic: bool) {
         let Some(queue) = self.client.split_partition_queue(&self.place.0, self.place.1) else {
-            tracing::error!(topic = self.place.0, partition = self.place.1, "a partition that cannot be followed");
+            tracing::error!(
+                topic = self.place.0,
+                partition.number = self.place.1,
+                "a partition that cannot be followed"
+            );
             return;
         };
         if new_topic {
@@ -178,7 +185,13 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             Some(next) if offset < next => return Step::Continue,
             // If it is still there when asked for again, then it is the log's, and the reader has to judge it.
             Some(next) if offset > next && self.gapless && self.realigned != Some(next) => {
-                tracing::warn!(topic = self.place.0, partition = self.place.1, next, offset, "a gap; reading again");
+                tracing::warn!(
+                    topic = self.place.0,
+                    partition.number = self.place.1,
+                    next_offset = next,
+                    offset,
+                    "a gap; reading again"
+                );
                 self.realigned = Some(next);
                 return Step::Realign;
             }
@@ -200,7 +213,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
                 Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::LogTruncation) => Step::Lost,
                 _ => {
                     let (topic, partition) = self.place;
-                    tracing::warn!(topic, partition, %error, "reading a partition goes on after a problem");
+                    tracing::warn!(topic, partition.number = partition, %error, "reading a partition goes on after a problem");
                     Step::Flush
                 }
             },
@@ -213,7 +226,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
             match self.client.fetch_watermarks(topic, *partition, ASKING) {
                 Ok((start, end)) => return (self.hand_over)(Tailed::Lost { start, end }),
                 Err(error) => {
-                    tracing::warn!(topic, partition, %error, "cannot ask where a partition ends; trying again")
+                    tracing::warn!(topic, partition.number = partition, %error, "cannot ask where a partition ends; trying again")
                 }
             }
             thread::sleep(RETRY);
@@ -227,7 +240,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
                 Ok(()) => return,
                 Err(error) => {
                     let (topic, partition) = self.place;
-                    tracing::warn!(topic, partition, %error, "cannot assign a partition; trying again");
+                    tracing::warn!(topic, partition.number = partition, %error, "cannot assign a partition; trying again");
                 }
             }
             thread::sleep(RETRY);
@@ -236,7 +249,7 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
 
     fn unassign(&self) {
         if let Err(error) = self.client.incremental_unassign(&self.list(Offset::Invalid)) {
-            tracing::warn!(topic = self.place.0, partition = self.place.1, %error, "a partition was not assigned");
+            tracing::warn!(topic = self.place.0, partition.number = self.place.1, %error, "a partition was not assigned");
         }
     }
 
@@ -255,7 +268,8 @@ impl<'a, F: FnMut(Tailed)> Run<'a, F> {
 /// Copies a record out of the client's memory, into what is left of a block, or into a new one of at least this size.
 fn raw(message: &BorrowedMessage<'_>, block: &mut BytesMut, size: usize) -> Raw {
     let key = message.key().unwrap_or_default();
-    let header = message.headers().and_then(|headers| headers.iter().find(|header| header.key == HEADER));
+    let headers = message.headers();
+    let header = headers.and_then(|headers| headers.iter().find(|header| header.key == HEADER));
     let header = header.and_then(|header| header.value).unwrap_or_default();
     let value = message.payload();
     let parts = [key, header, value.unwrap_or_default()];
@@ -273,5 +287,13 @@ fn raw(message: &BorrowedMessage<'_>, block: &mut BytesMut, size: usize) -> Raw 
         key,
         header,
         value: value.map(|_| whole),
+        trace: headers.filter(|headers| headers.count() > 1).and_then(traced),
     }
+}
+
+/// Nonsense is no trace: nothing else depends on it.
+fn traced(headers: &BorrowedHeaders) -> Traced {
+    let header = headers.iter().find(|header| header.key == TRACEPARENT)?;
+    let context = std::str::from_utf8(header.value?).ok().and_then(TraceContext::parse)?;
+    context.sampled.then(|| Arc::new(context))
 }

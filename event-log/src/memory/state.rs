@@ -69,6 +69,7 @@ impl Lane {
             key: Bytes::copy_from_slice(record.key.as_bytes()),
             header: Bytes::copy_from_slice(&record.header),
             value: Bytes::copy_from_slice(&record.value),
+            trace: record.trace.clone(),
         });
         offset
     }

@@ -26,6 +26,7 @@ pub const CONTROL_KEY: &str = "_control";
 pub fn decoded<A: Root>(codec: &schemas::Codec, valid: Vec<Valid>) -> Result<Folded<A>, Broken> {
     let first = valid.first().expect("a command has an event");
     let (command, hash, offset) = (first.frame.cmd_id, first.frame.cmd_hash, first.record.offset);
+    let trace = first.record.trace.clone();
     let mut events = Vec::with_capacity(valid.len());
     for Valid { record, .. } in valid {
         let undecodable = |detail: String| Broken::Undecodable { offset: record.offset, detail };
@@ -33,7 +34,7 @@ pub fn decoded<A: Root>(codec: &schemas::Codec, valid: Vec<Valid>) -> Result<Fol
         let event = A::Event::try_from(event).map_err(|_| undecodable("it belongs to another topic".to_owned()))?;
         events.push((meta, event));
     }
-    Ok(Folded { command: CommandId(command), hash: Fingerprint(hash), offset, events })
+    Ok(Folded { command: CommandId(command), hash: Fingerprint(hash), offset, events, trace })
 }
 
 /// Folds what one verdict says into a state. Tells who claimed, if it was a claim.
@@ -226,6 +227,6 @@ impl<A: Root, R> Owner<A, R> {
             cmd_hash: [0; 16],
         };
         let value = self.codec.encode_control(value).expect("control records always fit their schema");
-        NewRecord { key: CONTROL_KEY.to_owned(), header: frame.encode(), value }
+        NewRecord { key: CONTROL_KEY.to_owned(), header: frame.encode(), value, trace: None }
     }
 }

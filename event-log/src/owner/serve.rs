@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Answer, Batch, Now, Outcome, Output, Owner, Phase, Submission, Target};
 use crate::frame::{Frame, Kind};
-use crate::log::NewRecord;
+use crate::log::{NewRecord, Traced};
 use crate::state::Folded;
 
 /// A command's events are at most so many …
@@ -33,6 +33,7 @@ pub(super) struct Deciding<A: Root> {
     pub(super) hash: Fingerprint,
     pub(super) correlation_id: Uuid,
     pub(super) causation_id: Uuid,
+    pub(super) trace: Traced,
 }
 
 impl<A: Root, R> Owner<A, R> {
@@ -125,7 +126,8 @@ impl<A: Root, R> Owner<A, R> {
     }
 
     fn take(&mut self, submission: Submission<A, R>, now: Now, records: &mut Vec<NewRecord>) {
-        let Submission { target, ask, by, id: command, hash, correlation_id, causation_id, reply, .. } = submission;
+        let Submission { target, ask, by, id: command, hash, correlation_id, causation_id, trace, reply, .. } =
+            submission;
         let id = match target {
             Target::Id(id) => Some(id),
             Target::Serial(serial) => self.head.by_serial(serial),
@@ -138,7 +140,7 @@ impl<A: Root, R> Owner<A, R> {
             (Some(repeat), _) => Outcome::Done(Box::new(self.answer(repeat.aggregate, &about, true, 0))),
             (None, None) => Outcome::NoSuchSerial,
             (None, Some(id)) => {
-                let deciding = Deciding { id, ask, by, command, hash, correlation_id, causation_id };
+                let deciding = Deciding { id, ask, by, command, hash, correlation_id, causation_id, trace };
                 self.decide(deciding, &about, now, records)
             }
         };
@@ -160,7 +162,7 @@ impl<A: Root, R> Owner<A, R> {
         now: Now,
         records: &mut Vec<NewRecord>,
     ) -> Outcome<A> {
-        let Deciding { id, ask, by, command, hash, correlation_id, causation_id, .. } = deciding;
+        let Deciding { id, ask, by, command, hash, correlation_id, causation_id, trace } = deciding;
         let at = self.time(now);
         let stale = broken(Breakage::DecideOnAckedState) || causation_id == command.0 && broken(Breakage::TimerTwice);
         let before = if stale { &self.acked } else { &self.head }.get(id);
@@ -192,12 +194,13 @@ impl<A: Root, R> Owner<A, R> {
             }
         };
         let events: Vec<(Meta, A::Event)> = events.into_iter().enumerate().map(|(n, event)| (meta(n), event)).collect();
-        let frame = self.frame(id, command, hash, &events);
+        let trace = trace.or_else(|| self.head.trace_of(id));
+        let frame = self.frame(id, command, hash, &events, &trace);
         if frame.is_none() && !broken(Breakage::StateBeforeEncoding) {
             return Outcome::TooLarge;
         }
         let offset = self.offset_of(self.head.position.seq);
-        self.head.fold(Folded { command, hash, offset, events }, self.settings.partitions, Some(after));
+        self.head.fold(Folded { command, hash, offset, events, trace }, self.settings.partitions, Some(after));
         let Some(frame) = frame else { return Outcome::TooLarge };
         records.extend(frame);
         self.advance(written as u64);
@@ -211,6 +214,7 @@ impl<A: Root, R> Owner<A, R> {
         command: CommandId,
         hash: Fingerprint,
         events: &[(Meta, A::Event)],
+        trace: &Traced,
     ) -> Option<Vec<NewRecord>> {
         if events.len() > FRAME_EVENTS {
             return None;
@@ -233,7 +237,7 @@ impl<A: Root, R> Owner<A, R> {
                 cmd_id: command.0,
                 cmd_hash: hash.0,
             };
-            let record = NewRecord { key: key.clone(), header: frame.encode(), value };
+            let record = NewRecord { key: key.clone(), header: frame.encode(), value, trace: trace.clone() };
             size += record.size();
             records.push(record);
         }

@@ -79,6 +79,7 @@ impl<A: Root, R> Owner<A, R> {
                     causation_id: caused.event_id,
                     correlation_id: caused.correlation_id,
                     outgoing: outgoing.clone(),
+                    trace: self.acked.trace_of_cause(offset),
                 }));
             }
         }

@@ -100,6 +100,7 @@ impl<A: Root, R> Owner<A, R> {
             hash: Fingerprint::default(),
             correlation_id: command.0,
             causation_id: command.0,
+            trace: None,
         };
         let outcome = self.decide(deciding, &A::About::default(), now, records);
         let moved = self.head.get(id).and_then(|entry| lane.next(&entry.state)) != Some(due);

@@ -8,7 +8,7 @@ use domain::saga::Outgoing;
 use domain::value::{Actor, Fingerprint, Timestamp};
 use uuid::Uuid;
 
-use crate::log::{NewRecord, Partition};
+use crate::log::{NewRecord, Partition, Traced};
 use crate::validity::{Broken, Void};
 
 /// What an owner has to know beside its state.
@@ -72,6 +72,8 @@ pub struct Submission<A: Root, R> {
     pub correlation_id: Uuid,
     /// The command or event that caused it.
     pub causation_id: Uuid,
+    /// The recorded trace that it is a step of.
+    pub trace: Traced,
     /// Not decided after this moment of the monotonic clock.
     pub deadline: Option<Duration>,
     /// Whom to answer.
@@ -133,6 +135,8 @@ pub struct Send {
     pub correlation_id: Uuid,
     /// What has to be done.
     pub outgoing: Outgoing,
+    /// The recorded trace of the event.
+    pub trace: Traced,
 }
 
 /// What the owner wants its driver to do, in order.

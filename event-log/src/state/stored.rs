@@ -9,12 +9,13 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Uuid, Vector, Wakes,
+    Arc, Caused, CommandId, Entry, OrdMap, OrdSet, Position, Repeat, Root, State, Timestamp, Traces, Uuid, Vector,
+    Wakes,
 };
 
 /// What is written, field by field as it is read.
 #[derive(Serialize)]
-struct Written<O: Serialize, A: Serialize, R: Serialize, S: Serialize> {
+struct Written<'a, O: Serialize, A: Serialize, R: Serialize, S: Serialize> {
     position: Position,
     last: Timestamp,
     outbox: O,
@@ -22,6 +23,7 @@ struct Written<O: Serialize, A: Serialize, R: Serialize, S: Serialize> {
     repeats: R,
     serials: u64,
     by_serial: S,
+    traces: Option<&'a Traces>,
 }
 
 /// What is read.
@@ -35,6 +37,7 @@ struct Read<A> {
     repeats: Vec<(Timestamp, CommandId, Repeat)>,
     serials: u64,
     by_serial: Vec<(u64, Uuid)>,
+    traces: Option<Traces>,
 }
 
 /// A list whose items are made one by one, so that a large state is not copied to be written.
@@ -74,6 +77,7 @@ impl<A: Root> State<A> {
             repeats: List(self.repeats_by_age.len(), || self.repeats_by_age.iter().map(repeat)),
             serials: self.serials,
             by_serial: List(self.by_serial.len(), || self.by_serial.iter()),
+            traces: self.traces.as_deref(),
         };
         postcard::to_io(&written, to).map(drop)
     }
@@ -100,6 +104,7 @@ impl<A: Root> State<A> {
             repeats_by_age: read.repeats.iter().map(|(at, command, _)| (*at, *command)).collect::<Vector<_>>(),
             serials: read.serials,
             by_serial: read.by_serial.into_iter().collect(),
+            traces: read.traces.map(Arc::new),
         };
         for (id, version, aggregate) in read.aggregates {
             state.index(id, Wakes::default(), Wakes::of(&aggregate));

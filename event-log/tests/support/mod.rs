@@ -46,5 +46,5 @@ pub fn numbered(seq: u64, size: usize) -> NewRecord {
         cmd_hash: [u8::try_from(seq % 251).unwrap(); 16],
     };
     let value = (0..size).map(|at| u8::try_from((at as u64 + seq) % 256).unwrap()).collect();
-    NewRecord { key: id.hyphenated().to_string(), header: frame.encode(), value }
+    NewRecord { key: id.hyphenated().to_string(), header: frame.encode(), value, trace: None }
 }

@@ -73,8 +73,19 @@ impl Running {
     pub fn submit(&self, submission: Submission<Inventory, u32>) -> Receiver<Outcome<Inventory>> {
         let (sender, outcome) = channel();
         let reply: Reply<Inventory> = Box::new(move |outcome| drop(sender.send(outcome)));
-        let Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, .. } = submission;
-        self.mailbox.submit(Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, reply });
+        let Submission { target, ask, by, id, hash, correlation_id, causation_id, trace, deadline, .. } = submission;
+        self.mailbox.submit(Submission {
+            target,
+            ask,
+            by,
+            id,
+            hash,
+            correlation_id,
+            causation_id,
+            trace,
+            deadline,
+            reply,
+        });
         outcome
     }
 

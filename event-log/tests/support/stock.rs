@@ -34,6 +34,7 @@ pub fn submission(n: u32, ask: Command, by: Actor) -> Submission<Inventory, u32>
         hash: Fingerprint([7; 16]),
         correlation_id: command_id(n).0,
         causation_id: command_id(n).0,
+        trace: None,
         deadline: None,
         reply: n,
     }

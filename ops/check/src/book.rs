@@ -161,5 +161,5 @@ impl Book {
 fn record(offset: i64, key: &str, frame: Frame, value: Vec<u8>) -> Record {
     let header = Bytes::copy_from_slice(&frame.encode());
     let (key, timestamp) = (Bytes::copy_from_slice(key.as_bytes()), Timestamp(0));
-    Record { offset, timestamp, key, header, value: value.into() }
+    Record { offset, timestamp, key, header, value: value.into(), trace: None }
 }

@@ -29,7 +29,7 @@ fn claim((term, claim): (u32, Uuid)) -> NewRecord {
     let value = Control::Claimed { claim, term, instance: "test".to_owned(), url: "http://127.0.0.1".to_owned() };
     let value = Codec::in_memory().encode_control(&value).unwrap();
     let header = frame(Kind::Claim, (term, claim), 0, 0).encode();
-    NewRecord { key: CONTROL_KEY.to_owned(), header, value }
+    NewRecord { key: CONTROL_KEY.to_owned(), header, value, trace: None }
 }
 
 fn event(frame: Frame) -> NewRecord {
@@ -47,7 +47,7 @@ fn written(frame: Frame, event: &Event) -> NewRecord {
         actor: "system".to_owned(),
     };
     let value = Codec::in_memory().encode(&meta, event).unwrap();
-    NewRecord { key: event.aggregate().hyphenated().to_string(), header: frame.encode(), value }
+    NewRecord { key: event.aggregate().hyphenated().to_string(), header: frame.encode(), value, trace: None }
 }
 
 async fn read(records: &[NewRecord]) -> Facts {

@@ -20,7 +20,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use service_kit::auth::{Auth, Rules, Settings, SigningKey};
-use service_kit::config::{Env, Http, Log};
+use service_kit::config::{Env, Http, Log, Tracing};
 use service_kit::health::Health;
 use service_kit::keys::{Keys, Secret32};
 use service_kit::operations::Operations;
@@ -163,7 +163,7 @@ async fn answer<S: Store>(
     limits: &Http,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let metrics = telemetry::init("peer", "local", log)?;
+    let metrics = telemetry::init("peer", "local", log, &Tracing::default())?;
     let auth = auth(&args.token_key);
     let offer = Offer { show: args.show, ticket_class: args.ticket_class };
     let routes = edge::routes(store, auth.clone(), Keys::new(&Secret32::new(random::bytes())), offer);

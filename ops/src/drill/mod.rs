@@ -4,6 +4,7 @@ mod backup;
 mod bank;
 mod books;
 mod buyer;
+mod export;
 mod faults;
 mod office;
 mod order;
@@ -23,6 +24,7 @@ use clap::Subcommand;
 use crate::demo::shop::Shop;
 pub use backup::BackupArgs;
 use bank::Bank;
+pub use export::ExportArgs;
 pub use payments::PaymentsArgs;
 use stage::Stage;
 use tally::Tally;
@@ -36,6 +38,9 @@ pub enum Command {
     /// Back up while people buy, destroy everything but that and the secrets, restore, and compare; ends with 1 if
     /// anything acknowledged is lost, a law breaks, or a read model differs.
     Backup(BackupArgs),
+    /// Export a large log to Parquet, measure time and memory, and hold the money in the files against Postgres; ends with
+    /// 1 if it differs.
+    Export(ExportArgs),
 }
 
 /// What all buyers share.
@@ -65,5 +70,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Payments(args) => payments::run(args).await,
         Command::Backup(args) => backup::run(args).await,
+        Command::Export(args) => export::run(args).await,
     }
 }

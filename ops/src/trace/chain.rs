@@ -135,6 +135,7 @@ mod tests {
             key: Bytes::new(),
             header: Bytes::new(),
             value: Bytes::new(),
+            trace: None,
         };
         let at = Partition { context: Context::Order, number: 0 };
         Told { meta, event: Event::Order(event.into()), found: Found { at, record, void: None } }

@@ -34,12 +34,9 @@ create table if not exists generations (
     primary key (name, generation)
 );
 create table if not exists fillers (
-    instance text,
-    name text,
-    generation integer not null,
-    partitions integer[] not null,
-    seen_at timestamptz not null,
-    primary key (instance, name)
+    instance text primary key,
+    fills jsonb not null,
+    seen_at timestamptz not null
 );
 ";
 

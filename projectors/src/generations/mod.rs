@@ -4,15 +4,20 @@
 //! Invariant: which generation is live, and what every view shows, changes in one transaction, under one lock; so a
 //! reader sees all of one generation or all of the other.
 
+mod chase;
 mod control;
+mod fillers;
 mod overview;
 mod promote;
 mod switch;
 mod watch;
 
 use crate::model::Layout;
+pub(crate) use chase::Chase;
 pub(crate) use control::{CONTROL, found, relabel};
 pub use control::{ControlError, Paused, begin, drop_kept, mark, pause};
+pub(crate) use fillers::Duty;
+pub use fillers::{Filled, fillers};
 pub(crate) use overview::Target;
 pub use overview::{Known, Overview, Standing, State, overview};
 pub(crate) use promote::Promoter;

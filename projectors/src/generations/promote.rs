@@ -11,14 +11,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::watch::Control;
-use super::{Generation, switch};
+use super::{Chase, Generation, switch};
 use crate::checkpoints::{context_name, number};
 use crate::model::Layout;
 use crate::names::Names;
 use crate::schema::{LAYOUTS, READS};
 
-/// Who lacks no more than this in any partition has caught up; what is missing then comes within the switch.
-const NEARLY: i64 = 64;
 /// One attempt; the next look tries again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -35,9 +33,10 @@ pub(crate) struct Promoter {
 impl Promoter {
     /// Tries again and again; there is nothing to do for it most of the time.
     pub(crate) async fn run(mut self) -> Infallible {
+        let mut chases: BTreeMap<&'static str, Chase> = BTreeMap::new();
         loop {
             for (layout, generation) in self.promised() {
-                self.promote(&layout, generation).await;
+                self.promote(&layout, generation, chases.entry(layout.name).or_default()).await;
             }
             let _ = timeout(self.every, self.control.looked()).await;
         }
@@ -51,22 +50,27 @@ impl Promoter {
         LAYOUTS.iter().filter_map(promised).collect()
     }
 
-    async fn promote(&self, layout: &Layout, generation: Generation) {
-        match self.is_filled(layout, generation).await {
+    async fn promote(&self, layout: &Layout, generation: Generation, chase: &mut Chase) {
+        match self.is_filled(layout, generation, chase).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => return tracing::warn!(projection = layout.name, %error, "cannot tell whether it is filled"),
         }
         match switch(&self.pool, &self.names, layout.name, generation.number, PATIENCE).await {
             Ok(served) => tracing::info!(
-                projection = layout.name, before = %served.before, now = %served.now,
+                projection = layout.name, generation.before = %served.before, generation = %served.now,
                 "readers see the new version of this read model"
             ),
             Err(error) => tracing::warn!(projection = layout.name, %generation, %error, "not shown yet; trying again"),
         }
     }
 
-    async fn is_filled(&self, layout: &Layout, generation: Generation) -> Result<bool, PromoteError> {
+    async fn is_filled(
+        &self,
+        layout: &Layout,
+        generation: Generation,
+        chase: &mut Chase,
+    ) -> Result<bool, PromoteError> {
         let contexts = READS.iter().find(|(name, _)| *name == layout.name).map_or(&[][..], |(_, contexts)| *contexts);
         let next = self.reached(layout, generation).await?;
         let log = Arc::clone(&self.log);
@@ -74,20 +78,13 @@ impl Promoter {
             .iter()
             .flat_map(|context| (0..self.partitions).map(|number| Partition { context: *context, number }));
         let places: Vec<Partition> = places.collect();
-        let lacks = move |at: &Partition| {
+        let place = move |at: &Partition| {
             let end = log.bounds(*at)?.end;
-            let there = next.get(&(context_name(at.context).to_owned(), number(*at))).copied();
-            Ok::<_, LogError>(there.is_none_or(|next| end - next > NEARLY))
+            let next = next.get(&(context_name(at.context).to_owned(), number(*at))).copied().unwrap_or(-1);
+            Ok::<_, LogError>((*at, next, end))
         };
-        let asked = spawn_blocking(move || {
-            for at in &places {
-                if lacks(at)? {
-                    return Ok::<_, LogError>(false);
-                }
-            }
-            Ok(true)
-        });
-        Ok(asked.await.expect("asking the log never panics")?)
+        let asked = spawn_blocking(move || places.iter().map(place).collect::<Result<Vec<_>, LogError>>());
+        Ok(chase.caught_up(&asked.await.expect("asking the log never panics")?))
     }
 
     async fn reached(

@@ -11,7 +11,7 @@ use tokio::sync::watch::{self, Receiver, Sender};
 use tokio::time::{sleep, timeout};
 
 use super::overview::{Overview, Target, overview};
-use super::{ControlError, begin};
+use super::{ControlError, Duty, Generation, begin};
 use crate::model::Layout;
 use crate::names::Names;
 use crate::schema::{self, LAYOUTS};
@@ -22,26 +22,49 @@ type Looked = Option<Result<Arc<Overview>, Arc<sqlx::Error>>>;
 
 /// What one read model hears of. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Control(Receiver<Looked>);
+pub(crate) struct Control {
+    heard: Heard,
+    pub(crate) duty: Duty,
+}
+
+#[derive(Clone)]
+enum Heard {
+    Looks(Receiver<Looked>),
+    /// Whatever is shown: this one is filled.
+    Only(Generation),
+}
 
 /// Looks for all of them.
 pub(crate) struct Watcher {
     pool: PgPool,
     names: Names,
+    instance: String,
     every: Duration,
     told: Sender<Looked>,
+    duty: Duty,
 }
 
-/// Somebody who looks, to be run, and what is heard of it.
-pub(crate) fn watch(pool: PgPool, names: Names, every: Duration) -> (Watcher, Control) {
+/// Somebody who looks, to be run, and what is heard of it. `instance` names this process.
+pub(crate) fn watch(pool: PgPool, names: Names, instance: String, every: Duration) -> (Watcher, Control) {
     let (told, heard) = watch::channel(None);
-    (Watcher { pool, names, every, told }, Control(heard))
+    let duty = Duty::default();
+    let control = Control { heard: Heard::Looks(heard), duty: duty.clone() };
+    (Watcher { pool, names, instance, every, told, duty }, control)
 }
 
 impl Control {
+    /// Of whoever fills this generation, whatever is shown.
+    pub(crate) fn only(generation: Generation) -> Self {
+        Self { heard: Heard::Only(generation), duty: Duty::default() }
+    }
+
     /// What code of this layout has to do, once it is known.
     pub(crate) async fn target(&mut self, layout: &Layout) -> Result<Target, Arc<sqlx::Error>> {
-        let looked = self.0.wait_for(Option::is_some).await.expect("whoever looks lives as long as we do").clone();
+        let heard = match &mut self.heard {
+            Heard::Looks(heard) => heard,
+            Heard::Only(generation) => return Ok(Target::Fill(*generation)),
+        };
+        let looked = heard.wait_for(Option::is_some).await.expect("whoever looks lives as long as we do").clone();
         let all = looked.expect("it was waited for")?;
         Ok(all.get(layout.name).map_or(Target::Nothing, |standing| standing.target(layout)))
     }
@@ -49,7 +72,7 @@ impl Control {
     /// Waits until that is something else.
     pub(crate) async fn other(&mut self, layout: &Layout, than: Target) {
         loop {
-            self.0.changed().await.expect("whoever looks lives as long as we do");
+            self.looked().await;
             if self.target(layout).await.is_ok_and(|target| target != than) {
                 return;
             }
@@ -58,12 +81,18 @@ impl Control {
 
     /// Waits for the next look.
     pub(crate) async fn looked(&mut self) {
-        self.0.changed().await.expect("whoever looks lives as long as we do");
+        match &mut self.heard {
+            Heard::Looks(heard) => heard.changed().await.expect("whoever looks lives as long as we do"),
+            Heard::Only(_) => std::future::pending().await,
+        }
     }
 
     /// What is known.
     pub(crate) fn overview(&self) -> Option<Arc<Overview>> {
-        self.0.borrow().as_ref()?.as_ref().ok().cloned()
+        match &self.heard {
+            Heard::Looks(heard) => heard.borrow().as_ref()?.as_ref().ok().cloned(),
+            Heard::Only(_) => None,
+        }
     }
 }
 
@@ -101,6 +130,7 @@ impl Watcher {
                 all = overview(&self.pool, &self.names).await?;
             }
         }
+        self.duty.tell(&self.pool, &self.names, &self.instance).await?;
         Ok(all)
     }
 

@@ -17,8 +17,9 @@ type Row = BTreeMap<&'static str, Cell>;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table(OrdMap<Arc<[KeyPart]>, Arc<Row>>);
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum KeyPart {
+/// A part of what tells a row from the others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum KeyPart {
     Uuid(Uuid),
     Text(Box<str>),
 }
@@ -63,12 +64,28 @@ impl Table {
 
     /// Every row with all of these columns, in key order.
     pub(super) fn rows(&self, columns: &BTreeSet<&'static str>) -> Vec<Value> {
-        let row = |row: &Arc<Row>| {
-            let value = |name: &&'static str| ((*name).to_owned(), row.get(name).map_or(Value::Null, json));
-            Value::Object(columns.iter().map(value).collect::<Map<_, _>>())
-        };
-        self.0.values().map(row).collect()
+        self.objects(columns).map(Value::Object).collect()
     }
+
+    /// The same as objects.
+    pub(super) fn objects(&self, columns: &BTreeSet<&'static str>) -> impl Iterator<Item = Map<String, Value>> {
+        self.0.values().map(|row| object(row, columns))
+    }
+
+    /// Takes a row out, with all of these columns.
+    pub(super) fn take(&mut self, key: &[KeyPart], columns: &BTreeSet<&'static str>) -> Option<Map<String, Value>> {
+        self.0.remove(key).map(|row| object(&row, columns))
+    }
+}
+
+fn object(row: &Row, columns: &BTreeSet<&'static str>) -> Map<String, Value> {
+    let value = |name: &&'static str| ((*name).to_owned(), row.get(name).map_or(Value::Null, json));
+    columns.iter().map(value).collect()
+}
+
+/// The columns that tell which row of a table is meant, in the order of the changes.
+pub(super) fn key_columns(layout: &Layout, table: &str) -> Vec<&'static Column> {
+    layout.merges.iter().find(|merge| merge.table == table).into_iter().flat_map(|merge| merge.keys()).collect()
 }
 
 /// The columns of a table.
@@ -87,7 +104,7 @@ fn merged(column: &Column, old: Cell, new: Cell) -> Cell {
     }
 }
 
-fn part(column: &Column, cell: &Cell) -> Option<KeyPart> {
+pub(super) fn part(column: &Column, cell: &Cell) -> Option<KeyPart> {
     match (column.merging, cell) {
         (Merging::Key, Cell::Uuid(id)) => Some(KeyPart::Uuid(*id)),
         (Merging::Key, Cell::Text(text)) => Some(KeyPart::Text(text.as_str().into())),

@@ -80,6 +80,7 @@ pub fn copy(lanes: &Lanes, log: &KafkaLog, from: &BTreeMap<Partition, i64>) {
             key: String::from_utf8(record.key.to_vec()).unwrap(),
             header: record.header[..].try_into().unwrap(),
             value: record.value.to_vec(),
+            trace: record.trace,
         });
         log.append(place, Uuid::nil(), 0, records.collect(), Arc::clone(&nobody));
     }

@@ -5,6 +5,7 @@ mod live;
 mod orders;
 mod page;
 mod payments;
+mod persons;
 mod queue;
 mod refunds;
 mod showcase;
@@ -34,6 +35,7 @@ use crate::changes::Changes;
 use crate::config::StreamSettings;
 use crate::database::Database;
 use crate::progress::Progress;
+use crate::stale::Stale;
 use crate::ticket_code::Signer;
 use crate::together::Together;
 
@@ -83,6 +85,8 @@ pub struct Parts {
     pub changes: Changes,
     /// How far the read models have come.
     pub progress: Progress,
+    /// What of them is known to be behind.
+    pub stale: Stale,
     /// What visitors of waiting rooms are told.
     pub boards: Boards,
     /// Opens personal data.
@@ -129,6 +133,7 @@ pub fn routes(app: App) -> OpenApiRouter {
         .merge(payments::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
+        .merge(persons::routes())
         .merge(tickets::routes())
         .merge(live::routes())
         .merge(page::routes());

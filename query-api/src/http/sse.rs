@@ -39,6 +39,11 @@ impl App {
         let slot = self.0.streams.clone().try_acquire_owned();
         slot.map_err(|_| Problem::new(Kind::Overloaded).retry_after_s(5))
     }
+
+    /// How many streams are open.
+    pub(crate) fn open_streams(&self) -> usize {
+        self.streams.max - self.0.streams.available_permits()
+    }
 }
 
 /// Names what is sent by its content, so that nothing is sent twice: 16 hex digits.

@@ -486,11 +486,11 @@ async fn the_log_in_full_has_one_line_a_request_and_no_query_token_or_key() {
     }
     let lines = captured.lines();
     let routes: Vec<_> =
-        lines.iter().map(|line| (line["span"]["route"].as_str().unwrap(), line["status"].as_u64())).collect();
+        lines.iter().map(|line| (line["span"]["http.route"].as_str().unwrap(), line["http.status"].as_u64())).collect();
     let expected = [("/v1/stream", 200), ("/v1/join", 200), ("unmatched", 404), ("/livez", 200)];
     assert_eq!(routes, expected.map(|(route, status)| (route, Some(status))));
     assert_eq!(lines[0]["span"]["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert_eq!((&lines[1]["span"]["request.id"], &lines[1]["span"]["method"]), (&"r-1".into(), &"POST".into()));
+    assert_eq!((&lines[1]["span"]["request.id"], &lines[1]["span"]["http.method"]), (&"r-1".into(), &"POST".into()));
     assert!(lines[1]["latency_ms"].is_u64());
 }
 
@@ -503,7 +503,7 @@ async fn the_usual_log_tells_of_what_failed_here_or_took_long() {
         send(request("GET", "/v1/plain"), "").await
     };
     asked.with_subscriber(captured.subscriber("info")).await;
-    let told: Vec<_> = captured.lines().iter().map(|line| line["status"].as_u64()).collect();
+    let told: Vec<_> = captured.lines().iter().map(|line| line["http.status"].as_u64()).collect();
     assert_eq!(told, [Some(504), Some(503)]);
 }
 

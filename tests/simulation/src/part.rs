@@ -1,9 +1,10 @@
-//! The six kinds of aggregates behind one face, so that one world can hold owners of all of them.
+//! The seven kinds of aggregates behind one face, so that one world can hold owners of all of them.
 
 use std::time::Duration;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
+use domain::account::Account;
 use domain::event::{Command, Event, Refusal};
 use domain::ids::CommandId;
 use domain::inventory::Inventory;
@@ -34,6 +35,8 @@ pub enum Kept {
     Ticket(TicketBatch),
     /// A waiting room.
     Queue(WaitingRoom),
+    /// A person.
+    Account(Account),
 }
 
 /// A command on its way to an owner.
@@ -191,6 +194,7 @@ parts! {
     Payment(Payment) = Payment;
     Ticket(TicketBatch) = Ticket;
     Queue(WaitingRoom) = Queue;
+    Account(Account) = Account;
 }
 
 fn told<A: Part>(state: &A, asked: &Asked) -> A {
@@ -211,7 +215,7 @@ fn decide<A: Part>(state: &A, asked: &Asked, at: Timestamp) -> Result<usize, Ref
 pub fn submission<A: Part>(asked: Asked, deadline: Option<Duration>, reply: u32) -> Submission<A, u32> {
     let Asked { target, command, by, id, hash, correlation_id, causation_id } = asked;
     let ask = A::ask(command).expect("it was sent to the owner of its kind");
-    Submission { target, ask, by, id, hash, correlation_id, causation_id, deadline, reply }
+    Submission { target, ask, by, id, hash, correlation_id, causation_id, trace: None, deadline, reply }
 }
 
 /// An outcome as one of all.

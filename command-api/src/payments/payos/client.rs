@@ -47,7 +47,12 @@ impl Client {
         if !status.is_success() || envelope.code != DONE {
             let code = if envelope.code == DONE { status.as_str() } else { &envelope.code };
             let desc = envelope.desc.unwrap_or_default();
-            tracing::info!(http.status = status.as_u16(), code, desc = short(&desc, 200), "PayOS refuses");
+            tracing::info!(
+                http.status = status.as_u16(),
+                provider.code = code,
+                provider.text = short(&desc, 200),
+                "PayOS refuses"
+            );
             return Err(Failure::refused(*status, code));
         }
         let (Some(data), Some(given)) = (envelope.data, envelope.signature) else {

@@ -25,7 +25,7 @@ impl Payos {
             Err(Failure::Unsent { retry_after, cause }) => Err(CreateError::Unavailable { retry_after, cause }),
             Err(Failure::Lost { cause, .. }) => self.find(payment, cause).await,
             Err(Failure::Refused { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, code }) => {
-                tracing::error!(code, "PayOS does not accept our keys: no payment can be opened");
+                tracing::error!(provider.code = code, "PayOS does not accept our keys: no payment can be opened");
                 Err(CreateError::Refused { code })
             }
             // Code 231 says that it is there; and whatever the code, an earlier call may have opened it.
@@ -81,7 +81,7 @@ impl Payos {
     /// Makes a link our own whose creation was not answered.
     fn adopt(&self, payment: &CreatePayment, link: Link) -> Result<Intent, CreateError> {
         if link.amount != payment.amount {
-            tracing::error!(payment.id = %payment.payment, serial = payment.serial, "PayOS has another payment under our order code: does another service use this channel?");
+            tracing::error!(payment.id = %payment.payment, payment.serial = payment.serial, "PayOS has another payment under our order code: does another service use this channel?");
             return Err(CreateError::Refused { code: "serial-taken".to_owned() });
         }
         let ended = match link.status {

@@ -106,7 +106,7 @@ impl Payos {
             transactions.into_iter().partition(|it| it.amount > 0 && !it.reference.is_empty());
         if !odd.is_empty() {
             tracing::error!(
-                serial = link.order_code,
+                payment.serial = link.order_code,
                 count = odd.len(),
                 "PayOS lists transfers without amount or reference"
             );
@@ -172,7 +172,7 @@ fn standing(link: &Link) -> Standing {
         Status::Failed => Standing::Failed,
         Status::Cancelled | Status::Expired => Standing::Ended,
         Status::Paid | Status::Unknown => {
-            tracing::error!(serial = link.order_code, status = ?link.status, "PayOS says what cannot be: taken as still open");
+            tracing::error!(payment.serial = link.order_code, provider.status = ?link.status, "PayOS says what cannot be: taken as still open");
             Standing::Open
         }
     }

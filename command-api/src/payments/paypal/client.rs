@@ -135,7 +135,7 @@ fn open<T: DeserializeOwned>(Answered { status, body }: &Answered) -> Result<T, 
     let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
     let issue = refusal.details.into_iter().map(|it| it.issue);
     let code = issue.chain([refusal.name, refusal.error]).find(|it| !it.is_empty()).unwrap_or_default();
-    tracing::info!(http.status = status.as_u16(), code = short(&code, 64), "PayPal refuses");
+    tracing::info!(http.status = status.as_u16(), provider.code = short(&code, 64), "PayPal refuses");
     Err(Failure::refused(*status, &code))
 }
 

@@ -101,7 +101,7 @@ fn opened(id: &str, asked: &Money, order: &Order) -> Result<Intent, CreateError>
 
 fn refused(failure: Failure) -> CreateError {
     if is_locked_out(&failure) {
-        tracing::error!(failure = failure.to_text(), "PayPal does not accept our keys: no payment can be opened");
+        tracing::error!(error = failure.to_text(), "PayPal does not accept our keys: no payment can be opened");
     }
     match failure {
         Failure::Refused { code, .. } => CreateError::Refused { code },

@@ -201,7 +201,7 @@ impl Order {
             Status::Completed | Status::Unknown => true,
         };
         if odd {
-            tracing::error!(order = self.id, status = ?self.status, "PayPal says what cannot be: taken as still open");
+            tracing::error!(provider.reference = self.id, provider.status = ?self.status, "PayPal says what cannot be: taken as still open");
         }
         Standing::Open
     }

@@ -70,7 +70,11 @@ fn open<T: DeserializeOwned>(Answered { status, body }: &Answered) -> Result<T, 
         return Err(Failure::refused(*status, status.as_str()));
     };
     let code = error.code.filter(|_| error.kind != KEY_REUSED).unwrap_or(error.kind);
-    tracing::info!(http.status = status.as_u16(), code = crate::payments::failure::short(&code, 64), "Stripe refuses");
+    tracing::info!(
+        http.status = status.as_u16(),
+        provider.code = crate::payments::failure::short(&code, 64),
+        "Stripe refuses"
+    );
     Err(Failure::refused(*status, &code))
 }
 

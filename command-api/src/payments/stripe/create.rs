@@ -39,10 +39,7 @@ impl Stripe {
                 Err(CreateError::Ambiguous("this payment was opened before with other parameters".into()))
             }
             Err(failure @ Failure::Refused { .. }) if is_locked_out(&failure) => {
-                tracing::error!(
-                    failure = failure.to_text(),
-                    "Stripe does not accept our key: no payment can be opened"
-                );
+                tracing::error!(error = failure.to_text(), "Stripe does not accept our key: no payment can be opened");
                 Err(refused(failure))
             }
             Err(failure @ Failure::Refused { .. }) => Err(refused(failure)),

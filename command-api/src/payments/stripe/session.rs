@@ -122,7 +122,7 @@ impl Session {
             return Err("payment_intent is empty or too long");
         }
         if amount <= 0 {
-            tracing::error!(session = self.id, "Stripe says paid, but nothing came: taken as no money");
+            tracing::error!(provider.reference = self.id, "Stripe says paid, but nothing came: taken as no money");
             return Ok(None);
         }
         Ok(Some(Movement { reference: intent.id().to_owned(), amount, currency, fee: 0 }))
@@ -135,7 +135,7 @@ impl Session {
             (PaymentStatus::Unpaid, Some(Status::Expired)) => Standing::Ended,
             (PaymentStatus::Unpaid, Some(Status::Complete)) => self.unpaid(),
             (PaymentStatus::Unpaid | PaymentStatus::NoPaymentRequired | PaymentStatus::Unknown, _) => {
-                tracing::error!(session = self.id, status = ?self.status, paid = ?self.payment_status, "Stripe says what cannot be: taken as still open");
+                tracing::error!(provider.reference = self.id, provider.status = ?self.status, provider.paid = ?self.payment_status, "Stripe says what cannot be: taken as still open");
                 Standing::Open
             }
         }

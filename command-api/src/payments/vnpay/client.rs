@@ -121,8 +121,8 @@ impl Client {
         }
         if code != DONE {
             tracing::info!(
-                code = short(&code, 8),
-                message = short(&text(&fields, "vnp_Message"), 200),
+                provider.code = short(&code, 8),
+                provider.text = short(&text(&fields, "vnp_Message"), 200),
                 "VNPay refuses"
             );
         }

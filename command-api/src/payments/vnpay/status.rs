@@ -87,7 +87,10 @@ fn read(found: Found, over: bool) -> (Vec<Movement>, Standing) {
         Found::Payment { money: Some(money), .. } => (vec![money], Standing::Paid),
         Found::Payment { verdict, money: None } => (vec![], standing(verdict, over)),
         Found::Refund { all, .. } => {
-            tracing::error!(all, "VNPay gave money back that was never told to us: a person has to look");
+            tracing::error!(
+                refund.whole = all,
+                "VNPay gave money back that was never told to us: a person has to look"
+            );
             (vec![], if all { Standing::Ended } else { Standing::Open })
         }
     }

@@ -121,7 +121,12 @@ fn open(Answered { status, body }: &Answered) -> Result<Told, Failure> {
         return Ok(Told { code, sub, fields });
     }
     let message = text(fields.get("sub_return_message"));
-    tracing::info!(code, sub, message = short(&message, 200), "ZaloPay refuses");
+    tracing::info!(
+        provider.code = code,
+        provider.sub_code = sub,
+        provider.text = short(&message, 200),
+        "ZaloPay refuses"
+    );
     match sub {
         -403..=-401 => Err(Failure::refused(*status, &sub.to_string())),
         -429 => {

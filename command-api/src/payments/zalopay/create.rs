@@ -54,7 +54,7 @@ impl Zalopay {
                 }
             },
             Err(Failure::Refused { code, .. }) if matches!(code.as_str(), "-402" | "-403" | "401" | "403") => {
-                tracing::error!(code, "ZaloPay does not accept our keys: no payment can be opened");
+                tracing::error!(provider.code = code, "ZaloPay does not accept our keys: no payment can be opened");
                 Err(CreateError::Refused { code })
             }
             Err(Failure::Refused { code, .. }) => self.refused(&name, code).await,

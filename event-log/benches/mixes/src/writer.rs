@@ -148,7 +148,7 @@ impl<M: Mix> Writer<M> {
     }
 
     fn push(&mut self, key: String, frame: &Frame, value: Vec<u8>) {
-        self.made.push_back(NewRecord { key, header: frame.encode(), value });
+        self.made.push_back(NewRecord { key, header: frame.encode(), value, trace: None });
         self.seq += 1;
         self.next += 1;
     }
@@ -177,7 +177,7 @@ pub fn records<'a>(first: i64, timestamp: Timestamp, new: impl IntoIterator<Item
         let mut value = block.split().freeze();
         let key = value.split_to(new.key.len());
         let header = value.split_to(new.header.len());
-        Record { offset, timestamp, key, header, value }
+        Record { offset, timestamp, key, header, value, trace: None }
     });
     copied.collect()
 }

@@ -94,7 +94,7 @@ impl<G: Group> Vouching<G> {
             return numbers;
         }
         if let Err(reason) = self.commit(&numbers) {
-            tracing::warn!(partitions = ?numbers, reason, "the group does not vouch for us");
+            tracing::warn!(partition.numbers = ?numbers, reason, "the group does not vouch for us");
             return BTreeSet::new();
         }
         numbers.retain(|number| self.group.has(*number));

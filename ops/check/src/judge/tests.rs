@@ -13,7 +13,7 @@ const TWO: (u32, Uuid) = (2, Uuid::from_u128(2));
 fn record(kind: Kind, (term, claim): (u32, Uuid), seq: u64, (evt_idx, evt_cnt): (u16, u16)) -> Record {
     let frame = Frame { kind, term, seq, evt_idx, evt_cnt, agg_ver: 1, claim, cmd_id: claim, cmd_hash: [0; 16] };
     let header = Bytes::copy_from_slice(&frame.encode());
-    Record { offset: 0, timestamp: Timestamp(0), key: Bytes::new(), header, value: Bytes::new() }
+    Record { offset: 0, timestamp: Timestamp(0), key: Bytes::new(), header, value: Bytes::new(), trace: None }
 }
 
 fn claim(of: (u32, Uuid)) -> Record {

@@ -104,6 +104,7 @@ fn restore(log: &KafkaLog, at: Partition, records: Vec<Record>) -> anyhow::Resul
             key: String::from_utf8(record.key.to_vec()).context("keys are text")?,
             header: record.header.as_ref().try_into().context("every record has a frame header")?,
             value: record.value.to_vec(),
+            trace: record.trace,
         })
     });
     let records = records.collect::<anyhow::Result<Vec<_>>>()?;
