@@ -3,6 +3,7 @@
 
 mod as_of;
 mod columns;
+mod republish;
 mod resume;
 mod support;
 mod verdicts;

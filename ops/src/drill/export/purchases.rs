@@ -136,7 +136,7 @@ impl Part {
 
     fn inventory(&mut self, it: &Purchase, step: u8, at: Timestamp) -> Option<Event> {
         let (show, order) = (it.sale.show, it.order);
-        let reserved = || TicketsReserved {
+        let mut reserved = || TicketsReserved {
             show,
             order,
             attempt: 1,
@@ -184,9 +184,18 @@ impl Part {
             }
             .into(),
             1 => PaymentIntentCreated { payment, order, show, reference, url: PAGE.to_owned() }.into(),
-            2 => {
-                PaymentCompleted { payment, order, show, reference, amount, currency, received: amount, fee: 0 }.into()
+            2 => PaymentCompleted {
+                payment,
+                order,
+                show,
+                reference,
+                amount,
+                currency,
+                received: amount,
+                fee: 0,
+                provider: Some(Provider::Payos),
             }
+            .into(),
             _ => return None,
         }))
     }
