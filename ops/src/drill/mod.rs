@@ -8,6 +8,7 @@ mod office;
 mod order;
 mod payments;
 mod plan;
+mod rebuild;
 mod rest;
 mod stage;
 mod strikes;
@@ -22,6 +23,7 @@ use clap::Subcommand;
 use crate::demo::shop::Shop;
 use bank::Bank;
 pub use payments::PaymentsArgs;
+pub use rebuild::RebuildArgs;
 use stage::Stage;
 use tally::Tally;
 
@@ -31,6 +33,9 @@ pub enum Command {
     /// Orders over all providers with every fault, while writers are killed and the broker is restarted; ends with 1 if
     /// an order does not end, a law breaks, or the books differ.
     Payments(PaymentsArgs),
+    /// Read models rebuilt over a long log while people buy, the rebuilding killed on its way; ends with 1 if a row is not
+    /// what the log says.
+    Rebuild(RebuildArgs),
 }
 
 /// What all buyers share.
@@ -59,5 +64,6 @@ struct Scene {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Payments(args) => payments::run(args).await,
+        Command::Rebuild(args) => rebuild::run(args).await,
     }
 }

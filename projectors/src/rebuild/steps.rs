@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 
 use super::alone::Alone;
-use super::fill::{Fill, Progress};
+use super::fill::{Fill, Progress, Reach};
 use super::hand_over::{HandOver, hand_over};
 use super::{Job, RebuildError, indexes};
 use crate::generations::{Generation, Served, State, begin, mark, overview, switch};
@@ -120,9 +120,9 @@ pub async fn catch_up(
     generation: Generation,
     news: &mut (dyn FnMut(News<'_>) + Send),
 ) -> Result<(Fill, (i64, i64)), RebuildError> {
-    let mut fill = Fill::start(job, generation)?;
-    let first = progress(&mut fill).await?;
+    let first = Reach::of(job, generation)?.look().await?;
     news(News::Begun(generation, &first));
+    let mut fill = Fill::start(job, generation)?;
     loop {
         let now = progress(&mut fill).await?;
         news(News::Filled(&now));
@@ -153,9 +153,7 @@ async fn filled(
     news: &mut (dyn FnMut(News<'_>) + Send),
 ) -> Result<(Fill, (i64, i64)), RebuildError> {
     let name = job.layout.name;
-    let mut fill = Fill::start(job, generation)?;
-    let lacks = progress(&mut fill).await?;
-    fill.stop().await;
+    let lacks = Reach::of(job, generation)?.look().await?;
     if lacks.total() - lacks.done() > job.bulk {
         mark(&job.pool, names, (name, generation), (State::Filling, true)).await?;
         indexes::drop_them(&job.pool, names, &job.layout, generation).await?;
