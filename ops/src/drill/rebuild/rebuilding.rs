@@ -23,7 +23,9 @@ pub(super) struct Rebuilding {
     pub(super) took: Duration,
     /// Records that there were at its end.
     pub(super) records: u64,
-    /// The fastest second of filling that it told.
+    /// How long all processes together were filling.
+    pub(super) filling: Duration,
+    /// The fastest five seconds of filling that it told.
     pub(super) fastest: u64,
     /// Of the last process, which was not killed.
     pub(super) last: Value,
@@ -46,6 +48,7 @@ pub(super) async fn run(running: &Running, name: &'static str, kills: u32) -> an
         began_at: Vec::new(),
         took: Duration::ZERO,
         records: 0,
+        filling: Duration::ZERO,
         fastest: 0,
         last: Value::Null,
         verified: Value::Null,
@@ -70,12 +73,16 @@ async fn one(running: &Running, all: &mut Rebuilding, until: Option<f64>) -> any
     let mut child = start(running, all.name)?;
     let out = child.stdout.take().context("it has no output")?;
     let mut lines = BufReader::new(out).lines();
+    let mut filling = None;
     while let Some(line) = lines.next_line().await.context("read what it says")? {
         let told: Value = serde_json::from_str(&line).with_context(|| format!("it says {line:?}"))?;
         all.memory_bytes = all.memory_bytes.max(child.id().and_then(memory).unwrap_or(0));
         let number = |name: &str| told[name].as_u64().unwrap_or(0);
         match told["step"].as_str() {
-            Some("begun") => all.began_at.push(number("done")),
+            Some("begun") => {
+                all.began_at.push(number("done"));
+                filling = Some(clock::monotonic());
+            }
             Some("fill") => {
                 all.fastest = all.fastest.max(number("per_second"));
                 all.records = number("total");
@@ -83,8 +90,12 @@ async fn one(running: &Running, all: &mut Rebuilding, until: Option<f64>) -> any
                 let part = number("done") as f64 / number("total").max(1) as f64;
                 if until.is_some_and(|until| part >= until) && part < 1.0 {
                     child.kill().await.context("kill it")?;
+                    all.filling += filling.map_or(Duration::ZERO, |since| since.elapsed());
                     return Ok(false);
                 }
+            }
+            Some("indexing" | "verify") => {
+                all.filling += filling.take().map_or(Duration::ZERO, |since| since.elapsed());
             }
             Some("verified") => all.verified = told,
             Some("done") => all.last = told,

@@ -50,15 +50,8 @@ fn rebuilt(text: &mut String, it: &Rebuilding) {
     );
     line(text, "records", &it.records.to_string());
     line(text, "all in all", &format!("{} s", s(it.took)));
-    let (taken, filling) = (it.last["records"].as_u64().unwrap_or(0), figure("filling_s"));
-    line(
-        text,
-        "filled",
-        &format!(
-            "{taken} records in the last {filling:.1} s: {}/s; fastest 5 s {}/s",
-            it.last["per_second"], it.fastest
-        ),
-    );
+    let fills = format!("{} s in all, {}/s; fastest 5 s {}/s", s(it.filling), rate(it.records, it.filling), it.fastest);
+    line(text, "filling", &fills);
     line(text, "indexes, verifying", &format!("{:.1} s, {:.1} s", figure("indexing_s"), figure("verifying_s")));
     line(text, "most memory", &format!("{} MB", it.memory_bytes >> 20));
     let verdict = if it.verified["holds"] == serde_json::Value::Bool(true) { "agree" } else { "DIFFER" };
