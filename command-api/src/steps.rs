@@ -6,6 +6,7 @@ use event_log::log::Partition;
 use event_log::owner::Send;
 use service_kit::spans::{Kind, Span};
 use service_kit::trace::{self, TraceContext};
+use tracing::Instrument as _;
 
 /// Does what an event caused as a step of the event's trace.
 pub async fn traced<T>(of: TraceContext, cause: Partition, sent: &Send, work: impl Future<Output = T>) -> T {
@@ -16,7 +17,8 @@ pub async fn traced<T>(of: TraceContext, cause: Partition, sent: &Send, work: im
         span.set("event.id", sent.causation_id.to_string());
         span.set("command.id", sent.outgoing.id.to_string());
     }
-    trace::within(span.as_ref().map_or(of, Span::context), work).await
+    let told = tracing::info_span!("saga", trace.id = of.trace_id());
+    trace::within(span.as_ref().map_or(of, Span::context), work).instrument(told).await
 }
 
 const fn name(action: &Action) -> &'static str {

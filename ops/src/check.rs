@@ -50,14 +50,15 @@ pub struct CheckArgs {
     within: u64,
 }
 
-struct Place {
+/// Where everything of a box office is.
+pub(crate) struct Place {
     endpoints: Option<Endpoints>,
-    namespace: String,
-    partitions: u32,
+    pub(crate) namespace: String,
+    pub(crate) partitions: u32,
 }
 
 impl Place {
-    fn read(env: &mut Env) -> Result<Self, Noted> {
+    pub(crate) fn read(env: &mut Env) -> Result<Self, Noted> {
         let kafka = env.optional("BOXOFFICE_KAFKA", env::hosts(), "Kafka's bootstrap servers.");
         let registry = env.optional("BOXOFFICE_REGISTRY", env::url(), "The schema registry (Confluent API).");
         let postgres = env.optional("BOXOFFICE_POSTGRES", env::secret_text("a postgres:// URL"), "The read models.");
@@ -72,6 +73,15 @@ impl Place {
             }
         };
         Ok(Self { endpoints, namespace: namespace?, partitions: partitions?.unwrap_or(LOCAL_PARTITIONS) })
+    }
+
+    /// The servers of the environment, or of the local stack.
+    pub(crate) fn endpoints(self) -> anyhow::Result<Endpoints> {
+        match self.endpoints {
+            Some(endpoints) => Ok(endpoints),
+            None => local_stack::endpoints(&StackConfig::local(&local_stack::find_root()?))?
+                .context("the local stack never ran; start it with `boxctl stack up`"),
+        }
     }
 }
 
@@ -89,15 +99,11 @@ pub async fn run(args: CheckArgs) -> ExitCode {
 
 async fn report(args: &CheckArgs) -> anyhow::Result<Report> {
     let place = Env::from_process().read(Place::read)?;
-    let endpoints = match place.endpoints {
-        Some(endpoints) => endpoints,
-        None => local_stack::endpoints(&StackConfig::local(&local_stack::find_root()?))?
-            .context("the local stack never ran; start it with `boxctl stack up`")?,
-    };
     // Before anything is asked: a history that cannot be read is no reason to wait.
     let calls = args.history.as_deref().map(history::read).transpose()?;
-    let namespace = args.namespace.as_deref().unwrap_or(&place.namespace);
-    let mut checker = Checker::connect(&endpoints, namespace, place.partitions, args.sandbox.as_deref()).await?;
+    let namespace = args.namespace.clone().unwrap_or_else(|| place.namespace.clone());
+    let (partitions, endpoints) = (place.partitions, place.endpoints()?);
+    let mut checker = Checker::connect(&endpoints, &namespace, partitions, args.sandbox.as_deref()).await?;
     checker = checker.expecting(Expected { fenced: args.expect_fenced, in_doubt: args.expect_in_doubt });
     if let Some(calls) = calls {
         checker = checker.with_history(calls, Margins::default());

@@ -16,6 +16,9 @@ pub struct ConfigArgs {
     /// Only what has to be set.
     #[arg(long)]
     required: bool,
+    /// As JSON, one variable a line.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints the tables.
@@ -29,7 +32,25 @@ pub fn run(args: &ConfigArgs) -> anyhow::Result<()> {
         let variables: Vec<Variable> = variables.into_iter().filter(shown).collect();
         format!("## {}\n\n{}\n", process.map_or("boxctl", Process::binary), env::table(&variables))
     };
+    if args.json {
+        let lines = |(process, variables): (Option<Process>, Vec<Variable>)| {
+            variables.into_iter().filter(shown).map(move |it| line(process, &it)).collect::<String>()
+        };
+        return stack::print(&sections().into_iter().filter(wanted).map(lines).collect::<String>());
+    }
     stack::print(&sections().into_iter().filter(wanted).map(table).collect::<String>())
+}
+
+fn line(process: Option<Process>, it: &Variable) -> String {
+    let default = match it.unset {
+        Unset::Default(default) => Some(default),
+        Unset::Refused | Unset::Nothing => None,
+    };
+    let told = serde_json::json!({
+        "process": process.map_or("boxctl", Process::binary), "name": it.name, "required": it.unset == Unset::Refused,
+        "default": default, "what": it.doc, "expected": it.expected,
+    });
+    told.to_string() + "\n"
 }
 
 /// The variables of every process; without a process, those of boxctl itself.
@@ -44,6 +65,8 @@ pub fn sections() -> Vec<(Option<Process>, Vec<Variable>)> {
 pub struct Tool {
     /// Where the services' programs are, if they are not beside boxctl.
     pub programs: Option<String>,
+    /// Where services are reached that do not announce themselves.
+    pub services: Vec<String>,
     /// Who works with it, for the record of operators' actions.
     pub operator: Option<String>,
 }
@@ -71,10 +94,19 @@ impl Tool {
             "Who works with boxctl, for the record of operators' actions; the name of the system's user if not set.",
         );
         cache?;
-        Ok(Self { programs: programs?, operator: operator? })
+        let services = env.optional("BOXOFFICE_SERVICES", urls(), "Where projectors and query-apis are reached, for `boxctl status` and `doctor`; command-apis announce themselves.");
+        Ok(Self { programs: programs?, services: services?.unwrap_or_default(), operator: operator? })
     }
 
     fn variables() -> Vec<Variable> {
         Env::declared(Self::read)
     }
+}
+
+/// URLs, each without the slash at its end.
+fn urls() -> Format<Vec<String>> {
+    let one = |text: &str| service_kit::validate::is_web_url(text).then(|| text.trim_end_matches('/').to_owned());
+    Format::new("absolute http or https URLs separated by commas", move |text| {
+        text.split(',').map(|it| one(it.trim())).collect()
+    })
 }

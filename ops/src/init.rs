@@ -28,6 +28,9 @@ pub struct InitArgs {
     /// it keep it.
     #[arg(long)]
     synced: bool,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// How many brokers keep each record.
@@ -66,6 +69,11 @@ impl Place {
         Ok(Env::from_process().read(Self::read)?)
     }
 
+    /// Whether the environment names no servers.
+    pub(crate) fn is_local(&self) -> bool {
+        self.kafka.is_none()
+    }
+
     /// Kafka and the registry: those of the environment, or of the local stack, which is started.
     pub(crate) async fn servers(&self) -> anyhow::Result<(String, String)> {
         if let Some(both) = self.kafka.clone().zip(self.registry.clone()) {
@@ -91,7 +99,11 @@ pub async fn run(args: InitArgs) -> anyhow::Result<()> {
     if args.synced {
         topics::sync_every_append(&settings).await.context("have every append synced to disk")?;
     }
-    stack::print(&summary(&report, layout, args.synced))
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&made(&report, layout, args.synced))? + "\n",
+        false => summary(&report, layout, args.synced),
+    };
+    stack::print(&text)
 }
 
 fn layout(replication: Replication, partitions: Option<u32>) -> Layout {
@@ -99,6 +111,15 @@ fn layout(replication: Replication, partitions: Option<u32>) -> Layout {
         Replication::Local => Layout::local(partitions.unwrap_or(LOCAL_PARTITIONS)),
         Replication::Production => Layout::production(partitions.unwrap_or(PRODUCTION_PARTITIONS)),
     }
+}
+
+/// What was done, for programs.
+fn made(report: &Report, layout: Layout, synced: bool) -> serde_json::Value {
+    let Layout { partitions, replication, .. } = layout;
+    serde_json::json!({
+        "created": report.created, "existing": report.existing, "schemas_registered": report.copied,
+        "partitions": partitions, "replication": replication, "synced": synced,
+    })
 }
 
 /// What was done, a line each.

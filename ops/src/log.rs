@@ -7,20 +7,21 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use domain::root::Context;
 use event_log::frame::{Frame, Kind};
-use event_log::kafka::{KafkaLog, KafkaSettings};
+use event_log::kafka::KafkaLog;
 use event_log::log::{Followed, Log, Partition, Record};
-use event_log::topics;
 use event_log::validity::{Position, Reader, Verdict};
-use schemas::{Codec, Registry};
+use schemas::{Codec, Registry, lookup_all};
+use serde::Serialize;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
-use crate::init::{LOCAL_PARTITIONS, Place};
+use crate::site::{Site, SiteArgs};
 use crate::stack;
 
 /// Nothing for so long means that Kafka does not answer.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// Which partition. Where: BOXOFFICE_KAFKA and BOXOFFICE_REGISTRY, or the local stack, which is started.
+/// Which partition. Where: the environment, or the local installation.
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// The topic's name without the namespace, such as order-events.
@@ -35,6 +36,11 @@ pub struct LogArgs {
     /// Show only the last so many.
     #[arg(long)]
     last: Option<usize>,
+    /// As JSON, one record a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    site: SiteArgs,
 }
 
 fn context(name: &str) -> Result<Context, String> {
@@ -50,34 +56,95 @@ fn context(name: &str) -> Result<Context, String> {
 /// # Errors
 /// The log does not answer, or the output ends.
 pub async fn run(args: &LogArgs) -> anyhow::Result<()> {
-    let place = Place::from_environment()?;
-    let partitions = place.partitions.unwrap_or(LOCAL_PARTITIONS);
+    let site = Site::find(&args.site)?;
+    let partitions = site.partitions().await?;
     if args.partition >= partitions {
         bail!("--partition {} is outside the {partitions} there are", args.partition);
     }
-    let (kafka, registry) = place.servers().await?;
-    let settings = KafkaSettings::new(&kafka, &place.namespace, "boxctl");
-    let ids = topics::check(&settings, &registry, partitions).await?;
-    let codec = Codec::new(ids, Registry::new(&registry)?);
-    let log = KafkaLog::connect(settings)?;
+    let ids =
+        lookup_all(&site.registry, &site.namespace).await.context("ask the registry for the schemas of events")?;
+    let codec = Codec::new(ids, Registry::new(&site.registry)?);
+    let log = KafkaLog::connect(site.kafka())?;
     let at = Partition { context: args.topic, number: args.partition };
     let mut reader = Reader::at(Position::default());
     let mut lines = Vec::new();
     for record in read_all(&log, at).await? {
         let wanted = args.key.as_deref().is_none_or(|key| key.as_bytes() == &record.key[..]);
-        let line = line(&record, &codec);
+        let told = Told::of(&record, &codec);
         match reader.judge(record) {
-            Ok(verdict) if wanted => lines.push(format!("{line}  {}", word(&verdict))),
+            Ok(verdict) if wanted => lines.push(Told { verdict: word(&verdict), ..told }),
             Ok(_) => {}
             Err(broken) => {
-                lines.push(format!("{line}  BROKEN: {broken}"));
+                lines.push(Told { verdict: format!("BROKEN: {broken}"), ..told });
                 break;
             }
         }
     }
     let skipped = args.last.map_or(0, |last| lines.len().saturating_sub(last));
+    let lines = &lines[skipped..];
+    if args.json {
+        let lines: anyhow::Result<String> = lines.iter().map(|line| Ok(serde_json::to_string(line)? + "\n")).collect();
+        return stack::print(&lines?);
+    }
     let heading = "offset  term   seq  part  version  claim     command   key                                   type";
-    stack::print(&format!("{heading}\n{}\n", lines[skipped..].join("\n")))
+    stack::print(&(format!("{heading}\n") + &lines.iter().map(|line| line.text() + "\n").collect::<String>()))
+}
+
+/// A record, and what every reader makes of it.
+#[derive(Debug, Serialize)]
+struct Told {
+    offset: i64,
+    key: String,
+    /// Its type; none if its header cannot be read.
+    #[serde(rename = "type")]
+    name: Option<String>,
+    term: u32,
+    seq: u64,
+    /// Its place among the events of its command, from 1.
+    part: u32,
+    parts: u16,
+    version: u64,
+    claim: Uuid,
+    command: Uuid,
+    verdict: String,
+}
+
+impl Told {
+    fn of(record: &Record, codec: &Codec) -> Self {
+        let frame = Frame::decode(&record.header).ok();
+        let name = frame.as_ref().map(|frame| {
+            let event = schemas::schema_id(&record.value).and_then(|id| codec.event_name(id));
+            event.unwrap_or(match frame.kind {
+                Kind::Event => "unknown event",
+                Kind::Claim => "PartitionClaimed",
+                Kind::Barrier => "Barrier",
+                Kind::Settled => "Settled",
+            })
+        });
+        let of = frame.as_ref();
+        Self {
+            offset: record.offset,
+            key: String::from_utf8_lossy(&record.key).into_owned(),
+            name: name.map(str::to_owned),
+            term: of.map_or(0, |it| it.term),
+            seq: of.map_or(0, |it| it.seq),
+            part: of.map_or(0, |it| u32::from(it.evt_idx) + 1),
+            parts: of.map_or(0, |it| it.evt_cnt),
+            version: of.map_or(0, |it| it.agg_ver),
+            claim: of.map_or(Uuid::nil(), |it| it.claim),
+            command: of.map_or(Uuid::nil(), |it| it.cmd_id),
+            verdict: String::new(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { offset, term, seq, version, key, verdict, .. } = self;
+        let Some(name) = &self.name else { return format!("{offset:>6}  no readable frame header  {verdict}") };
+        let (claim, command, part) = (short(self.claim), short(self.command), format!("{}/{}", self.part, self.parts));
+        format!(
+            "{offset:>6}  {term:>4}  {seq:>4}  {part:>4}  {version:>7}  {claim}  {command}  {key:36}  {name}  {verdict}"
+        )
+    }
 }
 
 /// Every record up to the end.
@@ -97,27 +164,8 @@ pub(crate) async fn read_all(log: &KafkaLog, at: Partition) -> anyhow::Result<Ve
     Ok(records)
 }
 
-fn line(record: &Record, codec: &Codec) -> String {
-    let offset = record.offset;
-    let Ok(frame) = Frame::decode(&record.header) else { return format!("{offset:>6}  no readable frame header") };
-    let name = schemas::schema_id(&record.value).and_then(|id| codec.event_name(id));
-    let name = name.unwrap_or(match frame.kind {
-        Kind::Event => "unknown event",
-        Kind::Claim => "PartitionClaimed",
-        Kind::Barrier => "Barrier",
-        Kind::Settled => "Settled",
-    });
-    let (claim, command) = (short(frame.claim), short(frame.cmd_id));
-    let key = String::from_utf8_lossy(&record.key);
-    let part = format!("{}/{}", frame.evt_idx + 1, frame.evt_cnt);
-    format!(
-        "{offset:>6}  {:>4}  {:>4}  {part:>4}  {:>7}  {claim}  {command}  {key:36}  {name}",
-        frame.term, frame.seq, frame.agg_ver
-    )
-}
-
 /// The last eight digits tell ids of one moment apart.
-fn short(id: uuid::Uuid) -> String {
+fn short(id: Uuid) -> String {
     let text = id.simple().to_string();
     text[text.len() - 8..].to_owned()
 }

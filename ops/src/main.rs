@@ -2,11 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use ops::audit::AuditArgs;
+use ops::backup::BackupArgs;
+use ops::backup::restore::RestoreArgs;
 use ops::check::CheckArgs;
+use ops::commands::CommandsArgs;
+use ops::completion::CompletionArgs;
 use ops::config::ConfigArgs;
 use ops::dev::{DevArgs, UpArgs};
+use ops::doctor::DoctorArgs;
 use ops::failover::FailoverArgs;
 use ops::faults::FaultsArgs;
 use ops::init::InitArgs;
@@ -14,10 +19,12 @@ use ops::load::CompareArgs;
 use ops::log::LogArgs;
 use ops::partitions::PartitionsArgs;
 use ops::simulate::SimulateArgs;
+use ops::status::StatusArgs;
 use ops::token::TokenArgs;
+use ops::trace::TraceArgs;
 use ops::{
-    audit, check, config, demo, dev, drill, failover, faults, init, load, log, money, partitions, projection, queue,
-    simulate, stack, token,
+    audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log,
+    money, partitions, projection, queue, registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -45,10 +52,29 @@ enum Command {
     Config(ConfigArgs),
     /// Show the records of a partition with the verdict of every reader.
     Log(LogArgs),
+    /// The whole box office on one page; ends with 1 if something needs a person, with 2 if it could not look.
+    Status(StatusArgs),
+    /// Find what is set wrong, and say what to do about it; ends with 1 if something is wrong.
+    Doctor(DoctorArgs),
+    /// Show every event of a purchase in the order in which one led to the other; ends with 1 if there is none.
+    Trace(TraceArgs),
     /// Show who owns every partition and how it stands; ends with 1 if one is broken or nobody answers for it.
     Partitions(PartitionsArgs),
+    /// Topics, and whether they are as they must be.
+    #[command(subcommand)]
+    Topics(topics::Command),
+    /// The schema registry, and the way back when it was lost.
+    #[command(subcommand)]
+    Schemas(registry::Command),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
+    /// Keys of which events wait behind one that the read models cannot fold.
+    #[command(subcommand)]
+    Parked(ops::parked::Command),
+    /// Copy the log, its schemas and its keys into a folder; again brings it up to date.
+    Backup(BackupArgs),
+    /// Bring a log back from a backup, to where there is none: every record at its offset, the registry with its ids.
+    Restore(RestoreArgs),
     /// Read models: their generations, rebuilding, verifying, going back, pausing.
     #[command(subcommand)]
     Projection(projection::Command),
@@ -83,6 +109,10 @@ enum Command {
     Dev(DevArgs),
     /// Bring everything up, sell out a show, and check what came of it.
     Demo(DemoArgs),
+    /// Print what makes a shell complete our commands.
+    Completion(CompletionArgs),
+    /// List every command, and what it ends with.
+    Commands(CommandsArgs),
 }
 
 #[derive(Args)]
@@ -96,7 +126,9 @@ struct DemoArgs {
 fn main() -> ExitCode {
     // The first thing: every TLS client needs it. It fails only if it was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let command = Cli::parse().command;
+    let matches = commands::with_groups(Cli::command()).get_matches();
+    let path = commands::path(&matches);
+    let command = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
     let ran = match command {
         // It has a runtime of its own, which costs less.
         Command::LoadWorker => ::load::worker::main().map(|()| ExitCode::SUCCESS),
@@ -106,7 +138,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("boxctl: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(commands::on_error(&path))
         }
     }
 }
@@ -119,8 +151,16 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&args)?,
         Command::Config(args) => config::run(&args)?,
         Command::Log(args) => log::run(&args).await?,
+        Command::Status(args) => return status::run(args).await,
+        Command::Doctor(args) => return doctor::run(args).await,
+        Command::Trace(args) => return trace::run(args).await,
         Command::Partitions(args) => return partitions::run(&args).await,
+        Command::Topics(command) => return topics::run(command).await,
+        Command::Schemas(command) => return registry::run(command).await,
         Command::Audit(args) => audit::run(&args).await?,
+        Command::Parked(command) => return Ok(ops::parked::run(command).await),
+        Command::Backup(args) => return backup::run(args).await,
+        Command::Restore(args) => return backup::restore::run(args).await,
         Command::Projection(command) => return Ok(projection::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
         Command::Refund(command) => return money::refunds(command).await,
@@ -138,6 +178,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             dev::demo(up.apart("demo", &demo::SETTINGS, demo::COUNTS), demo.exit, |running| demo::run(demo, running))
                 .await?;
         }
+        Command::Completion(args) => completion::run(&args, Cli::command())?,
+        Command::Commands(args) => commands::run(&args, &Cli::command())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,6 @@
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,56 +13,48 @@ use command_api::cluster::peers::Peers;
 use command_api::cluster::report::{Report, Row};
 use command_api::cluster::signature::InternalKey;
 use domain::root::Context;
-use event_log::kafka::{KafkaLog, KafkaSettings};
+use event_log::kafka::KafkaLog;
 use event_log::topics;
-use local_stack::find_root;
 use serde::Serialize;
-use service_kit::config::{Env, Noted};
-use service_kit::env;
 use service_kit::keys::Secret32;
 
-use crate::init::{LOCAL_PARTITIONS, Place};
-use crate::local::{self, LocalSecrets};
+use crate::site::{Site, SiteArgs};
 use crate::stack;
 
 /// An instance that does not answer by then is shown as such.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 const READ_WITHIN: Duration = Duration::from_secs(15);
 
-/// How to show it. Where: BOXOFFICE_KAFKA and BOXOFFICE_REGISTRY, or the local stack, which is started. The instances are
-/// asked with BOXOFFICE_SECRET, or that of `boxctl dev`.
+/// How to show it. Where: the environment, or the local installation. The instances are asked with BOXOFFICE_SECRET, or
+/// that of `boxctl dev`.
 #[derive(Debug, Args)]
 pub struct PartitionsArgs {
     /// As JSON, with every figure.
     #[arg(long)]
     json: bool,
-    /// Prefix of topics [default: BOXOFFICE_NAMESPACE].
-    #[arg(long)]
-    namespace: Option<String>,
-    /// Where `boxctl dev` keeps the secrets of these instances [default: .local/dev].
-    #[arg(long)]
-    folder: Option<PathBuf>,
+    #[command(flatten)]
+    site: SiteArgs,
 }
 
 /// What an instance that is told to own something says.
-type Answers = BTreeMap<String, Result<Report, String>>;
+pub(crate) type Answers = BTreeMap<String, Result<Report, String>>;
 
 /// One partition of one topic, from outside.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Line {
-    topic: &'static str,
-    partition: u32,
+pub(crate) struct Line {
+    pub(crate) topic: &'static str,
+    pub(crate) partition: u32,
     /// The instance's name; none if nobody is known to own it.
-    owner: Option<String>,
+    pub(crate) owner: Option<String>,
     url: Option<String>,
     #[serde(flatten)]
-    standing: Standing,
+    pub(crate) standing: Standing,
 }
 
 /// How it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "standing")]
-enum Standing {
+pub(crate) enum Standing {
     /// Its owner says so.
     Owned { figures: Row },
     /// Whoever was its owner does not answer.
@@ -74,7 +65,7 @@ enum Standing {
 
 impl Line {
     /// Whether a person has to look, or nobody would carry a command out.
-    fn is_bad(&self) -> bool {
+    pub(crate) fn is_bad(&self) -> bool {
         match &self.standing {
             Standing::Owned { figures } => figures.broken.is_some(),
             Standing::Unreachable { .. } | Standing::Unowned => true,
@@ -82,37 +73,35 @@ impl Line {
     }
 }
 
+/// What was found out.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) lines: Vec<Line>,
+    pub(crate) answers: Answers,
+}
+
 /// Prints them; ends with 1 if a partition is broken, or nobody answers for it.
 ///
 /// # Errors
 /// A setting is wrong, or Kafka does not answer.
 pub async fn run(args: &PartitionsArgs) -> anyhow::Result<ExitCode> {
-    let place = Place::from_environment()?;
-    let (kafka, _) = place.servers().await?;
-    let namespace = args.namespace.as_ref().unwrap_or(&place.namespace);
-    let settings = KafkaSettings::new(&kafka, namespace, "boxctl");
-    let log = KafkaLog::connect(settings.clone())?;
-    let told = log.read_compacted(&topics::partition_owners(&settings), READ_WITHIN).await;
-    let served = owners(&told.context("reading who owns what")?);
-    let answers = ask(&served, secret(args.folder.as_deref())?).await?;
-    let lines = lines(place.partitions.unwrap_or(LOCAL_PARTITIONS), &served, &answers);
+    let site = Site::find(&args.site)?;
+    let partitions = site.partitions().await?;
+    let Seen { lines, .. } = look(&site, &KafkaLog::connect(site.kafka())?, partitions).await?;
     let text = if args.json { serde_json::to_string_pretty(&lines)? + "\n" } else { table::of(&lines) };
     stack::print(&text)?;
     Ok(if lines.iter().any(Line::is_bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn secret(folder: Option<&Path>) -> anyhow::Result<Secret32> {
-    let read = |env: &mut Env| -> Result<Option<Secret32>, Noted> {
-        env.optional("BOXOFFICE_SECRET", env::secret32(), "Instances know each other's requests by it.")
-    };
-    if let Some(secret) = Env::from_process().read(read)? {
-        return Ok(secret);
-    }
-    let folder = folder.map_or_else(|| find_root().map(|root| local::folder(&root)), |folder| Ok(folder.to_owned()))?;
-    LocalSecrets::of(&folder)
-        .and_then(|secrets| env::hex32(&secrets.secret).context("secret in secrets.json is not 64 hex digits"))
-        .map(Secret32::new)
-        .context("BOXOFFICE_SECRET is not set, and there is no local one")
+/// Asks everybody who is told to own something.
+///
+/// # Errors
+/// Kafka does not answer, or nobody said what instances know each other by.
+pub(crate) async fn look(site: &Site, log: &KafkaLog, partitions: u32) -> anyhow::Result<Seen> {
+    let told = log.read_compacted(&topics::partition_owners(log.settings()), READ_WITHIN).await;
+    let served = owners(&told.context("reading who owns what")?);
+    let answers = ask(&served, site.secret()?).await?;
+    Ok(Seen { lines: lines(partitions, &served, &answers), answers })
 }
 
 /// Everybody that is told to own something, at once.

@@ -18,7 +18,7 @@ use event_log::validity::{Position, Reader, Valid, Verdict};
 use schemas::{Codec, DecodeError, Registry};
 use uuid::Uuid;
 
-use crate::init::{LOCAL_PARTITIONS, Place};
+use crate::site::{Site, SiteArgs};
 use crate::{log, stack};
 use check::{At, Faults, Law, Report, Room};
 
@@ -32,20 +32,22 @@ pub enum Command {
     Verify(VerifyArgs),
 }
 
-/// Which waiting room. Where: BOXOFFICE_KAFKA and BOXOFFICE_REGISTRY, or the local stack, which is started.
+/// Which waiting room. Where: the environment, or the local installation.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The show.
     show: Uuid,
-    /// Prefix of topics [default: BOXOFFICE_NAMESPACE].
-    #[arg(long)]
-    namespace: Option<String>,
     /// List everybody in the order of service, not only the first ones.
     #[arg(long)]
     places: bool,
     /// Show how this number got its place, step by step.
     #[arg(long, value_name = "N")]
     number: Option<u32>,
+    /// The findings as one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    site: SiteArgs,
 }
 
 /// A moment worth telling.
@@ -80,16 +82,19 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    let place = Place::from_environment()?;
-    let partitions = place.partitions.unwrap_or(LOCAL_PARTITIONS);
-    let (kafka, registry) = place.servers().await?;
-    let settings = KafkaSettings::new(&kafka, args.namespace.as_deref().unwrap_or(&place.namespace), "boxctl");
+    let site = Site::find(&args.site)?;
+    let partitions = site.partitions().await?;
     let (show, at) = (ShowId(args.show), place_of(args.show, partitions));
-    let story = Story::read(settings, &registry, partitions, show).await?;
+    let story = Story::read(site.kafka(), &site.registry, partitions, show).await?;
     if story.events == 0 {
         bail!("{at} has no waiting room of show {show}");
     }
     let report = story.report();
+    let ended = if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if args.json {
+        stack::print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+        return Ok(ended);
+    }
     let shown = if args.places { usize::MAX } else { SHOWN };
     let mut text = format!("Waiting room of show {show}: {} events in {at}\n\n{}", story.events, story.text());
     write!(text, "\nRecomputed from these events alone:\n{}", report.text())?;
@@ -100,7 +105,7 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let verdict =
         if report.holds() { "the waiting room kept its word" } else { "the waiting room did NOT keep its word" };
     stack::print(&format!("{text}\nVerdict: {verdict}.\n"))?;
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ended)
 }
 
 /// The partition that a show's waiting room is in.

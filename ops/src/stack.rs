@@ -1,16 +1,13 @@
 //! `boxctl stack`: the local servers from the command line. Progress goes to stderr, results to stdout.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use local_stack::{Endpoints, EphemeralStack, ServerStatus, StackConfig};
 
-use crate::dev;
-
-/// What `status` ends with when not every server answers.
-const NOT_UP: u8 = 3;
+use crate::{ask, dev};
 
 /// What to do with the local servers.
 #[derive(Debug, Subcommand)]
@@ -31,7 +28,7 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
-    /// Show every server; ends with 3 if one does not answer.
+    /// Show every server; ends with 1 if one does not answer.
     Status {
         #[command(flatten)]
         which: Which,
@@ -51,6 +48,9 @@ pub enum Command {
     Env {
         #[command(flatten)]
         which: Which,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -82,8 +82,8 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up { which, json, .. } => show(&up(which.config()?).await?, json)?,
         Command::Down { which } => local_stack::down(&which.config()?, &mut say)?,
         Command::Status { which, json } => return status(&which.config()?, json),
-        Command::Wipe { which, yes } => wipe(&which.config()?, yes)?,
-        Command::Env { which } => env(&which.config()?)?,
+        Command::Wipe { which, yes } => return wipe(&which.config()?, yes),
+        Command::Env { which, json } => env(&which.config()?, json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -127,9 +127,9 @@ fn show(endpoints: &Endpoints, json: bool) -> anyhow::Result<()> {
     print(&text)
 }
 
-fn env(config: &StackConfig) -> anyhow::Result<()> {
+fn env(config: &StackConfig, json: bool) -> anyhow::Result<()> {
     match local_stack::endpoints(config)? {
-        Some(endpoints) => print(&exports(&endpoints)),
+        Some(endpoints) => show(&endpoints, json),
         None => bail!("this stack never ran; start it with `boxctl stack up`"),
     }
 }
@@ -142,7 +142,7 @@ fn status(config: &StackConfig, json: bool) -> anyhow::Result<ExitCode> {
     }
     match servers.iter().all(|server| server.up) {
         true => Ok(ExitCode::SUCCESS),
-        false => Ok(ExitCode::from(NOT_UP)),
+        false => Ok(ExitCode::FAILURE),
     }
 }
 
@@ -164,27 +164,19 @@ fn line(server: &ServerStatus) -> String {
     )
 }
 
-fn wipe(config: &StackConfig, yes: bool) -> anyhow::Result<()> {
-    say(&format!(
+fn wipe(config: &StackConfig, yes: bool) -> anyhow::Result<ExitCode> {
+    let what = format!(
         "This ends Kafka, the registry and Postgres of {0} and deletes all they hold: every event topic, every \
          registered schema, every read model, their logs and ports. Downloaded programs stay.",
         config.folder.display()
-    ));
-    if !yes && !agreed()? {
-        bail!("nothing was deleted");
+    );
+    match yes {
+        true => say(&what),
+        false if ask::agreed(&what, "wipe")? => {}
+        false => return Ok(ExitCode::from(ask::REFUSED)),
     }
-    local_stack::wipe(config, &mut say)
-}
-
-fn agreed() -> anyhow::Result<bool> {
-    let input = std::io::stdin();
-    if !input.is_terminal() {
-        bail!("nothing was deleted: there is nobody to ask; repeat it with --yes");
-    }
-    eprint!("Type \"wipe\" to go on: ");
-    let mut answer = String::new();
-    input.read_line(&mut answer).context("read the answer")?;
-    Ok(answer.trim() == "wipe")
+    local_stack::wipe(config, &mut say)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes to stdout; a reader that went away is an error, not a panic.

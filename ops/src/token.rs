@@ -29,6 +29,9 @@ pub struct TokenArgs {
     /// How long it is good: a number and s, m, h or d.
     #[arg(long, default_value = "1d", value_parser = ttl)]
     ttl: Duration,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Mints it and prints it alone on a line.
@@ -43,7 +46,12 @@ pub fn run(args: &TokenArgs) -> anyhow::Result<()> {
             .and_then(|secrets| secrets.signing_key())
             .context("BOXOFFICE_TOKEN_KEY is not set, and there is no local key")?,
     };
-    stack::print(&(mint(&key, &rules, &args.sub, args.roles.iter().copied(), args.ttl) + "\n"))
+    let token = mint(&key, &rules, &args.sub, args.roles.iter().copied(), args.ttl);
+    let text = match args.json {
+        true => serde_json::json!({ "token": token, "expires_in_s": args.ttl.as_secs() }).to_string(),
+        false => token,
+    };
+    stack::print(&(text + "\n"))
 }
 
 /// A bearer token that is good from now on for so long.

@@ -8,5 +8,6 @@ mod front_door;
 mod leftovers;
 mod load;
 mod local;
+mod observability;
 mod supervisor;
 mod support;

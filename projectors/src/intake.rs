@@ -4,21 +4,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use event_log::log::{Followed, Follower, Following, Log, Partition};
-use event_log::validity::{Broken, Position, Valid};
-use schemas::{Codec, DecodeError, LearnError};
+use event_log::validity::{Broken, Position};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::model::{Envelope, ReadModel};
+use crate::model::ReadModel;
 use crate::projection::Projection;
 
 /// Messages of the log (each some hundred records) that wait for us; then its threads do.
 const WAITING: usize = 16;
-/// Between two questions for a schema.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// One partition that is followed.
 struct Followable {
@@ -128,44 +124,6 @@ impl Intake {
                 }
                 (records.len(), projection.read(n, records).await)
             }
-        }
-    }
-}
-
-/// The events of valid records of a partition.
-///
-/// # Errors
-/// One that cannot be decoded, or belongs to another topic.
-pub(crate) async fn decoded(codec: &Codec, at: Partition, valid: Vec<Valid>) -> Result<Vec<Envelope>, Broken> {
-    let mut envelopes = Vec::with_capacity(valid.len());
-    for Valid { record, .. } in valid {
-        let offset = record.offset;
-        let undecodable = |detail: String| Broken::Undecodable { offset, detail };
-        let (meta, event) = loop {
-            match codec.decode(&record.value) {
-                Ok(decoded) => break decoded,
-                Err(DecodeError::UnlearnedSchema(id)) => learn(codec, id).await.map_err(undecodable)?,
-                Err(error) => return Err(undecodable(error.to_string())),
-            }
-        };
-        if event.context() != at.context {
-            return Err(undecodable("it belongs to another topic".to_owned()));
-        }
-        envelopes.push(Envelope { meta, event, partition: at.number, offset });
-    }
-    Ok(envelopes)
-}
-
-/// Asks for a schema until there is an answer; `Err` is an answer that does not help.
-pub(crate) async fn learn(codec: &Codec, id: u32) -> Result<(), String> {
-    loop {
-        match codec.learn(id).await {
-            Ok(()) => return Ok(()),
-            Err(error @ LearnError::Source { .. }) => {
-                tracing::warn!(%error, schema.id = id, "waiting for the schema of an event");
-                tokio::time::sleep(ASK_AGAIN).await;
-            }
-            Err(error) => return Err(error.to_string()),
         }
     }
 }

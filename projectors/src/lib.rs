@@ -13,6 +13,7 @@
 
 mod checkpoints;
 mod config;
+mod decoding;
 mod ends;
 pub mod generations;
 mod intake;
@@ -23,6 +24,7 @@ pub mod memory;
 mod model;
 mod names;
 pub mod orders;
+pub mod parked;
 pub mod payments;
 pub mod person_keys;
 mod postgres;
@@ -45,8 +47,8 @@ pub use checkpoints::{context_name, position};
 pub use config::{Config, variables};
 pub use model::{Envelope, Layout, ReadModel, Touched, View};
 pub use names::{BadNamespace, Names};
-pub use projection::{Projection, Source, Written, load, look};
+pub use projection::{Loaded, Projection, Source, Written, load, look};
 pub use run::{FollowKeys, Logs, RunError, Settings, run};
-pub use schema::{LAYOUTS, READS, WipeError, ensure, forget, sources, wipe};
+pub use schema::{LAYOUTS, READS, WipeError, ensure, forget, schemas, sources, wipe};
 pub use store::{RowStore, Transaction};
 pub use worker::Refused;

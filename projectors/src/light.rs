@@ -5,6 +5,8 @@ use std::fmt::Display;
 
 use service_kit::health::{Check, Health};
 
+use crate::parked::Counts;
+
 /// Ready once everything that was there at the start is shown, as long as the database answers and no partition broke.
 pub(crate) struct Light {
     name: &'static str,
@@ -13,12 +15,14 @@ pub(crate) struct Light {
     paused: bool,
     database: Option<String>,
     broken: BTreeMap<String, String>,
+    parked: Counts,
 }
 
 impl Light {
     pub(crate) fn new(name: &'static str, health: &Health) -> Self {
         let check = health.register(format!("read model {name}"));
-        Self { name, check, caught_up: false, paused: false, database: None, broken: BTreeMap::new() }
+        let (database, broken, parked) = (None, BTreeMap::new(), Counts::default());
+        Self { name, check, caught_up: false, paused: false, database, broken, parked }
     }
 
     /// The database did what it was asked.
@@ -46,6 +50,21 @@ impl Light {
             tracing::info!(projection = self.name, "the read model has caught up with the log");
             self.caught_up = true;
             self.show();
+        }
+    }
+
+    /// Whether everything there was at the start is written.
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// So much waits behind what cannot be folded: it is ready all the same, for all other keys.
+    pub(crate) fn parked(&mut self, parked: Counts) {
+        if parked != self.parked {
+            self.parked = parked;
+            let Counts { keys, events } = parked;
+            let note = format!("{keys} keys are parked, {events} events wait in them: boxctl parked list");
+            self.check.note((keys > 0).then_some(note));
         }
     }
 

@@ -20,7 +20,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
 use crate::model::{Layout, Touched};
-use crate::rows::{Rows, Wanted};
+use crate::parked::Aside;
+use crate::rows::{Cell, Kind, Rows, Wanted};
 use crate::store::{RowStore, Transaction};
 pub use fill::{Filling, fillings};
 pub use held::{Bucket, Held};
@@ -40,6 +41,8 @@ pub enum StoreFault {
     LoseCommit,
     /// Its commit is told to have failed, and all of it counts.
     LoseAnswer,
+    /// Its rows are refused for what they hold, as Postgres refuses a NUL character.
+    Refuse,
 }
 
 /// The rows in memory did as they were told.
@@ -65,6 +68,7 @@ struct All {
 struct Model {
     checkpoints: OrdMap<Partition, Position>,
     tables: OrdMap<&'static str, Table>,
+    asides: OrdMap<(Partition, i64), Aside>,
 }
 
 /// The rows of one read model.
@@ -149,6 +153,15 @@ impl MemoryRows {
         })
     }
 
+    /// The events of a read model that wait, in the order of their partitions' logs.
+    ///
+    /// # Panics
+    /// A transaction is under way.
+    pub fn parked(&self, layout: &Layout) -> Vec<Aside> {
+        self.now(|all| all.models.get(layout.name).map(|model| model.asides.values().cloned().collect()))
+            .unwrap_or_default()
+    }
+
     /// A read model is emptied, checkpoints too.
     ///
     /// # Panics
@@ -173,6 +186,32 @@ impl RowStore for MemoryStore {
         }
         let model = all.models.get(self.name).cloned().unwrap_or_default();
         Ok(MemoryTransaction { all, name: self.name, model, merged: false })
+    }
+
+    fn refusal(ToldToFail(fault): &ToldToFail) -> Option<String> {
+        (*fault == StoreFault::Refuse).then(|| "the rows in memory refuse it".to_owned())
+    }
+}
+
+impl MemoryTransaction {
+    /// The events that wait.
+    pub(crate) fn asides(&self) -> &OrdMap<(Partition, i64), Aside> {
+        &self.model.asides
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn asides_mut(&mut self) -> &mut OrdMap<(Partition, i64), Aside> {
+        &mut self.model.asides
+    }
+}
+
+/// What Postgres cannot hold either.
+fn is_refused(kind: Kind, cell: &Cell) -> bool {
+    match cell {
+        Cell::Text(text) => text.contains('\0'),
+        Cell::Json(value) => value.to_string().contains("\\u0000"),
+        Cell::Int(value) => kind == Kind::Int && i32::try_from(*value).is_err(),
+        Cell::Null | Cell::Uuid(_) | Cell::Bytes(_) => false,
     }
 }
 
@@ -213,6 +252,10 @@ impl Transaction for MemoryTransaction {
             rows.retain(|row| only.has_row(merge, row));
         }
         self.merged |= !rows.is_empty();
+        let cells = rows.iter().flat_map(|row| merge.columns.iter().zip(row));
+        if cells.into_iter().any(|(column, cell)| is_refused(column.kind, cell)) {
+            return Err(ToldToFail(StoreFault::Refuse));
+        }
         let table = self.model.tables.entry(merge.table).or_default();
         Ok(rows.into_iter().map(|row| table.merge(merge, row)).sum())
     }
@@ -223,12 +266,12 @@ impl Transaction for MemoryTransaction {
 
     async fn commit(mut self) -> Result<(), ToldToFail> {
         let fault = self.all.faults.pop_front_if(|_| self.merged).unwrap_or(StoreFault::None);
-        if fault != StoreFault::LoseCommit {
+        if !matches!(fault, StoreFault::LoseCommit | StoreFault::Refuse) {
             self.all.models.insert(self.name, self.model);
         }
         match fault {
             StoreFault::None | StoreFault::Begin => Ok(()),
-            StoreFault::LoseCommit | StoreFault::LoseAnswer => Err(ToldToFail(fault)),
+            StoreFault::LoseCommit | StoreFault::LoseAnswer | StoreFault::Refuse => Err(ToldToFail(fault)),
         }
     }
 

@@ -28,8 +28,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::decoding::learn;
 use crate::generations::{Control, Filled, Generation, Target};
-use crate::intake::learn;
 use crate::light::Light;
 use crate::model::{Layout, Touched, View, column};
 use crate::run::FollowKeys;

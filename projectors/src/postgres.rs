@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::checkpoints;
 use crate::model::{ReadModel, Touched};
 use crate::rows::{Cell, Column, Kind, Merge, Merging, Missing, Rows, Wanted};
-use crate::store::{RowStore, Store, Transaction};
+use crate::store::{self, RowStore, Store, Transaction};
 
 /// A transaction of one read model.
 pub(crate) struct PgTransaction {
@@ -28,6 +28,17 @@ impl RowStore for Store {
 
     async fn begin(&self) -> Result<PgTransaction, sqlx::Error> {
         Ok(PgTransaction { store: self.clone(), tx: self.begin_raw().await? })
+    }
+
+    fn refusal(error: &sqlx::Error) -> Option<String> {
+        store::refusal(error)
+    }
+}
+
+impl PgTransaction {
+    /// Where names are those of this read model.
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use crate::generations::{self, Generation, Standing, State};
 use crate::model::{Layout, ReadModel as _};
 use crate::names::{BadNamespace, Names};
-use crate::{inventory, ledger, orders, payments, person_keys, queue, shows, tickets, views};
+use crate::{inventory, ledger, orders, parked, payments, person_keys, queue, shows, tickets, views};
 
 /// Every read model's layout. The views name each other's tables, so all are set up together.
 pub const LAYOUTS: [Layout; 8] = [
@@ -119,7 +119,7 @@ pub(crate) async fn make_tables(
     let schema = names.generation(layout.name, generation);
     execute(tx, format!("create schema if not exists {schema}")).await?;
     search_in(tx, &schema).await?;
-    execute(tx, format!("{CHECKPOINTS}{}", layout.tables)).await
+    execute(tx, format!("{CHECKPOINTS}{}{}", parked::TABLES, layout.tables)).await
 }
 
 /// Whoever changes which generations there are, or what the views show, does so alone until the transaction ends.
@@ -161,22 +161,29 @@ pub async fn wipe(pool: &PgPool, namespace: &str, name: &str) -> Result<(), Wipe
     Ok(())
 }
 
-/// Drops every schema there is of a namespace: it begins again from an empty database.
+/// Every schema of a namespace: views, control, and each generation's tables; quoted.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn forget(database: &mut PgConnection, names: &Names) -> Result<(), sqlx::Error> {
+pub async fn schemas(database: &mut PgConnection, names: &Names) -> Result<Vec<String>, sqlx::Error> {
     let generation = format!("^_({})_v[0-9]+(_g[0-9]+)?$", LAYOUTS.map(|layout| layout.name).join("|"));
-    let schemas: Vec<String> = sqlx::query_scalar(
+    sqlx::query_scalar(
         "select quote_ident(nspname) from pg_namespace
          where nspname in ($1, $1 || '_control')
             or starts_with(nspname, $1) and substr(nspname, length($1) + 1) ~ $2",
     )
     .bind(names.base())
     .bind(generation)
-    .fetch_all(&mut *database)
-    .await?;
-    for schema in schemas {
+    .fetch_all(database)
+    .await
+}
+
+/// Drops every schema there is of a namespace: it begins again from an empty database.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn forget(database: &mut PgConnection, names: &Names) -> Result<(), sqlx::Error> {
+    for schema in schemas(database, names).await? {
         execute(database, format!("drop schema if exists {schema} cascade")).await?;
     }
     Ok(())

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::generations::Generation;
 use crate::model::{Layout, Touched};
 use crate::names::Names;
+use crate::parked::Parking;
 use crate::rows::{Rows, Wanted};
 use crate::schema;
 
@@ -25,7 +26,11 @@ pub trait RowStore: Send + Sync {
     /// Why it does not answer.
     type Error: std::error::Error + Send + Sync + 'static;
     /// What it does at once, or not at all.
-    type Transaction: Transaction<Error = Self::Error>;
+    type Transaction: Parking<Error = Self::Error>;
+
+    /// Why it refuses rows for what they hold, whoever writes them and when; `None` for any other error. Holds nothing of
+    /// the rows themselves.
+    fn refusal(error: &Self::Error) -> Option<String>;
 
     /// Begins a transaction.
     ///
@@ -157,6 +162,25 @@ pub(crate) fn is_missing(error: &sqlx::Error) -> bool {
     // undefined_table, undefined_column, invalid_schema_name
     let codes = ["42P01", "42703", "3F000"];
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| codes.contains(&code.as_ref()))
+}
+
+/// Whether the database refuses what rows hold: data exceptions (class 22), integrity constraints (class 23), and values
+/// beyond a limit (54000). Its own words may quote the rows.
+pub(crate) fn refusal(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    let code = error.code()?;
+    let what = match code.as_ref() {
+        "22021" | "22P05" => "a character that it cannot hold",
+        "22003" => "a number out of range",
+        "22001" => "a text that is too long",
+        "54000" => "a value beyond a limit",
+        code if code.starts_with("22") => "a value that does not fit",
+        code if code.starts_with("23") => "a constraint",
+        _ => return None,
+    };
+    let named = |kind: &str, name: Option<&str>| name.map(|name| format!(", {kind} {name}")).unwrap_or_default();
+    let (table, constraint) = (named("table", error.table()), named("constraint", error.constraint()));
+    Some(format!("Postgres refuses its rows: {what} (SQLSTATE {code}{table}{constraint})"))
 }
 
 /// Ids as 32 hex digits each, comma between, in as many messages as it takes.

@@ -3,6 +3,9 @@
 //!
 //! It ends only when it is dropped, or if at its start the log is not the one that the read model was filled from.
 
+mod attend;
+mod lag;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -20,9 +23,10 @@ use crate::generations::{Control, Filled, Generation, Target};
 use crate::intake::Intake;
 use crate::light::Light;
 use crate::model::ReadModel;
-use crate::projection::{self, Projection, Written};
+use crate::projection::{self, Loaded, Projection, Written};
 use crate::share::{Held, Share};
 use crate::store::{Store, Stores, is_missing};
+use attend::Attended;
 
 /// Between two attempts, at least and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -84,6 +88,7 @@ pub(crate) struct Worker<M: ReadModel> {
     /// Events in the last transaction.
     wrote: u64,
     measured: Option<Instant>,
+    attended: Attended,
 }
 
 impl<M: ReadModel> Worker<M> {
@@ -94,10 +99,25 @@ impl<M: ReadModel> Worker<M> {
         light: Light,
         (pace, share): (Pace, Share),
     ) -> Self {
-        let (projection, places) = (Projection::new(codec), Vec::new());
+        let (projection, places, attended) = (Projection::new(codec), Vec::new(), Attended::new(M::LAYOUT.name));
         let store = stores.of(Generation::first(&M::LAYOUT));
         let (prepared, wrote, measured) = (true, 0, None);
-        Self { log, ends, projection, stores, control, store, light, pace, share, places, prepared, wrote, measured }
+        Self {
+            log,
+            ends,
+            projection,
+            stores,
+            control,
+            store,
+            light,
+            pace,
+            share,
+            places,
+            prepared,
+            wrote,
+            measured,
+            attended,
+        }
     }
 
     pub(crate) async fn run(mut self) -> Result<Infallible, Refused> {
@@ -199,11 +219,11 @@ impl<M: ReadModel> Worker<M> {
         }
         let mut backoff = retry();
         loop {
-            let positions = self.load().await;
+            let Loaded { positions, parked } = self.load().await;
             let sound = self.sound(positions, *first).await?;
             *first = false;
             let mut intake = Intake::open(&*self.log, &sound);
-            self.projection.begin_at(sound);
+            self.projection.begin_at(sound, parked);
             self.follow(&mut intake, &mut backoff).await;
             drop(intake);
             // Whoever is ahead does the work; asking now and then is enough to take over from it.
@@ -212,17 +232,17 @@ impl<M: ReadModel> Worker<M> {
     }
 
     /// Where the read model stands, once the database tells.
-    async fn load(&mut self) -> Vec<Position> {
+    async fn load(&mut self) -> Loaded {
         let mut backoff = retry();
         loop {
             match self.try_load().await {
-                Ok(Some(positions)) => {
+                Ok(Some(loaded)) => {
                     self.light.database_answers();
                     self.light.reloaded();
-                    if positions.iter().any(|position| position.next == 0) {
+                    if loaded.positions.iter().any(|position| position.next == 0) {
                         self.light.behind();
                     }
-                    return positions;
+                    return loaded;
                 }
                 // Emptied between two statements.
                 Ok(None) => {}
@@ -232,7 +252,7 @@ impl<M: ReadModel> Worker<M> {
         }
     }
 
-    async fn try_load(&mut self) -> Result<Option<Vec<Position>>, sqlx::Error> {
+    async fn try_load(&mut self) -> Result<Option<Loaded>, sqlx::Error> {
         if !self.prepared {
             self.store.ensure().await?;
             self.prepared = true;
@@ -281,6 +301,9 @@ impl<M: ReadModel> Worker<M> {
     async fn follow(&mut self, intake: &mut Intake, backoff: &mut Backoff) {
         let mut written_at: Option<Instant> = None;
         loop {
+            if !self.attend().await {
+                return;
+            }
             if timeout(self.pace.look_every, intake.wait()).await.is_err() {
                 if !self.still_here().await {
                     return;
@@ -289,13 +312,14 @@ impl<M: ReadModel> Worker<M> {
                 continue;
             }
             let until = self.until(written_at);
-            for (place, broken) in intake.take(&mut self.projection, self.pace.batch_records, until).await {
+            let most = self.pace.batch_records.min(self.projection.at_most());
+            for (place, broken) in intake.take(&mut self.projection, most, until).await {
                 self.light.broke(place, &broken);
             }
             let void = self.projection.take_void();
             metrics::counter!("projector_void_records_total", "projection" => M::LAYOUT.name).increment(void);
             if self.projection.has_moved() {
-                if !self.write().await {
+                if !self.write(backoff).await {
                     return;
                 }
                 written_at = Some(Instant::now());
@@ -317,7 +341,7 @@ impl<M: ReadModel> Worker<M> {
 
     /// Writes what was folded, however long the database is away. False if that is void, because somebody else moved the
     /// checkpoints or they are gone.
-    async fn write(&mut self) -> bool {
+    async fn write(&mut self, pause: &mut Backoff) -> bool {
         let mut backoff = retry();
         loop {
             let written = timeout(WRITE_LIMIT, self.projection.write(&self.store)).await;
@@ -329,7 +353,16 @@ impl<M: ReadModel> Worker<M> {
                     metrics::counter!("projector_batches_total", "projection" => name).increment(1);
                     metrics::counter!("projector_events_total", "projection" => name).increment(events);
                     metrics::counter!("projector_rows_total", "projection" => name).increment(rows);
+                    self.tell_lag();
+                    self.tell_parked();
                     return true;
+                }
+                Ok(Written::Again) => {
+                    self.light.database_answers();
+                    metrics::counter!("projector_divided_total", "projection" => M::LAYOUT.name).increment(1);
+                    // It goes on at once, with less.
+                    pause.reset();
+                    return false;
                 }
                 Ok(Written::Overtaken) => {
                     self.light.database_answers();
@@ -374,6 +407,7 @@ impl<M: ReadModel> Worker<M> {
             M::measure(self.projection.kept());
             self.measured = Some(Instant::now());
         }
+        self.show_parked();
         for source in self.projection.sources() {
             self.gauge(source.place, self.ends.lag(source.place, source.position.next));
             let place = source.place.to_string();

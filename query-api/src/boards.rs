@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::database::{Database, Failed};
+use crate::stale;
 use crate::turns::Turns;
 
 /// Boards are read at least so far apart.
@@ -47,6 +48,8 @@ pub struct Room {
     /// Everything below is in the board.
     next: i64,
     log: Option<Uuid>,
+    /// Whether some of its events wait behind one that no projector can fold.
+    stale: bool,
 }
 
 /// What the last look at a board found. What was known before stays known.
@@ -88,9 +91,18 @@ struct Row {
     at_offset: i64,
     next_offset: i64,
     identity: Option<Uuid>,
+    stale: bool,
 }
 
 impl Room {
+    /// The room, if it shows all that its partition says.
+    ///
+    /// # Errors
+    /// 503 `stale`.
+    fn fresh(self: &Arc<Self>) -> Result<Arc<Self>, Problem> {
+        if self.stale { Err(stale::problem()) } else { Ok(Arc::clone(self)) }
+    }
+
     /// Whether it shows everything of the token that it ever will.
     fn covers(&self, token: &Token) -> bool {
         let position = token.get(Context::Queue, self.partition);
@@ -125,7 +137,8 @@ impl Boards {
     /// older than that.
     ///
     /// # Errors
-    /// 504 `not-caught-up` at the deadline; 503 `not-ready` if there is no board yet, or the database does not answer.
+    /// 504 `not-caught-up` at the deadline; 503 `not-ready` if there is no board yet, or the database does not answer;
+    /// 503 `stale` if it is known to be behind.
     pub async fn room(&self, show: ShowId, token: &Token, deadline: Instant) -> Result<Arc<Room>, Problem> {
         let mut looks = self.watch(show);
         let arrived = Instant::now();
@@ -133,7 +146,7 @@ impl Boards {
         loop {
             let look = looks.borrow_and_update().clone();
             if let Some(room) = look.room.as_ref().filter(|room| room.covers(token)) {
-                return Ok(Arc::clone(room));
+                return room.fresh();
             }
             let looked = look.began.is_some_and(|began| began >= arrived);
             let now = Instant::now();
@@ -268,7 +281,9 @@ impl Boards {
 /// One statement, so that board and checkpoint are of one moment. A board that is known already is not sent again.
 const LOAD: &str = "
 select q.show_id, q.partition, q.at_offset, q.next_offset, q.identity,
-    case when q.at_offset is distinct from k.at_offset or q.identity is distinct from k.identity then q.board end as board
+    case when q.at_offset is distinct from k.at_offset or q.identity is distinct from k.identity then q.board end as board,
+    exists (select 1 from parked p
+        where p.projection = 'queue' and p.context = 'queue' and p.key = q.show_id::text) as stale
 from unnest($1::uuid[], $2::bigint[], $3::uuid[]) as k (show_id, at_offset, identity)
 join queues q on q.show_id = k.show_id";
 
@@ -284,7 +299,10 @@ async fn load(database: &Database, wanted: &[(ShowId, Option<Arc<Room>>)]) -> Re
         let show = ShowId(row.show_id);
         let board = row.board.map(|Json(board)| Arc::new(board)).or_else(|| known.remove(&show))?;
         let partition = u32::try_from(row.partition).unwrap_or(u32::MAX);
-        Some((show, Room { board, partition, at: row.at_offset, next: row.next_offset, log: row.identity }))
+        Some((
+            show,
+            Room { board, partition, at: row.at_offset, next: row.next_offset, log: row.identity, stale: row.stale },
+        ))
     };
     Ok(rows.into_iter().filter_map(room).collect())
 }
@@ -297,7 +315,7 @@ mod tests {
     const SHOW: ShowId = ShowId(Uuid::from_u128(7));
 
     fn room(next: i64, log: Option<Uuid>) -> Room {
-        Room { board: Arc::default(), partition: 2, at: next - 1, next, log }
+        Room { board: Arc::default(), partition: 2, at: next - 1, next, log, stale: false }
     }
 
     #[test]

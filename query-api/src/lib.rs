@@ -13,6 +13,7 @@ mod figures;
 mod http;
 mod progress;
 pub mod service;
+mod stale;
 pub mod ticket_code;
 mod together;
 mod turns;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::database::{Database, Failed};
+use crate::stale::Stale;
 
 /// What was seen so recently needs no second look.
 const FRESH: Duration = Duration::from_millis(500);
@@ -126,10 +127,10 @@ impl Progress {
     }
 
     /// Looks whenever somebody wants it.
-    pub async fn run(self, database: Database, shutdown: CancellationToken) {
+    pub async fn run(self, database: Database, stale: Stale, shutdown: CancellationToken) {
         while shutdown.run_until_cancelled(self.0.wanted.notified()).await.is_some() {
             let began = Instant::now();
-            let look = match look(&database).await {
+            let look = match look(&database, &stale).await {
                 Ok(places) => Look::Seen(began, places),
                 Err(failed) => {
                     tracing::warn!(error = %failed.0, "the checkpoints could not be read");
@@ -169,11 +170,14 @@ fn needs(token: &Token, views: &[&str]) -> Vec<(Place, Position)> {
     needs
 }
 
-async fn look(database: &Database) -> Result<HashMap<Place, Reached>, Failed> {
+/// Where everything stands, and after that what is parked there.
+async fn look(database: &Database, stale: &Stale) -> Result<HashMap<Place, Reached>, Failed> {
     let query = sqlx::query_as("select projection, context, partition, next_offset, identity from checkpoints");
     let rows: Vec<Row> = database.ask(query.fetch_all(database.pool())).await?;
     let reached = rows.into_iter().map(|it| ((it.projection, it.context, it.partition), (it.next_offset, it.identity)));
-    Ok(reached.collect())
+    let reached = reached.collect();
+    stale.look(database).await?;
+    Ok(reached)
 }
 
 #[cfg(test)]

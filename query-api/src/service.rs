@@ -13,6 +13,7 @@ use crate::database::Database;
 use crate::figures;
 use crate::http::{self, App, Parts};
 use crate::progress::Progress;
+use crate::stale::Stale;
 use crate::ticket_code::Signer;
 
 /// The running read side.
@@ -32,10 +33,12 @@ impl Service {
     pub fn start(config: &Config, health: &Health, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let database = Database::new(&config.postgres, &config.common.namespace, config.connections)?;
         let (changes, progress, boards) = (Changes::default(), Progress::new(), Boards::default());
+        let stale = Stale::default();
         let shutdown = shutdown.child_token();
         let tasks = TaskTracker::new();
         tasks.spawn(database.clone().watch(health.register("read-models"), shutdown.clone()));
-        tasks.spawn(progress.clone().run(database.clone(), shutdown.clone()));
+        tasks.spawn(progress.clone().run(database.clone(), stale.clone(), shutdown.clone()));
+        tasks.spawn(stale.clone().run(database.clone(), shutdown.clone()));
         tasks.spawn(boards.clone().run(database.clone(), shutdown.clone()));
         let heard = Heard { progress: progress.clone(), boards: boards.clone() };
         tasks.spawn(changes.clone().listen(database.clone(), heard, shutdown.clone()));
@@ -50,6 +53,7 @@ impl Service {
             database,
             changes,
             progress,
+            stale,
             boards,
             shutdown: shutdown.clone(),
         });

@@ -49,6 +49,19 @@ impl Codec {
         Self(Arc::new(Inner { ids, own, learned: RwLock::default(), source: Box::new(source) }))
     }
 
+    /// A codec that reads by these schemas alone, whatever the registry says today: for a log that lies in files. What it
+    /// would write nobody could read.
+    ///
+    /// # Errors
+    /// When a text is no schema.
+    pub fn of_texts<'t>(texts: impl IntoIterator<Item = (u32, &'t str)>) -> Result<Self, LearnError> {
+        limit_allocations();
+        let (own, learned) = (HashMap::new(), RwLock::default());
+        let codec = Self(Arc::new(Inner { ids: Ids::in_memory(), own, learned, source: Box::new(NoSource) }));
+        texts.into_iter().try_for_each(|(id, text)| codec.learn_text(id, text))?;
+        Ok(codec)
+    }
+
     /// A codec for a log in memory: fixed ids, no registry.
     pub fn in_memory() -> Self {
         Self::new(Ids::in_memory(), NoSource)

@@ -3,6 +3,10 @@
 //! Invariant: a schema is only ever registered under FULL_TRANSITIVE, and an id is trusted only when the registry
 //! gives our own schema back for it.
 
+mod restore;
+
+pub use restore::Standing;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use uuid::Uuid;
 
 use domain::root::Context;
@@ -24,8 +24,8 @@ const VERSION: u8 = 1;
 /// context, partition, offset, log identity.
 const ENTRY: usize = 1 + 4 + 8 + 16;
 
-/// More than any command writes to, few enough for a header.
-const MAX_ENTRIES: usize = 32;
+/// Few enough for a header: one of so many takes 5 KB.
+const MAX_ENTRIES: usize = 128;
 
 /// No deployment has more.
 const MAX_PARTITION: u32 = 65_535;
@@ -74,20 +74,46 @@ impl Token {
         }
     }
 
+    /// Covers what `other` covers, too, if both fit into one token; else it stays as it is.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        let mut both = other.clone();
+        both.merge(&self);
+        if both.0.len() <= MAX_ENTRIES { both } else { self }
+    }
+
+    /// The answer to a write of a client that had seen this covers it, too, if the answer has a token.
+    pub(crate) fn is_covered_by(&self, answer: &mut HeaderMap) {
+        let known = answer.get(HEADER).and_then(|value| value.to_str().ok()?.parse::<Self>().ok());
+        if let Some(known) = known {
+            answer.insert(HEADER, known.and(self).to_header());
+        }
+    }
+
     /// The token as a header's value.
     pub fn to_header(&self) -> HeaderValue {
         HeaderValue::from_str(&self.to_string()).expect("base64url is visible ASCII")
     }
 
+    /// All tokens of a request together: several headers, or several with commas between, as proxies join them.
     fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
-        let mut values = headers.get_all(HEADER).iter();
-        let (first, second) = (values.next(), values.next());
-        let parsed = first.map(|value| value.to_str().unwrap_or_default().parse());
-        match (parsed.transpose(), second) {
-            (Ok(token), None) => Ok(token),
-            _ => Err(Problem::new(Kind::ConsistencyTokenInvalid)),
+        let mut all: Option<Self> = None;
+        for value in headers.get_all(HEADER) {
+            for text in value.to_str().unwrap_or_default().split(',') {
+                let token: Self = text.trim().parse().map_err(|_| Problem::new(Kind::ConsistencyTokenInvalid))?;
+                all.get_or_insert_default().merge(&token);
+            }
         }
+        Ok(all)
     }
+}
+
+/// What the client of a write had seen or written before, so that one token tells all of it afterwards.
+///
+/// # Errors
+/// 400 `consistency-token-invalid`.
+pub(crate) fn written_after(method: &Method, headers: &HeaderMap) -> Result<Option<Token>, Problem> {
+    if method.is_safe() { Ok(None) } else { Token::of(headers) }
 }
 
 impl fmt::Display for Token {
@@ -193,6 +219,33 @@ mod tests {
         let other = Token::at(Context::Order, 3, 1, Uuid::from_u128(9));
         token.merge(&other);
         assert_eq!(token, other);
+    }
+
+    #[test]
+    fn a_request_may_carry_several_tokens() {
+        let (one, two) = (Token::at(Context::Order, 3, 41, LOG), Token::at(Context::Catalog, 0, 7, LOG));
+        let both = one.clone().and(&two);
+        let told = |values: &[String]| {
+            let values = values.iter().map(|value| (HEADER, value.parse().unwrap()));
+            Token::of(&values.collect()).map_err(|problem| problem.kind())
+        };
+        assert_eq!(told(&[]), Ok(None));
+        assert_eq!(told(&[one.to_string(), two.to_string()]), Ok(Some(both.clone())));
+        assert_eq!(told(&[format!("{one}, {two}")]), Ok(Some(both)));
+        assert_eq!(told(&[one.to_string(), "nonsense".to_owned()]), Err(Kind::ConsistencyTokenInvalid));
+        assert_eq!(told(&[format!("{one},")]), Err(Kind::ConsistencyTokenInvalid));
+    }
+
+    #[test]
+    fn an_answers_token_covers_the_requests_as_long_as_both_fit() {
+        let mut full = Token::at(Context::Order, 0, 1, LOG);
+        (0..127).for_each(|partition| full.merge(&Token::at(Context::Catalog, partition, 1, LOG)));
+        assert_eq!(full.to_string().parse(), Ok(full.clone()));
+        let known = Token::at(Context::Order, 0, 9, LOG);
+        assert_eq!(known.clone().and(&full).get(Context::Order, 0).map(|it| it.offset), Some(9));
+        assert_eq!(known.and(&full).0.len(), 128);
+        let new = Token::at(Context::Ticket, 0, 9, LOG);
+        assert_eq!(new.clone().and(&full), new);
     }
 
     #[test]

@@ -67,6 +67,12 @@ impl Env {
         Self { values: values.filter(|(_, value)| !value.is_empty()).collect(), ..Self::default() }
     }
 
+    /// What is set of ours, with its values: some of them are secret.
+    pub fn ours(&self) -> BTreeMap<String, String> {
+        let ours = self.values.iter().filter(|(name, _)| name.starts_with("BOXOFFICE_"));
+        ours.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Reads a whole configuration.
     ///
     /// # Errors

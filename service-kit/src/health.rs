@@ -13,11 +13,11 @@ type Probe = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// The checks of one process; cheap to clone.
 #[derive(Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<String, Probe>>>);
+pub struct Health(Arc<Mutex<BTreeMap<String, Probe>>>, Arc<Mutex<BTreeMap<String, Check>>>);
 
 /// One component's own light: not ready until it says so.
 #[derive(Clone)]
-pub struct Check(Arc<Mutex<Result<(), String>>>);
+pub struct Check(Arc<Mutex<Result<(), String>>>, Arc<Mutex<Option<String>>>);
 
 #[derive(Serialize)]
 struct Report {
@@ -30,12 +30,16 @@ struct Finding {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// What is to be known although it is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 impl Health {
     /// Adds a check that its owner switches; it starts as not ready.
     pub fn register(&self, name: impl Into<String>) -> Check {
-        let check = Check(Arc::new(Mutex::new(Err("starting".to_owned()))));
+        let (name, check) = (name.into(), Check(Arc::new(Mutex::new(Err("starting".to_owned()))), Arc::default()));
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), check.clone());
         let probe = check.clone();
         self.register_probe(name, move || probe.state().clone());
         check
@@ -69,6 +73,12 @@ impl Health {
         self.not_ready().is_empty()
     }
 
+    /// What components say beside whether they are ready.
+    pub fn notes(&self) -> BTreeMap<String, String> {
+        let checks = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.iter().filter_map(|(name, check)| Some((name.clone(), check.noted().clone()?))).collect()
+    }
+
     fn findings(&self) -> BTreeMap<String, Result<(), String>> {
         // Asked outside the lock: a probe may take locks of its own.
         let probes = self.probes().clone();
@@ -81,9 +91,14 @@ impl Health {
 
     /// The answer of `/readyz`.
     pub(crate) fn readiness(&self) -> Response {
+        let mut notes = self.notes();
         let findings = self.findings().into_iter();
-        let checks: BTreeMap<_, _> =
-            findings.map(|(name, it)| (name, Finding { ready: it.is_ok(), why: it.err() })).collect();
+        let checks: BTreeMap<_, _> = findings
+            .map(|(name, it)| {
+                let note = notes.remove(&name);
+                (name, Finding { ready: it.is_ok(), why: it.err(), note })
+            })
+            .collect();
         if checks.values().all(|finding| finding.ready) {
             return axum::Json(Report { status: "ready", checks }).into_response();
         }
@@ -107,6 +122,15 @@ impl Check {
     /// The component cannot do its work; `why` is shown to operators, so no personal data.
     pub fn not_ready(&self, why: impl Into<String>) {
         *self.state() = Err(why.into());
+    }
+
+    /// What operators should know although the component may be ready, or that there is nothing any more; no personal data.
+    pub fn note(&self, note: Option<String>) {
+        *self.noted() = note;
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Option<String>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, Result<(), String>> {
@@ -134,6 +158,11 @@ mod tests {
         assert!(health.is_ready());
         check.not_ready("lost");
         assert_eq!(health.not_ready()["log"], "lost");
+        check.ready();
+        check.note(Some("3 keys are parked".to_owned()));
+        assert!(health.is_ready() && health.notes()["log"].contains("parked"));
+        check.note(None);
+        assert!(health.notes().is_empty());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::challenge;
 use crate::client_address::ClientAddress;
 use crate::clock;
 use crate::config::Http;
+use crate::consistency;
 use crate::idempotency;
 use crate::operations::{self, Operations};
 use crate::prefer::Wait;
@@ -107,6 +108,18 @@ async fn answer(limit: Option<Duration>, request: Request, next: Next) -> Respon
     if limits::says_too_large(request.headers()) {
         return Problem::new(Kind::TooLarge).into_response();
     }
+    let since = match consistency::written_after(request.method(), request.headers()) {
+        Ok(since) => since,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = in_time(limit, request, next).await;
+    if let Some(since) = since {
+        since.is_covered_by(response.headers_mut());
+    }
+    response
+}
+
+async fn in_time(limit: Option<Duration>, request: Request, next: Next) -> Response {
     let Some(limit) = limit else { return panic_safe(request, next).await };
     let limit = limit + Wait::of(request.headers()).0;
     // A write that is given up may still take effect.

@@ -1,5 +1,6 @@
 //! What every process shares: configuration, telemetry, health, shutdown, problems, authentication.
 
+mod about;
 mod access;
 pub mod appointments;
 pub mod auth;

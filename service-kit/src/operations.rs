@@ -11,6 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, PathItem, RefOr};
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::about;
 use crate::auth::Auth;
 use crate::health::Health;
 use crate::problem::{self, Problem};
@@ -31,7 +32,7 @@ pub struct Operations {
 pub(crate) fn router(operations: Operations, openapi: OpenApi) -> Router {
     let docs: Router = SwaggerUi::new("/docs").url("/openapi.json", describe(openapi)).into();
     Router::new()
-        .route("/livez", get(|| async { axum::Json(serde_json::json!({"status": "live"})) }))
+        .route("/livez", get(|| async { axum::Json(about::answer()) }))
         .route("/readyz", get(|State(it): State<Operations>| async move { it.health.readiness() }))
         .route("/metrics", get(metrics))
         .route("/problems", get(problems::list))

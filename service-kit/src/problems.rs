@@ -121,7 +121,7 @@ kinds! {
     InDoubt "in-doubt" 503 SameKey "In doubt": "It is not yet known whether the request took effect. Repeat it with the same key to learn it; it will not happen twice.";
     Overloaded "overloaded" 503 SameKey "Overloaded": "More requests are waiting than can be answered in time. Nothing was changed.";
     NotReady "not-ready" 503 SameKey "Not ready": "This part of the service is starting, or has lost something it depends on. Nothing was changed.";
-    Stale "stale" 503 SameKey "Stale": "What would be answered is known to be behind; operators have been told.";
+    Stale "stale" 503 SameKey "Stale": "Events of what is asked for wait behind one that cannot be read, so that every answer would be an older state; operators have been told. Everything else is up to date.";
     NotCaughtUp "not-caught-up" 504 SameKey "Not caught up": "The write of the Consistency-Token was not visible within the time to wait.";
     TimedOut "timed-out" 504 SameKey "Timed out": "The answer took too long. Nothing was changed.";
 }

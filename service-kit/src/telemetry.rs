@@ -16,6 +16,12 @@ use crate::{metric_list, sampling, spans};
 const SECONDS: [f64; 16] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
+/// Upper bounds of how far behind read models are, finer: from the clock's grain to a minute.
+const LAGS: [f64; 24] = [
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5,
+    2.0, 3.0, 5.0, 10.0, 60.0,
+];
+
 /// Upper bounds of every histogram of people behind one address: from one to a mobile network's.
 const HEADS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 10_000.0];
 
@@ -84,6 +90,7 @@ impl std::fmt::Debug for Metrics {
 
 fn builder() -> anyhow::Result<PrometheusBuilder> {
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?;
+    let builder = builder.set_buckets_for_metric(Matcher::Full("projector_lag_seconds".to_owned()), &LAGS)?;
     let builder = builder.set_buckets_for_metric(Matcher::Suffix("_batch_records".to_owned()), &RECORDS)?;
     Ok(builder.set_buckets_for_metric(Matcher::Suffix("_per_address".to_owned()), &HEADS)?)
 }
@@ -100,6 +107,7 @@ pub fn init(service: &'static str, instance: &str, log: &Log, tracing: &Tracing)
         spans::install(service, instance, endpoint)?;
     }
     sampling::install(tracing);
+    crate::about::set(service, instance);
     Metrics::install(service, instance)
 }
 

@@ -12,5 +12,6 @@ mod queue_page;
 mod reading;
 mod refusals;
 mod review;
+mod since;
 mod tickets;
 mod tracing;

@@ -3,6 +3,7 @@
 //! Invariant: appends of one partition reach the broker in the order of the calls, or are reported as errors.
 
 mod compacted;
+pub mod copying;
 pub mod membership;
 mod pool;
 mod producer;
@@ -15,9 +16,12 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::value::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use crate::batch::Batch;
@@ -127,6 +131,26 @@ impl KafkaLog {
         let bounds = self.consumers.any().fetch_watermarks(topic, partition, ASKING);
         let (start, end) = bounds.map_err(|error| failed("ask Kafka where a partition begins and ends", &error))?;
         Ok(Bounds { start, end })
+    }
+
+    /// The offset of a partition's first record that was appended at this time or later; its end if there is none. May
+    /// block for seconds.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    pub fn offset_at(&self, at: Partition, time: Timestamp) -> Result<i64, LogError> {
+        let attempted = "ask Kafka for the offset of a time";
+        let mut asked = TopicPartitionList::with_capacity(1);
+        let topic = self.topic(at);
+        let added = asked.add_partition_offset(&topic, number(at.number), Offset::Offset(time.0.max(0) / 1000));
+        added.map_err(|error| failed(attempted, &error))?;
+        let found = self.consumers.any().offsets_for_times(asked, ASKING);
+        let found = found.map_err(|error| failed(attempted, &error))?;
+        match found.elements().first().map(TopicPartitionListElem::offset) {
+            Some(Offset::Offset(offset)) => Ok(offset),
+            // Nothing is that young.
+            _ => Ok(self.bounds(at)?.end),
+        }
     }
 
     fn topic(&self, at: Partition) -> String {

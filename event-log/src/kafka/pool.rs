@@ -165,7 +165,8 @@ fn client(config: &ClientConfig) -> Result<Arc<Client>, LogError> {
     Ok(client)
 }
 
-fn config(settings: &KafkaSettings) -> ClientConfig {
+/// How every consumer is set up.
+pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = settings.client();
     config
         // Never joined, and nothing is committed in it; without a name there is no assignment.

@@ -298,7 +298,7 @@ fn dispose(mut live: Arc<Live>) {
 }
 
 /// Measured: 33 injected faults over 10 million records, nothing missing, misplaced, doubled or reordered.
-fn config(settings: &KafkaSettings) -> ClientConfig {
+pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = settings.client();
     config
         .set("enable.idempotence", "true")

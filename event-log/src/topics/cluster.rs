@@ -1,6 +1,6 @@
 //! Asking and telling Kafka about topics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +10,20 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataPartition, MetadataTopic};
 
-use super::{Layout, Topic, TopicsError};
+use super::{Broker, Layout, Shape, Topic, TopicsError};
 use crate::kafka::{ASKING, KafkaLog, KafkaSettings};
 use crate::log::LogError;
 
 /// How long a new topic may take until every question finds it.
-const APPEARS_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const APPEARS_WITHIN: Duration = Duration::from_secs(20);
 /// More than the brokers of most clusters that may be behind.
 const RIGHT_ANSWERS: u32 = 4;
 
 const ASK_SETTINGS: &str = "ask Kafka for the settings of topics";
+const ASK_BROKERS: &str = "ask Kafka for the settings of its brokers";
+const ASK_CLUSTER: &str = "ask Kafka for its topics";
 
 /// A cluster to look at and to make topics in.
 pub(super) struct Cluster {
@@ -38,17 +41,49 @@ impl Cluster {
 
     /// How many partitions every topic of the cluster has.
     pub(super) async fn partitions(&self) -> Result<HashMap<String, u32>, LogError> {
-        let attempted = "ask Kafka for its topics";
+        Ok(self.shapes().await?.into_iter().map(|(name, shape)| (name, shape.partitions)).collect())
+    }
+
+    /// How every topic of the cluster is made.
+    pub(super) async fn shapes(&self) -> Result<HashMap<String, Shape>, LogError> {
+        self.told(|metadata| {
+            let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+            known.map(|topic| (topic.name().to_owned(), shape(topic))).collect()
+        })
+        .await
+    }
+
+    /// Every broker with its settings.
+    pub(super) async fn brokers(&self) -> Result<Vec<Broker>, TopicsError> {
+        let mut brokers = self
+            .told(|metadata| {
+                let broker = |it: &MetadataBroker| Broker {
+                    id: it.id(),
+                    address: format!("{}:{}", it.host(), it.port()),
+                    settings: BTreeMap::new(),
+                };
+                metadata.brokers().iter().map(broker).collect::<Vec<_>>()
+            })
+            .await?;
+        let options = AdminOptions::new().request_timeout(Some(ASKING));
+        for broker in &mut brokers {
+            let asked = [ResourceSpecifier::Broker(broker.id)];
+            let answers = self.admin.describe_configs(&asked, &options).await;
+            for answer in answers.map_err(|error| unanswered(ASK_BROKERS, &error))? {
+                let answer = answer.map_err(|code| LogError { attempted: ASK_BROKERS, detail: code.to_string() })?;
+                let open = answer.entries.into_iter().filter(|entry| !entry.is_sensitive);
+                broker.settings.extend(open.filter_map(|entry| Some((entry.name, entry.value?))));
+            }
+        }
+        Ok(brokers)
+    }
+
+    /// What the cluster says about itself.
+    async fn told<T: Send + 'static>(&self, look: fn(&Metadata) -> T) -> Result<T, LogError> {
         let log = Arc::clone(&self.log);
-        let asked = tokio::task::spawn_blocking(move || {
-            let metadata = log.metadata()?;
-            let count = |topic: &rdkafka::metadata::MetadataTopic| {
-                let partitions = u32::try_from(topic.partitions().len()).expect("Kafka counts partitions with 31 bits");
-                (topic.name().to_owned(), partitions)
-            };
-            Ok(metadata.topics().iter().filter(|topic| topic.error().is_none()).map(count).collect())
-        });
-        asked.await.map_err(|error| LogError { attempted, detail: error.to_string() })?
+        let asked = tokio::task::spawn_blocking(move || log.metadata().map(|metadata| look(&metadata)));
+        let joined = |error: tokio::task::JoinError| LogError { attempted: ASK_CLUSTER, detail: error.to_string() };
+        asked.await.map_err(joined)?
     }
 
     /// Makes the topics. One that exists meanwhile is no error.
@@ -85,15 +120,10 @@ impl Cluster {
     /// Sets one more setting of each of these topics. Kafka replaces all settings of a topic at once, so what was set before is
     /// set again with it; nobody else may change them meanwhile.
     pub(super) async fn set_also(&self, topics: &[String], name: &str, value: &str) -> Result<(), TopicsError> {
-        let known = self.settings_of(topics.iter().map(String::as_str)).await?;
-        let one = |topic: &'_ String| {
-            let mut all = HashMap::from([(name.to_owned(), value.to_owned())]);
-            for entry in known.get(topic).into_iter().flatten().filter(|it| it.source == ConfigSource::DynamicTopic) {
-                all.entry(entry.name.clone()).or_insert_with(|| entry.value.clone().unwrap_or_default());
-            }
-            (topic.clone(), all)
-        };
-        let wanted: Vec<(String, HashMap<String, String>)> = topics.iter().map(one).collect();
+        let mut wanted = self.own_settings(topics.iter().map(String::as_str)).await?;
+        for all in wanted.values_mut() {
+            all.insert(name.to_owned(), value.to_owned());
+        }
         let all = wanted.iter().map(|(topic, all)| AlterConfig {
             specifier: ResourceSpecifier::Topic(topic),
             entries: all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
@@ -161,8 +191,21 @@ impl Cluster {
         })
     }
 
+    /// What these topics were set to themselves.
+    pub(super) async fn own_settings(
+        &self,
+        topics: impl Iterator<Item = &str>,
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, TopicsError> {
+        let known = self.settings_of(topics).await?;
+        let own = |entries: Vec<ConfigEntry>| {
+            let own = entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+            own.map(|entry| (entry.name, entry.value.unwrap_or_default())).collect()
+        };
+        Ok(known.into_iter().map(|(topic, entries)| (topic, own(entries))).collect())
+    }
+
     /// Every setting of these topics, wherever it comes from.
-    async fn settings_of(
+    pub(super) async fn settings_of(
         &self,
         topics: impl Iterator<Item = &str>,
     ) -> Result<HashMap<String, Vec<ConfigEntry>>, TopicsError> {
@@ -177,6 +220,17 @@ impl Cluster {
             }
         }
         Ok(found)
+    }
+}
+
+fn shape(topic: &MetadataTopic) -> Shape {
+    let partitions = topic.partitions();
+    let fewest = |count: fn(&MetadataPartition) -> usize| partitions.iter().map(count).min().unwrap_or(0);
+    Shape {
+        partitions: u32::try_from(partitions.len()).expect("Kafka counts partitions with 31 bits"),
+        copies: fewest(|partition| partition.replicas().len()),
+        in_sync: fewest(|partition| partition.isr().len()),
+        leaderless: partitions.iter().filter(|partition| partition.leader() < 0).count(),
     }
 }
 
@@ -201,6 +255,8 @@ fn new_topic<'a>(topic: &'a Topic, layout: Layout, min_insync: &'a str) -> NewTo
     let replication = i32::try_from(layout.replication).expect("there are few brokers");
     let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(replication));
     let new = new.set("min.insync.replicas", min_insync);
+    let more = topic.more.iter().filter(|(name, _)| topic.settings.iter().all(|setting| setting.name != name));
+    let new = more.fold(new, |new, (name, value)| new.set(name, value));
     topic.settings.iter().fold(new, |new, setting| new.set(setting.name, &setting.value))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemas::{Ids, SchemaRecord};
 
 use super::{TopicsError, event_schemas};
-use crate::kafka::KafkaLog;
+use crate::kafka::{KafkaLog, KafkaSettings};
 
 /// A few hundred small records.
 const READ_WITHIN: Duration = Duration::from_secs(20);
@@ -24,6 +24,14 @@ pub(super) async fn read(log: &KafkaLog) -> Result<BTreeMap<u32, SchemaRecord>, 
         copy.insert(record.key, SchemaRecord::decode(&value).map_err(no_schema)?);
     }
     Ok(copy.into_values().map(|schema| (schema.id, schema)).collect())
+}
+
+/// The copy of a namespace's registry, by id.
+///
+/// # Errors
+/// Kafka does not answer, or something else is in the topic.
+pub async fn schema_copy(settings: &KafkaSettings) -> Result<Vec<SchemaRecord>, TopicsError> {
+    Ok(read(&KafkaLog::connect(settings.clone())?).await?.into_values().collect())
 }
 
 /// Which of our ids the copy does not have yet. One that it has means our schema, where the registry was compared with

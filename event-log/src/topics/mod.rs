@@ -7,10 +7,14 @@ mod cluster;
 mod copy;
 mod durability;
 mod init;
+mod inspect;
+pub mod moving;
 
 pub use check::check;
+pub use copy::schema_copy;
 pub use durability::sync_every_append;
 pub use init::{Report, init};
+pub use inspect::{Broker, SettingState, Shape, TopicState, brokers, inspect, partitions};
 
 use domain::root::Context;
 use schemas::{PERSON_KEY_TOPIC, RegistryError, SCHEMA_COPY_TOPIC};
@@ -122,6 +126,8 @@ struct Topic {
     name: String,
     partitions: u32,
     settings: Vec<Setting>,
+    /// What a new one is set to beside that; nobody insists on it.
+    more: Vec<(String, String)>,
 }
 
 /// A setting of a topic; new topics get the value.
@@ -168,6 +174,7 @@ fn all(settings: &KafkaSettings, partitions: u32) -> Vec<Topic> {
         name: settings.name(context.topic()),
         partitions,
         settings: event_settings(),
+        more: Vec::new(),
     });
     let keys = person_keys(settings, partitions);
     let mut key_settings = compacted_settings();
@@ -177,14 +184,19 @@ fn all(settings: &KafkaSettings, partitions: u32) -> Vec<Topic> {
     let copies = event_schemas(settings);
     let owners = partition_owners(settings);
     let actions = operator_actions(settings);
-    events
-        .chain([
-            Topic { name: keys.name, partitions: keys.partitions, settings: key_settings },
-            Topic { name: copies.name, partitions: copies.partitions, settings: compacted_settings() },
-            Topic { name: owners.name, partitions: owners.partitions, settings: compacted_settings() },
-            Topic { name: actions.name, partitions: actions.partitions, settings: event_settings() },
-        ])
-        .collect()
+    let others = [
+        (keys, key_settings),
+        (copies, compacted_settings()),
+        (owners, compacted_settings()),
+        (actions, event_settings()),
+    ];
+    let others = others.into_iter().map(|(CompactedTopic { name, partitions }, settings)| Topic {
+        name,
+        partitions,
+        settings,
+        more: Vec::new(),
+    });
+    events.chain(others).collect()
 }
 
 fn event_settings() -> Vec<Setting> {

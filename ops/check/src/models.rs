@@ -3,16 +3,17 @@
 //! The fold is the services' own code on rows in memory: what is found here is what a transaction, a restart or a hand
 //! did to the rows, not what a fold means. What a fold means, the sums say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
 use event_log::log::{Partition, Record};
 use event_log::validity::Position;
 use projectors::generations::overview;
 use projectors::memory::{Filling, MemoryRows, fillings};
+use projectors::parked::Aside;
 use projectors::rows::Merging;
-use projectors::verify::{checkpoints, differences, short};
-use projectors::{LAYOUTS, Layout, Names};
+use projectors::verify::{apart, checkpoints, differences, short};
+use projectors::{LAYOUTS, Layout, Names, Written};
 use schemas::Codec;
 use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, Connection as _, PgPool};
@@ -21,6 +22,7 @@ use super::report::{Faults, Law};
 
 /// So many records are folded before they are written into the rows in memory.
 const BATCH: usize = 2_000;
+
 /// Every row of every read model is what its events fold to, and every checkpoint is where a reader would stand.
 pub const ROWS: &str = "every read model is the log up to its own offset";
 
@@ -36,6 +38,10 @@ pub struct Stored {
     pub checkpoints: BTreeMap<Partition, Position>,
     /// Every row of every table.
     pub tables: BTreeMap<&'static str, Vec<Value>>,
+    /// Events that wait because their key is parked, and whether each is the one that cannot be folded.
+    pub parked: BTreeMap<(Partition, i64), bool>,
+    /// Events that somebody had left out.
+    pub skipped: BTreeSet<(Partition, i64)>,
 }
 
 /// Reads every row of the read models of events, as they were at one moment; the log is to be read after them.
@@ -65,7 +71,8 @@ pub async fn from_postgres(pool: &PgPool, namespace: &str) -> anyhow::Result<Vec
             let sql = AssertSqlSafe(format!("select to_jsonb(t) from {schema}.{table} t"));
             tables.insert(*table, sqlx::query_scalar(sql).fetch_all(&mut *tx).await?);
         }
-        all.push(Stored { layout, checkpoints, tables });
+        let (parked, skipped) = apart(&mut tx, &schema).await?;
+        all.push(Stored { layout, checkpoints, tables, parked, skipped });
     }
     tx.commit().await?;
     Ok(all)
@@ -98,6 +105,8 @@ impl Folding {
             let places: Vec<Partition> =
                 folding.of_filling(at).map(|stored| stored.checkpoints.keys().copied().collect()).unwrap_or_default();
             folding.fillings[at].load(&places).expect("rows in memory fail only when told to");
+            let (poison, skipped) = folding.of_filling(at).map(set_apart).unwrap_or_default();
+            folding.fillings[at].told(poison, skipped);
         }
         folding
     }
@@ -133,7 +142,10 @@ impl Folding {
     fn write(&mut self) {
         self.waiting = 0;
         for filling in self.fillings.iter_mut().filter(|filling| filling.has_moved()) {
-            filling.write().expect("rows in memory fail only when told to");
+            // What the rows refuse here, Postgres would have refused, too.
+            if !matches!(filling.write(), Ok(Written::Rows { .. })) {
+                self.broken.add(format!("{}: an event cannot be folded that is not parked", filling.layout().name));
+            }
         }
     }
 
@@ -145,6 +157,7 @@ impl Folding {
         for stored in &self.stored {
             let folded = self.rows.positions(stored.layout);
             positions(stored, &folded, &mut faults);
+            waiting(stored, &self.rows.parked(stored.layout), &mut faults);
             let ours = self.rows.tables(stored.layout);
             for (table, theirs) in &stored.tables {
                 tables += 1;
@@ -153,12 +166,32 @@ impl Folding {
                 compare(stored.layout, table, ours, theirs, &mut faults);
             }
         }
+        let parked: usize = self.stored.iter().map(|stored| stored.parked.len()).sum();
+        let parked = if parked > 0 { format!(", {parked} events wait in parked keys") } else { String::new() };
         let numbers = format!(
-            "{rows} rows in {tables} tables of {} read models, {} records folded",
+            "{rows} rows in {tables} tables of {} read models, {} records folded{parked}",
             self.stored.len(),
             self.records
         );
         Law::new(ROWS, numbers, faults)
+    }
+}
+
+/// Which events could not be folded, and which were left out.
+fn set_apart(stored: &Stored) -> (BTreeSet<(Partition, i64)>, BTreeSet<(Partition, i64)>) {
+    let poison = stored.parked.iter().filter(|(_, poison)| **poison).map(|(at, _)| *at);
+    (poison.collect(), stored.skipped.clone())
+}
+
+/// From its poison event on, every event of a parked key waits, and no other does.
+fn waiting(stored: &Stored, ours: &[Aside], faults: &mut Faults) {
+    let ours: BTreeSet<(Partition, i64)> = ours.iter().map(|aside| (aside.place, aside.offset)).collect();
+    let theirs: BTreeSet<(Partition, i64)> = stored.parked.keys().copied().collect();
+    for (place, offset) in ours.difference(&theirs) {
+        faults.add(format!("{}: the event at {offset} of {place} should wait and was folded", stored.layout.name));
+    }
+    for (place, offset) in theirs.difference(&ours) {
+        faults.add(format!("{}: the event at {offset} of {place} waits behind nothing", stored.layout.name));
     }
 }
 

@@ -103,8 +103,14 @@ impl<'a> Taking<'a> {
         true
     }
 
+    /// One that is damaged by itself stops nobody; one of a newer version stops every reader, and so us.
     fn undecodable(&mut self, offset: i64, error: &DecodeError) -> bool {
-        self.broken(&format!("the event at {offset} cannot be decoded: {error}"))
+        let why = format!("the event at {offset} cannot be decoded: {error}");
+        if matches!(error, DecodeError::UnknownEvent { .. } | DecodeError::Incompatible { .. }) {
+            return self.broken(&why);
+        }
+        self.facts.log.claims.add(format!("{}: {why}", self.place));
+        true
     }
 
     /// Notes that the partition cannot be read on.

@@ -29,7 +29,7 @@ fn claim((term, claim): (u32, Uuid)) -> NewRecord {
     let value = Control::Claimed { claim, term, instance: "test".to_owned(), url: "http://127.0.0.1".to_owned() };
     let value = Codec::in_memory().encode_control(&value).unwrap();
     let header = frame(Kind::Claim, (term, claim), 0, 0).encode();
-    NewRecord { key: CONTROL_KEY.to_owned(), header, value }
+    NewRecord { key: CONTROL_KEY.to_owned(), header, value, trace: None }
 }
 
 fn event(frame: Frame) -> NewRecord {

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a server that stalls delays no arrival, so its stall is in the latencies.
 
+pub mod behind;
 pub mod chance;
 pub mod client;
 pub mod crowd;

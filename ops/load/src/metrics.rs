@@ -44,6 +44,21 @@ impl Metrics {
         sums
     }
 
+    /// The cumulative buckets of a histogram by the value of one label: upper bounds and counts.
+    pub fn buckets(&self, name: &str, label: &str) -> BTreeMap<String, Vec<(f64, f64)>> {
+        let value = |labels: &str, name: &str| {
+            let (_, rest) = labels.split_once(&format!("{name}=\""))?;
+            rest.split('"').next().map(str::to_owned)
+        };
+        let mut all: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+        for (labels, count) in self.of(&format!("{name}_bucket")) {
+            let (Some(key), Some(bound)) = (value(labels, label), value(labels, "le")) else { continue };
+            let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap_or(f64::NAN) };
+            all.entry(key).or_default().push((bound, count));
+        }
+        all
+    }
+
     fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
         self.0.iter().filter_map(move |(full, value)| {
             let rest = full.strip_prefix(name)?;
@@ -66,5 +81,9 @@ mod tests {
         assert_eq!(metrics.at("outbox", &[("topic", "a"), ("partition", "1")]), Some(5.0));
         assert_eq!(metrics.at("outbox", &[("topic", "b"), ("partition", "1")]), None);
         assert!(metrics.has("age") && !metrics.has("nothing"));
+        let text =
+            "h_seconds_bucket{projection=\"a\",le=\"0.5\"} 3\nh_seconds_bucket{projection=\"a\",le=\"+Inf\"} 4\n";
+        let buckets = Metrics::read(text).buckets("h_seconds", "projection");
+        assert_eq!(buckets["a"], [(0.5, 3.0), (f64::INFINITY, 4.0)]);
     }
 }

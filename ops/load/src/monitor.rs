@@ -10,6 +10,7 @@ use service_kit::clock;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::behind::{self, Buckets};
 use crate::client::{Client, Limits};
 use crate::machine::{self, Usage};
 use crate::metrics::Metrics;
@@ -45,6 +46,9 @@ pub struct Sample {
     pub lag_records: Option<f64>,
     /// How old the oldest of them is, milliseconds, by when the log was seen to be that long.
     pub lag_ms: Option<f64>,
+    /// How far behind the events were that read models have shown so far, by read model.
+    #[serde(skip)]
+    pub behind: Buckets,
     /// Seconds of a processor used in this second, by process.
     pub processor: BTreeMap<String, f64>,
     /// Resident memory, MiB, by process.
@@ -122,6 +126,7 @@ async fn look_on(watched: Arc<Mutex<Watched>>, start: Instant, seen: Arc<Mutex<V
             outbox: sum("boxoffice_partition_outbox").zip(open).map(|(outbox, open)| outbox + open),
             mailboxes: sum("boxoffice_partition_waiting"),
             lag_records: lag,
+            behind: models.as_deref().map(behind::counted).unwrap_or_default(),
             lag_ms: end.zip(lag).map(|(end, lag)| ends.age_ms(moment, end, lag)),
             processor,
             resident_mib: usage.iter().map(|(name, it)| (name.clone(), it.resident_mib)).collect(),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::behind::{self, Behind, Buckets};
 use crate::histogram::Latencies;
 use crate::machine::Machine;
 use crate::monitor::Sample;
@@ -112,6 +113,9 @@ pub struct Totals {
     pub load: [f64; 2],
     /// How old the oldest record was that read models had not folded, milliseconds: 99 % of the looks.
     pub lag_p99_ms: Option<f64>,
+    /// By read model: from an event's append, by the broker's clock, to the commit of its rows.
+    #[serde(default)]
+    pub behind: BTreeMap<String, Behind>,
     /// Outbox at most.
     pub outbox_max: Option<f64>,
     /// Connections that had been closed while nobody used them.
@@ -143,6 +147,16 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Examples of failures.
     pub examples: Vec<String>,
+}
+
+/// What read models showed in these seconds, and a moment longer: what came last in them is shown after them.
+fn behind(samples: &[Sample], (from, to): (f64, f64)) -> BTreeMap<String, Behind> {
+    let known = samples.iter().filter(|it| !it.behind.is_empty());
+    let before = known.clone().rfind(|it| it.at_s <= from);
+    let after = known.filter(|it| it.at_s > from && it.at_s <= to + 1.5).last();
+    let nothing = Buckets::new();
+    let before = before.map_or(&nothing, |it| &it.behind);
+    after.map(|it| behind::between(before, &it.behind)).unwrap_or_default()
 }
 
 /// The totals of the seconds from `from` to `to`.
@@ -185,6 +199,7 @@ pub fn totals(tally: &Tally, samples: &[Sample], (from, to): (usize, usize), dra
         busy: measured.iter().map(|it| it.busy).sum::<f64>() / float(measured.len().max(1) as u64),
         load: [measured.first(), measured.last()].map(|it| it.map_or(0.0, |it| it.load)),
         lag_p99_ms: lags.get((lags.len() * 99 / 100).min(lags.len().saturating_sub(1))).copied(),
+        behind: behind(samples, (float(from as u64), float(to as u64))),
         outbox_max: most(&|it| it.outbox),
         connections_made_again: tally.connections_made_again,
     }
@@ -283,6 +298,12 @@ impl Report {
             number(totals.lag_p99_ms),
             number(totals.outbox_max)
         )?;
+        for (model, Behind { events, p50_ms, p99_ms }) in &totals.behind {
+            writeln!(
+                out,
+                "    {model:<19}append to commit p50 {p50_ms:>7.1}  p99 {p99_ms:>8.1} ms  ({events} events)"
+            )?;
+        }
         self.costs(out)?;
         for note in &self.notes {
             writeln!(out, "  {note}")?;

@@ -6,11 +6,13 @@ mod cli;
 mod forget;
 mod readiness;
 mod running;
+mod written;
 
 pub(crate) use cli::pair;
 pub use cli::{DevArgs, UpArgs, demo, run, stop_asked};
 pub use forget::forget;
 pub use running::Running;
+pub use written::Written;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -101,6 +103,7 @@ pub async fn start(options: DevOptions) -> anyhow::Result<Running> {
     if make_topics(&options).await? {
         forget_snapshots(&plan)?;
     }
+    Written::of(&plan).keep(&options.folder)?;
     let spawner = Spawner::start().context("start the thread that starts processes")?;
     if !spawner.ends_children() {
         (options.say)("setpriv is missing: if boxctl is killed, its services run on until the next start ends them");

@@ -15,6 +15,8 @@ const PLENTY: u64 = 10_000_000;
 /// Tickets of a sell-out, and how many want one.
 const TICKETS: u64 = 10_000;
 const DEMAND: f64 = 10.0;
+/// Purchases a second of a steady 1,000 a minute.
+const STEADY: f64 = 1000.0 / 60.0;
 /// Seconds before and after an overload, at half of the knee.
 const CALM_S: u64 = 30;
 /// What counts as served well.
@@ -33,6 +35,8 @@ pub enum Scenario {
     Zipf,
     /// Whole purchases: line, slot, order, payment, tickets; some walk away, are declined first, or are told twice.
     Purchase,
+    /// Whole purchases, 1,000 a minute whatever --rate says; nobody walks away. How far behind are the read models?
+    Steady,
     /// Purchases one after the other on an idle system, --times of them.
     Idle,
     /// Reads of shows, what is left, orders and tickets.
@@ -69,7 +73,7 @@ impl Scenario {
             Self::Zipf => Offer { shows: 1000, ..plain },
             // Short, so that the run sees those end who walked away.
             Self::Purchase => Offer { waiting_room: Some(Room::WIDE), pay_within_s: 20, ..plain },
-            Self::Idle => Offer { waiting_room: Some(Room::WIDE), ..plain },
+            Self::Idle | Self::Steady => Offer { waiting_room: Some(Room::WIDE), ..plain },
         };
         Offer { pay_within_s: size.pay_within_s.unwrap_or(offer.pay_within_s), ..offer }
     }
@@ -80,6 +84,7 @@ impl Scenario {
         match self {
             Self::Hot | Self::Sellout | Self::Zipf | Self::Overload => Journey::Order { probe: true },
             Self::Purchase => Journey::Purchase(habits),
+            Self::Steady => Journey::Purchase(Habits { walk_away: 0.0, declined: 0.0, twice: 0.0, one_by_one: 0 }),
             Self::Idle => Journey::Purchase(Habits { walk_away: 0.0, declined: 0.0, twice: 0.0, one_by_one: 1 }),
             Self::Queries => Journey::Queries { orders: 50 },
         }
@@ -107,6 +112,7 @@ impl Scenario {
             }
             // It ends when all have bought.
             Self::Idle => (Vec::new(), (0, u64::MAX)),
+            Self::Steady => (vec![phase(STEADY, warm_up + duration)], (size.warm_up, size.warm_up + size.duration)),
             Self::Hot | Self::Zipf | Self::Purchase | Self::Queries => {
                 let measured = (size.warm_up, size.warm_up + size.duration);
                 (vec![phase(size.rate, warm_up + duration)], measured)
@@ -119,7 +125,7 @@ impl Scenario {
         let totals = &report.totals;
         // A whole purchase waits on purpose; its first answer must not.
         let p99 = match self {
-            Self::Purchase => totals.steps.get("order").and_then(|it| it.p99_ms),
+            Self::Purchase | Self::Steady => totals.steps.get("order").and_then(|it| it.p99_ms),
             _ => totals.latency.p99_ms,
         };
         let walks = if self == Self::Purchase { 0.75 } else { 0.97 };
@@ -133,7 +139,7 @@ impl Scenario {
         match self {
             Self::Sellout => sold_out(report),
             Self::Overload => overloaded(size, measured, report),
-            Self::Hot | Self::Zipf | Self::Purchase | Self::Idle | Self::Queries => {}
+            Self::Hot | Self::Zipf | Self::Purchase | Self::Steady | Self::Idle | Self::Queries => {}
         }
     }
 }
@@ -186,6 +192,13 @@ mod tests {
         let (phases, _) = Scenario::Sellout.phases(Size { rate: 20_000.0, ..SIZE });
         assert!((phases[0].rate * phases[0].seconds - 100_000.0).abs() < 1e-6);
         assert_eq!(Scenario::Sellout.offer(SIZE).capacity, 10_000);
+    }
+
+    #[test]
+    fn a_steady_load_is_a_thousand_purchases_a_minute() {
+        let (phases, measured) = Scenario::Steady.phases(SIZE);
+        assert!((phases[0].rate * 60.0 - 1000.0).abs() < 1e-9);
+        assert_eq!(measured, (3, 63));
     }
 
     #[test]

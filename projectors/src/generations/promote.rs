@@ -58,7 +58,7 @@ impl Promoter {
         }
         match switch(&self.pool, &self.names, layout.name, generation.number, PATIENCE).await {
             Ok(served) => tracing::info!(
-                projection = layout.name, before = %served.before, now = %served.now,
+                projection = layout.name, generation.before = %served.before, generation = %served.now,
                 "readers see the new version of this read model"
             ),
             Err(error) => tracing::warn!(projection = layout.name, %generation, %error, "not shown yet; trying again"),

@@ -1,5 +1,7 @@
 //! Every read model by one handle, whatever it folds to.
 
+use std::collections::BTreeSet;
+
 use domain::root::Context;
 use event_log::log::{Partition, Record};
 use event_log::validity::{Broken, Position};
@@ -12,6 +14,7 @@ use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 use crate::model::{Envelope, Layout, ReadModel};
 use crate::orders::Orders;
+use crate::parked::{Replayed, Skipped};
 use crate::payments::Payments;
 use crate::projection::{self, Projection, Written};
 use crate::queue::Queue;
@@ -48,6 +51,24 @@ pub trait Filling: Send {
 
     /// Folds an event that is known to count, for who does not need checkpoints.
     fn fold(&mut self, envelope: &Envelope);
+
+    /// How many records may be read before the next `write`.
+    fn at_most(&self) -> usize;
+
+    /// These events cannot be folded, and those were skipped, as somebody else found.
+    fn told(&mut self, poison: BTreeSet<(Partition, i64)>, skipped: BTreeSet<(Partition, i64)>);
+
+    /// Folds what waits of a parked key, as far as that goes. Nothing that was read may be unwritten.
+    ///
+    /// # Errors
+    /// The rows were told to fail.
+    fn replay(&mut self, place: Partition, key: &str) -> Result<Replayed, ToldToFail>;
+
+    /// Leaves out an event that cannot be folded. Nothing that was read may be unwritten.
+    ///
+    /// # Errors
+    /// The rows were told to fail.
+    fn skip(&mut self, place: Partition, key: &str, offset: i64, why: &str) -> Result<Skipped, ToldToFail>;
 
     /// Writes what was read or folded.
     ///
@@ -95,8 +116,9 @@ impl<M: ReadModel> Filling for InMemory<M> {
 
     fn load(&mut self, places: &[Partition]) -> Result<Vec<Position>, ToldToFail> {
         let loaded = at_once(projection::load(&self.store, places))?;
-        let positions = loaded.expect("nobody empties it in the middle");
-        self.projection.begin_at(places.iter().copied().zip(positions.iter().copied()));
+        let loaded = loaded.expect("nobody empties it in the middle");
+        let positions = loaded.positions.clone();
+        self.projection.begin(places, loaded);
         Ok(positions)
     }
 
@@ -115,6 +137,22 @@ impl<M: ReadModel> Filling for InMemory<M> {
 
     fn fold(&mut self, envelope: &Envelope) {
         self.projection.fold(envelope);
+    }
+
+    fn at_most(&self) -> usize {
+        self.projection.at_most()
+    }
+
+    fn told(&mut self, poison: BTreeSet<(Partition, i64)>, skipped: BTreeSet<(Partition, i64)>) {
+        self.projection.told(poison, skipped);
+    }
+
+    fn replay(&mut self, place: Partition, key: &str) -> Result<Replayed, ToldToFail> {
+        at_once(self.projection.replay(&self.store, &(place, key.to_owned())))
+    }
+
+    fn skip(&mut self, place: Partition, key: &str, offset: i64, why: &str) -> Result<Skipped, ToldToFail> {
+        at_once(self.projection.skip(&self.store, &(place, key.to_owned()), offset, why))
     }
 
     fn write(&mut self) -> Result<Written, ToldToFail> {

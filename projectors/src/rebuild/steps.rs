@@ -9,9 +9,10 @@ use tokio::time::sleep;
 use super::alone::Alone;
 use super::fill::{Fill, Progress, Reach};
 use super::hand_over::{HandOver, hand_over};
-use super::{Job, RebuildError, indexes};
+use super::{Job, RebuildError, indexes, skips};
 use crate::generations::{Generation, Served, State, begin, mark, overview, switch};
 use crate::names::Names;
+use crate::schema::READS;
 use crate::verify::{Verified, Verifying, verify};
 
 /// Between two looks at how far it has come.
@@ -96,6 +97,9 @@ pub async fn rebuild(
     let began = monotonic();
     fill = indexed(job, &names, generation, fill, news).await?;
     rebuilt.indexing = began.elapsed();
+    if READS.iter().any(|(known, _)| *known == name) {
+        skips::carry_over(&job.pool, &names, (name, generation)).await?;
+    }
     let began = monotonic();
     rebuilt.verified = checked(job, generation, options.verifying, news).await?;
     rebuilt.verifying = began.elapsed();

@@ -24,6 +24,15 @@ pub struct Told {
     pub events: Vec<Event>,
 }
 
+/// What is wrong with an event.
+#[derive(Debug, Clone, Copy)]
+pub enum Damage {
+    /// It names a schema that nobody knows.
+    Schema(u32),
+    /// The end of its value is missing.
+    Cut,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Lane {
     term: u32,
@@ -37,6 +46,7 @@ pub struct Lanes {
     pub codec: Codec,
     lanes: BTreeMap<Partition, Lane>,
     versions: BTreeMap<(Context, Uuid), i64>,
+    damaged: BTreeMap<(Context, Uuid, i64), Damage>,
     drawn: u128,
     /// What another version of the program would have written instead of a value of ours.
     pub other_writer: Option<Box<dyn Fn(&Event, Vec<u8>) -> Vec<u8>>>,
@@ -50,8 +60,8 @@ impl Lanes {
 
     pub fn with(codec: Codec) -> Self {
         let log = MemoryLog::auto(Arc::new(|| Timestamp(1))).unwrap();
-        let (lanes, versions) = (BTreeMap::new(), BTreeMap::new());
-        let mut lanes = Self { log, codec, lanes, versions, drawn: 0, other_writer: None };
+        let (lanes, versions, damaged) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut lanes = Self { log, codec, lanes, versions, damaged, drawn: 0, other_writer: None };
         for place in places() {
             lanes.claim(place);
         }
@@ -104,10 +114,15 @@ impl Lanes {
             let version = self.versions.entry((told.context, told.key)).or_default();
             *version += 1;
             let value = self.codec.encode(&meta(told, *version, index), event).unwrap();
-            let value = match &self.other_writer {
+            let mut value = match &self.other_writer {
                 None => value,
                 Some(other) => other(event, value),
             };
+            match self.damaged.get(&(told.context, told.key, *version)) {
+                Some(Damage::Schema(id)) => value[1..5].copy_from_slice(&id.to_be_bytes()),
+                Some(Damage::Cut) => value.truncate(value.len() - 1),
+                None => {}
+            }
             let Lane { term, claim, seq } = self.next(at);
             let evt_idx = u16::try_from(index).unwrap();
             let evt_cnt = u16::try_from(told.events.len()).unwrap();
@@ -128,11 +143,23 @@ impl Lanes {
         self.versions = versions;
     }
 
-    /// A value that nobody can decode, validly framed.
-    pub fn poison(&mut self, context: Context, key: Uuid) -> Partition {
+    /// This event of a key (the first is 1) will be damaged.
+    pub fn damage(&mut self, context: Context, key: Uuid, version: i64, damage: Damage) {
+        self.damaged.insert((context, key, version), damage);
+    }
+
+    /// Where the events of a key lie.
+    pub fn offsets(&self, context: Context, key: Uuid) -> Vec<i64> {
+        let of_key = |record: &event_log::log::Record| record.key == key.to_string();
+        self.log.records(Self::place(context, key)).iter().filter(|it| of_key(it)).map(|it| it.offset).collect()
+    }
+
+    /// An event of a schema that we did not write, validly framed.
+    pub fn unknown(&mut self, context: Context, key: Uuid, schema: u32) -> Partition {
         let at = Self::place(context, key);
         let Lane { term, claim, seq } = self.next(at);
-        self.put(at, &key.to_string(), frame(Kind::Event, term, seq, claim), vec![1, 2, 3]);
+        let value = [&[0], &schema.to_be_bytes()[..]].concat();
+        self.put(at, &key.to_string(), frame(Kind::Event, term, seq, claim), value);
         at
     }
 

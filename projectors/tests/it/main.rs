@@ -11,6 +11,7 @@ mod kafka;
 mod keys;
 mod lanes;
 mod memory;
+mod parked;
 mod purchases;
 mod queue;
 mod rebuild;

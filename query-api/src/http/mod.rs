@@ -34,6 +34,7 @@ use crate::changes::Changes;
 use crate::config::StreamSettings;
 use crate::database::Database;
 use crate::progress::Progress;
+use crate::stale::Stale;
 use crate::ticket_code::Signer;
 use crate::together::Together;
 
@@ -83,6 +84,8 @@ pub struct Parts {
     pub changes: Changes,
     /// How far the read models have come.
     pub progress: Progress,
+    /// What of them is known to be behind.
+    pub stale: Stale,
     /// What visitors of waiting rooms are told.
     pub boards: Boards,
     /// Opens personal data.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{OrderId, ShowId};
+use domain::root::Context;
 use domain::value::Actor;
 use serde::Deserialize;
 use service_kit::caller::{Caller, StreamCaller};
@@ -22,6 +23,7 @@ use super::App;
 use super::since::Since;
 use super::sse::LastEventId;
 use crate::changes::Subscription;
+use crate::stale;
 use row::Whole;
 
 mod entry;
@@ -77,7 +79,7 @@ impl App {
     /// The order, if it is there to be seen by whoever wishes it.
     ///
     /// # Errors
-    /// 404 `not-found`, 503 `not-ready`.
+    /// 404 `not-found`, 503 `not-ready` and `stale`.
     pub async fn order(&self, wish: &Wish) -> Result<Arc<Whole>, Problem> {
         let found = self.orders(wish).await?.into_iter().next();
         found.ok_or_else(|| Problem::new(Kind::NotFound))
@@ -86,12 +88,33 @@ impl App {
     /// Every order of this id that may be seen; two shows may have one. The likeliest first.
     ///
     /// # Errors
-    /// 503 `not-ready`.
+    /// 503 `not-ready`; `stale` if one of them is known to be behind.
     pub async fn orders(&self, wish: &Wish) -> Result<Vec<Arc<Whole>>, Problem> {
         let mut rows = self.0.asked.orders.ask(wish.order).await?;
         rows.retain(|row| row.row.is_seen_by(&wish.actor) && wish.show.is_none_or(|show| show.0 == row.row.show_id));
         rows.sort_by_key(|it| (!wish.actor.is(&it.row.principal), it.row.is_taken(), it.row.created_at_us));
+        let show = wish.show.or(match &wish.actor {
+            Actor::OrderHolder { show, .. } => Some(*show),
+            Actor::Account { .. } | Actor::Guest { .. } | Actor::System => None,
+        });
+        // What may be there and is not to be seen just now is not said to be missing.
+        let hidden = rows.is_empty() && self.stale.hides_orders(show.map(|show| show.0));
+        if hidden || rows.iter().any(|whole| self.is_stale(&whole.row, &VIEWS)) {
+            return Err(stale::problem());
+        }
         Ok(rows)
+    }
+
+    /// Whether these views are known to be behind in what they show of an order.
+    fn is_stale(&self, row: &row::Row, views: &[&str]) -> bool {
+        if self.stale.is_empty() {
+            return false;
+        }
+        let of_order = [Context::Order, Context::Ticket].map(|context| (context, row.order_id));
+        let of_show = [Context::Inventory, Context::Catalog].map(|context| (context, row.show_id));
+        let payments = row.payments.0.iter().map(|payment| (Context::Payment, payment.id));
+        let keys: Vec<(Context, Uuid)> = of_order.into_iter().chain(of_show).chain(payments).collect();
+        self.stale.has(views, &keys) || (views.contains(&"payments") && self.stale.has_payment_of(row.order_id))
     }
 
     /// The order once it has come so far, or as it is at the deadline. Who waits for a status may be ahead of the read

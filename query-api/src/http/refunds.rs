@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use domain::ids::ShowId;
+use domain::root::Context;
 use domain::value::Role;
 use serde::{Deserialize, Serialize};
 use service_kit::caller::Caller;
@@ -18,6 +19,7 @@ use super::App;
 use super::shows::page;
 use super::since::Since;
 use crate::cursor::{self, Place};
+use crate::stale::Stale;
 
 const STATUSES: [&str; 3] = ["pending", "due", "done"];
 
@@ -60,6 +62,9 @@ pub struct Refund {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     requested_at: jiff::Timestamp,
+    /// True if this is known to be behind; operators have been told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
 }
 
 #[derive(Debug, FromRow)]
@@ -78,9 +83,10 @@ struct Row {
     requested_at_us: i64,
 }
 
-impl From<Row> for Refund {
-    fn from(row: Row) -> Self {
+impl Refund {
+    fn of(row: Row, stale: &Stale) -> Self {
         Self {
+            stale: stale.has(&["payments"], &[(Context::Payment, row.payment_id)]),
             id: row.refund_id,
             payment: row.payment_id,
             order: row.order_id,
@@ -130,7 +136,7 @@ async fn list(
     let place = |row: &Row| Place { us: row.requested_at_us, id: row.refund_id, within: row.refund_id };
     let (rows, next) = page(rows, limit, place);
     let next_cursor = next.map(|place| cursor::write(&app.keys, &which, place));
-    Ok(axum::Json(Page { items: rows.into_iter().map(Refund::from).collect(), next_cursor }))
+    Ok(axum::Json(Page { items: rows.into_iter().map(|row| Refund::of(row, &app.stale)).collect(), next_cursor }))
 }
 
 fn select() -> QueryBuilder<Postgres> {
@@ -182,6 +188,7 @@ async fn of_show(
     if !actor.runs(organizer) && !actor.has(Role::Support) {
         return Err(Problem::new(Kind::ShowNotFound));
     }
+    app.stale.check(&["orders"], &[(Context::Inventory, show.0)])?;
     let sums = "select status, count(*) as count, sum(amount)::bigint as amount from refunds where show_id = $1 group by status";
     let sums = sqlx::query_as(sums).bind(show.0);
     let sums: Vec<SumRow> = app.database.ask(sums.fetch_all(app.database.pool())).await?;

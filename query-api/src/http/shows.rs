@@ -6,16 +6,17 @@ use std::sync::Arc;
 use axum::extract::State;
 use domain::ids::ShowId;
 use domain::queue;
+use domain::root::Context;
 use domain::show::Status;
 use domain::value::{Currency, Role, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use service_kit::caller::Caller;
 use service_kit::extract::{Path, Query, limit};
 use service_kit::problem::{Kind, Problem};
 use service_kit::views::{self, Money, Page, Venue, WaitingRoom, moment};
 use sqlx::types::Json;
 use sqlx::{FromRow, Postgres, QueryBuilder};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -75,6 +76,17 @@ pub struct Row {
     /// Whether it is or was on sale.
     is_public: bool,
     classes: Json<Vec<Class>>,
+}
+
+/// A show in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedShow)]
+struct Listed {
+    #[serde(flatten)]
+    show: views::Show,
+    /// True if this is known to be behind; operators have been told. The show itself answers 503 `stale`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,11 +154,19 @@ impl App {
     /// A show, if this caller may see it.
     ///
     /// # Errors
-    /// 404 `show-not-found`, 503 `not-ready`.
+    /// 404 `show-not-found`, 503 `not-ready`; `stale` if it is known to be behind, or may be there and cannot be seen.
     pub(super) async fn show(&self, show: ShowId, caller: &Caller) -> Result<Arc<Row>, Problem> {
-        let found = self.0.asked.shows.ask(show).await?.filter(|row| Eyes::of(caller).see(row));
-        found.ok_or_else(|| Problem::new(Kind::ShowNotFound))
+        let found = self.0.asked.shows.ask(show).await?;
+        if found.as_ref().is_none_or(|row| Eyes::of(caller).see(row)) {
+            self.stale.check(&VIEWS, &keys(show.0))?;
+        }
+        found.filter(|row| Eyes::of(caller).see(row)).ok_or_else(|| Problem::new(Kind::ShowNotFound))
     }
+}
+
+/// What is read of a show is folded from these keys.
+fn keys(show: Uuid) -> [(Context, Uuid); 2] {
+    [(Context::Catalog, show), (Context::Inventory, show)]
 }
 
 /// Shows by their ids, whoever may see them.
@@ -163,13 +183,13 @@ async fn shows_of(database: Database, ids: Vec<ShowId>) -> Result<HashMap<ShowId
 }
 
 #[utoipa::path(get, path = "/v1/shows", tag = "shows", params(Filter), security((), ("bearer" = [])),
-    responses((status = 200, body = Page<views::Show>, description = "By when they begin. Everybody sees published shows, organizers their own, admins and support all.")))]
+    responses((status = 200, body = Page<Listed>, description = "By when they begin. Everybody sees published shows, organizers their own, admins and support all.")))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
     since: Since,
     Query(filter): Query<Filter>,
-) -> Result<axum::Json<Page<views::Show>>, Problem> {
+) -> Result<axum::Json<Page<Listed>>, Problem> {
     let limit = limit(filter.limit)?;
     let status = filter.status.as_deref().map(known_status).transpose()?;
     let words = filter.q.as_deref().map(search).transpose()?.flatten();
@@ -198,7 +218,8 @@ async fn list(
     let place = |row: &Row| Place { us: row.starts_at_us, id: row.show_id, within: Uuid::nil() };
     let (rows, next) = page(rows, limit, place);
     let next_cursor = next.map(|place| cursor::write(&app.keys, &which, place));
-    Ok(axum::Json(Page { items: rows.iter().map(view).collect(), next_cursor }))
+    let listed = |row: &Row| Listed { stale: app.stale.has(&VIEWS, &keys(row.show_id)), show: view(row) };
+    Ok(axum::Json(Page { items: rows.iter().map(listed).collect(), next_cursor }))
 }
 
 #[utoipa::path(get, path = "/v1/shows/{show}", tag = "shows", params(("show" = Uuid, Path)), security((), ("bearer" = [])),

@@ -11,6 +11,7 @@ mod queue;
 mod queue_streams;
 mod room;
 mod shows;
+mod stale;
 mod story;
 mod streams;
 mod tickets;

@@ -110,15 +110,19 @@ impl World {
         }
         let worker = &mut self.readers.workers[reader];
         let written = worker.filling.write();
-        worker.loaded = !matches!(written, Ok(Written::Overtaken));
+        worker.loaded = matches!(written, Ok(Written::Rows { .. }) | Err(_));
         match (fault, &written) {
             (_, Ok(Written::Overtaken)) => self.seen.fault("rows: another projector was ahead"),
             (StoreFault::LoseCommit, _) => self.seen.fault("rows: commit lost"),
             (StoreFault::LoseAnswer, _) => self.seen.fault("rows: committed, error told"),
             (StoreFault::Begin, _) => self.seen.fault("rows: database away"),
-            (StoreFault::None, _) => self.seen.happened("rows written"),
+            (StoreFault::None | StoreFault::Refuse, _) => self.seen.happened("rows written"),
         }
         self.readers.rows.forget_plan();
+        let layout = self.readers.workers[reader].filling.layout();
+        if matches!(written, Ok(Written::Again)) || !self.readers.rows.parked(layout).is_empty() {
+            self.fail("no event here cannot be folded", layout.name.to_owned());
+        }
     }
 
     /// Every read model is the fold at its own offset: where it stands, and once it has read everything.

@@ -2,6 +2,7 @@
 //! none of it, and nobody waits for a collector.
 
 mod collector;
+mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +67,7 @@ fn a_traced_purchase_is_one_trace_and_an_unreachable_collector_disturbs_nobody()
         parents_are_right(&spans);
         nothing_personal(&spans, &seen);
         print(&spans);
+        metrics::are_as_listed(&shop).await;
 
         collector.stop().await;
         buy(&shop, &sale, "01").await;

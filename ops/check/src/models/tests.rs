@@ -26,7 +26,8 @@ fn law(change: impl FnOnce(&mut Vec<Stored>)) -> Law {
                 (*place, Position { next, ..Default::default() })
             });
             let tables = layout.table_names.iter().map(|table| (*table, Vec::new())).collect();
-            Some(Stored { layout, checkpoints: checkpoints.collect(), tables })
+            let (parked, skipped) = Default::default();
+            Some(Stored { layout, checkpoints: checkpoints.collect(), tables, parked, skipped })
         })
         .collect();
     // What a fold gives is what the services would have written.
@@ -103,4 +104,31 @@ fn a_checkpoint_where_no_reader_stands_is_named() {
         });
         assert!(!law.holds());
     }
+}
+
+#[test]
+fn events_of_a_parked_key_are_no_rows_and_all_of_them_wait() {
+    let place = Partition { context: Context::Payment, number: 0 };
+    // As a projector leaves them that could not fold the first event of the topic.
+    let parked = |stored: &mut Vec<Stored>, forget: bool| {
+        let codec = Codec::in_memory();
+        let records = Book::of(good()).records(&codec);
+        let one = model(stored, "payments");
+        one.parked = std::iter::once(((place, 1), true)).collect();
+        let mut folding = Folding::of(vec![one.clone()], &codec);
+        records.iter().for_each(|(place, record)| folding.take(*place, record));
+        folding.write();
+        one.tables = folding.rows.tables(one.layout);
+        let waiting = folding.rows.parked(one.layout);
+        assert!(waiting.len() > 1, "something waits behind it");
+        one.parked = waiting.iter().map(|it| ((it.place, it.offset), it.reason.is_some())).collect();
+        if forget {
+            one.parked.pop_last();
+        }
+    };
+    let law = |forget| law(|stored| parked(stored, forget));
+    let good = law(false);
+    assert!(good.holds() && good.numbers.contains("events wait in parked keys"), "{:?} {}", good.faults, good.numbers);
+    let bad = law(true);
+    assert!(bad.faults.count == 1 && bad.faults.first[0].contains("should wait and was folded"), "{:?}", bad.faults);
 }

@@ -7,6 +7,7 @@ use service_kit::views::{Buyer, Line, Money, Payment, Refund};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::lists::VIEWS;
 use super::row::Row;
 use super::view::{lines, payments, refund};
 use crate::http::App;
@@ -44,6 +45,9 @@ pub struct Entry {
     /// Money on its way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refund: Option<Refund>,
+    /// True if this is known to be behind; operators have been told. The order itself answers 503 `stale`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }
 
 impl App {
@@ -54,11 +58,15 @@ impl App {
     pub(super) async fn entries(&self, rows: Vec<Row>) -> Result<Vec<Entry>, Problem> {
         let sealed: Vec<(OrderId, &[u8])> = rows.iter().map(|row| (row.id(), row.buyer.as_slice())).collect();
         let buyers = self.buyers.open(&sealed).await?;
-        Ok(rows.into_iter().zip(buyers).map(|(row, buyer)| entry(row, buyer)).collect())
+        let entry = |(row, buyer): (Row, Option<Buyer>)| {
+            let stale = self.is_stale(&row, &VIEWS);
+            entry(row, buyer, stale)
+        };
+        Ok(rows.into_iter().zip(buyers).map(entry).collect())
     }
 }
 
-fn entry(row: Row, buyer: Option<Buyer>) -> Entry {
+fn entry(row: Row, buyer: Option<Buyer>, stale: bool) -> Entry {
     Entry {
         lines: lines(&row),
         total: money(row.total, &row.currency),
@@ -73,5 +81,6 @@ fn entry(row: Row, buyer: Option<Buyer>) -> Entry {
         status: row.status,
         reason: row.reason,
         code: row.code,
+        stale,
     }
 }

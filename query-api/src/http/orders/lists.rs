@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use domain::ids::ShowId;
+use domain::root::Context;
 use domain::value::{Actor, Role};
 use serde::Deserialize;
 use service_kit::caller::Caller;
@@ -23,7 +24,7 @@ use crate::http::shows::page;
 use crate::http::since::Since;
 
 /// The views that lists read.
-const VIEWS: [&str; 2] = ["orders", "payments"];
+pub(super) const VIEWS: [&str; 2] = ["orders", "payments"];
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(mine)).routes(routes!(of_show))
@@ -101,6 +102,8 @@ async fn of_show(
     if !actor.runs(organizer) && !actor.has(Role::Support) {
         return Err(Problem::new(Kind::ShowNotFound));
     }
+    // Orders are born by the show's stock: without it, some are missing.
+    app.stale.check(&["orders"], &[(Context::Inventory, show.0)])?;
     let mut query = QueryBuilder::new(row::SELECT);
     query.push("o.show_id = ").push_bind(show.0);
     if let Some(status) = status {
