@@ -10,6 +10,7 @@ mod office;
 mod order;
 mod payments;
 mod plan;
+mod rebuild;
 mod rest;
 mod stage;
 mod strikes;
@@ -26,6 +27,7 @@ pub use backup::BackupArgs;
 use bank::Bank;
 pub use export::ExportArgs;
 pub use payments::PaymentsArgs;
+pub use rebuild::RebuildArgs;
 use stage::Stage;
 use tally::Tally;
 
@@ -41,6 +43,9 @@ pub enum Command {
     /// Export a large log to Parquet, measure time and memory, and hold the money in the files against Postgres; ends with
     /// 1 if it differs.
     Export(ExportArgs),
+    /// Read models rebuilt over a long log while people buy, the rebuilding killed on its way; ends with 1 if a row is not
+    /// what the log says.
+    Rebuild(RebuildArgs),
 }
 
 /// What all buyers share.
@@ -71,5 +76,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Payments(args) => payments::run(args).await,
         Command::Backup(args) => backup::run(args).await,
         Command::Export(args) => export::run(args).await,
+        Command::Rebuild(args) => rebuild::run(args).await,
     }
 }

@@ -21,10 +21,8 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`].
     pub async fn versions(&self, subject: &str) -> Result<Vec<RegisteredVersion>, RegistryError> {
-        let request = self.http.get(self.url(&["subjects", subject, "versions"]));
-        let numbers: Option<Vec<u32>> = self.send(request, subject).await?;
         let mut versions = Vec::new();
-        for number in numbers.unwrap_or_default() {
+        for number in self.numbers(subject).await? {
             let request = self.http.get(self.url(&["subjects", subject, "versions", &number.to_string()]));
             // One that was deleted meanwhile is none.
             versions.extend(self.send::<RegisteredVersion>(request, subject).await?);
