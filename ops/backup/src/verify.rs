@@ -159,6 +159,7 @@ fn seen(record: WholeRecord) -> Record {
         key: Bytes::from(record.key.unwrap_or_default()),
         header: Bytes::from(header.unwrap_or_default()),
         value: Bytes::from(record.value.unwrap_or_default()),
+        trace: None,
     }
 }
 

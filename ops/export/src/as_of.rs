@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
+use domain::account::Account;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
@@ -71,6 +72,7 @@ pub fn kind(context: Context) -> &'static str {
         Context::Payment => "payment",
         Context::Ticket => "tickets",
         Context::Queue => "room",
+        Context::Account => "account",
     }
 }
 
@@ -94,6 +96,7 @@ pub fn as_of(
         Context::Payment => asked.one::<Payment>(),
         Context::Ticket => asked.one::<TicketBatch>(),
         Context::Queue => asked.one::<WaitingRoom>(),
+        Context::Account => asked.one::<Account>(),
     });
     found.filter_map(Result::transpose).collect()
 }

@@ -151,7 +151,8 @@ impl Lane {
                 row.standing = Standing::Broken(broken.to_string());
                 self.broken = Some(broken.to_string());
                 self.push_raw(row);
-                return Ok(self.over = true);
+                self.over = true;
+                return Ok(());
             }
         };
         match verdict {

@@ -130,7 +130,7 @@ impl Part {
             Context::Order => order(it, step, at),
             Context::Payment => self.payment(it, step, at),
             Context::Ticket => ticket(it, step),
-            Context::Catalog | Context::Queue => None,
+            Context::Catalog | Context::Queue | Context::Account => None,
         }
     }
 
@@ -193,7 +193,7 @@ impl Part {
                 currency,
                 received: amount,
                 fee: 0,
-                provider: Some(Provider::Payos),
+                provider: Provider::Payos,
             }
             .into(),
             _ => return None,

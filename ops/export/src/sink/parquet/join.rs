@@ -16,7 +16,7 @@ use parquet::file::writer::SerializedFileWriter;
 /// # Errors
 /// They are not of one schema, or cannot be read or written.
 pub fn join(parts: &[PathBuf], into: &Path) -> anyhow::Result<u64> {
-    let parts = parts.iter().map(|part| open(part)).collect::<anyhow::Result<Vec<_>>>()?;
+    let parts = parts.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let first = parts.first().context("there is nothing to join")?.1.file_metadata();
     let same = parts.iter().all(|(_, metadata)| metadata.file_metadata().schema() == first.schema());
     ensure!(same, "the parts of {} have different columns", into.display());
