@@ -117,8 +117,9 @@ pub fn rows(root: &Command) -> Vec<Row> {
 fn collect(command: &Command, before: &str, rows: &mut Vec<Row>) {
     let path = format!("{before}{}", command.get_name());
     let mut inner = command.get_subcommands().filter(|it| !it.is_hide_set() && it.get_name() != "help").peekable();
-    if inner.peek().is_some() {
-        inner.for_each(|command| collect(command, &format!("{path} "), rows));
+    let leads_on = inner.peek().is_some();
+    inner.for_each(|command| collect(command, &format!("{path} "), rows));
+    if leads_on && command.is_subcommand_required_set() {
         return;
     }
     rows.push(Row {
