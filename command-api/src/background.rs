@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::ids::DataKeyId;
 use event_log::kafka::{CompactedTopic, KafkaLog};
 use event_log::topics;
 use futures::FutureExt;
@@ -60,6 +61,13 @@ impl KeyStore for KafkaKeys {
             Ok(())
         })
     }
+
+    fn forget(&self, key: DataKeyId) -> BoxFuture<'_, anyhow::Result<()>> {
+        Box::pin(async move {
+            self.log.append_compacted(&self.topic, key.to_string().as_bytes(), None).await?;
+            Ok(())
+        })
+    }
 }
 
 impl Background {
@@ -77,10 +85,12 @@ impl Background {
     ) -> anyhow::Result<(Self, App)> {
         let gateways = Arc::new(config.payments.providers.gateways(&config.common.public_url)?);
         let (give_up, lasting) = (config.payments.give_up, config.secrets.keys());
-        let effects = Arc::new(Effects::new(Arc::clone(owners), Arc::clone(&gateways), give_up, lasting));
-        let background = Self { tasks: TaskTracker::new(), ended: CancellationToken::new(), behind: Behind::start()? };
         let topic = topics::person_keys(log.settings(), config.common.partitions);
-        let pool = background.fill_keys(config, KafkaKeys { log: Arc::clone(log), topic }, codec, health);
+        let store: Arc<dyn KeyStore> = Arc::new(KafkaKeys { log: Arc::clone(log), topic });
+        let effects = Effects::new(Arc::clone(owners), Arc::clone(&gateways), Arc::clone(&store), give_up, lasting);
+        let effects = Arc::new(effects);
+        let background = Self { tasks: TaskTracker::new(), ended: CancellationToken::new(), behind: Behind::start()? };
+        let pool = background.fill_keys(config, store, codec, health);
         background.dispatch(owners, &effects, wanted, health);
         let (watched, every, ended) = (Arc::clone(owners), config.payments.status_every, background.ended.clone());
         let watching = move || watch::run(Arc::clone(&watched), Arc::clone(&effects), every, ended.clone());
@@ -128,8 +138,8 @@ impl Background {
         }
     }
 
-    fn fill_keys(&self, config: &Config, keys: impl KeyStore, codec: Codec, health: &Health) -> Arc<KeyPool> {
-        let (pool, keys) = (KeyPool::new(config.key_pool), Arc::new(keys) as Arc<dyn KeyStore>);
+    fn fill_keys(&self, config: &Config, keys: Arc<dyn KeyStore>, codec: Codec, health: &Health) -> Arc<KeyPool> {
+        let pool = KeyPool::new(config.key_pool);
         let master = MasterKey::new(*config.master_key.expose());
         let (filled, ended) = (Arc::clone(&pool), self.ended.clone());
         let fill = move || Arc::clone(&filled).fill(Arc::clone(&keys), master.clone(), codec.clone(), ended.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::event::{Command, Refusal};
-use domain::ids::{CommandId, PaymentId, ShowId, derived};
+use domain::ids::{CommandId, DataKeyId, PaymentId, ShowId, derived};
 use domain::order::Step;
 use domain::payment::{self, Payment, RefundState, Status};
 use domain::queue;
@@ -21,11 +21,14 @@ use crate::outbox::{insist, mark_stuck};
 use crate::owners::{Owners, Request};
 use crate::payments::gateway::{Attempt, Intent, ORDER_OVER, Refund, Refunded, Report};
 use crate::payments::{CreateError, GatewayError, Gateways, PaymentGateway};
+use crate::person_keys::KeyStore;
 
 /// Carries effects out. Each call may happen twice; providers recognise the second by its reference.
 pub struct Effects {
     owners: Arc<Owners>,
     gateways: Arc<Gateways>,
+    /// Where the keys of personal data are.
+    store: Arc<dyn KeyStore>,
     give_up: Duration,
     keys: Keys,
 }
@@ -79,10 +82,16 @@ struct Telling {
 }
 
 impl Effects {
-    /// With the providers that are set up, and the keys that draws go by; a call that fails for `give_up` makes its order
-    /// stuck.
-    pub fn new(owners: Arc<Owners>, gateways: Arc<Gateways>, give_up: Duration, keys: Keys) -> Self {
-        Self { owners, gateways, give_up, keys }
+    /// With the providers that are set up, where the keys of personal data are, and the keys that draws go by; a call that
+    /// fails for `give_up` makes its order stuck.
+    pub fn new(
+        owners: Arc<Owners>,
+        gateways: Arc<Gateways>,
+        store: Arc<dyn KeyStore>,
+        give_up: Duration,
+        keys: Keys,
+    ) -> Self {
+        Self { owners, gateways, store, give_up, keys }
     }
 
     /// Carries one effect out, and comes back when it is answered or a person was called.
@@ -94,6 +103,7 @@ impl Effects {
             }
             Effect::RefundPayment { payment, .. } => self.refund(*payment, correlation).await,
             Effect::RevealSeed { show } => self.reveal_seed(*show, correlation, id).await,
+            Effect::ForgetKeys { keys } => self.forget(keys).await,
         }
     }
 
@@ -137,6 +147,17 @@ impl Effects {
             }
             Err(refusal) => {
                 tracing::error!(show.id = %show, ?refusal, "the seed of a draw is refused: nobody is admitted until BOXOFFICE_SECRET is what it was when the show was published");
+            }
+        }
+    }
+
+    /// However long it takes: only a key that is known to be gone is forgotten. Taking one away twice changes nothing.
+    async fn forget(&self, keys: &[DataKeyId]) {
+        let mut backoff = Backoff::between(Duration::from_millis(200), Duration::from_secs(10));
+        for key in keys {
+            while let Err(error) = self.store.forget(*key).await {
+                tracing::warn!(key.id = %key, error = format!("{error:#}"), "a person is not forgotten yet: trying again");
+                backoff.wait().await;
             }
         }
     }

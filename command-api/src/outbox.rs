@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::account::Account;
 use domain::event::{Command, Refusal};
 use domain::ids::{CommandId, OrderId};
 use domain::inventory::Inventory;
@@ -141,6 +142,7 @@ fn destination(owners: &Owners, action: &Action) -> Destination {
         Action::Command(Command::Order(id, _)) => at(owners.partition_of::<Order>(Target::Id(id.0))),
         Action::Command(Command::Payment(id, _)) => at(owners.partition_of::<Payment>(Target::Id(id.0))),
         Action::Command(Command::Ticket(id, _)) => at(owners.partition_of::<TicketBatch>(Target::Id(id.0))),
+        Action::Command(Command::Account(id, _)) => at(owners.partition_of::<Account>(Target::Id(id.0))),
         Action::Effect(_) => Destination::Outside,
     }
 }
@@ -239,6 +241,7 @@ pub async fn insist(
         Command::Order(to, ask) => insistent.ask::<Order>(to.0, ask).await.map_err(Refusal::Order),
         Command::Payment(to, ask) => insistent.ask::<Payment>(to.0, ask).await.map_err(Refusal::Payment),
         Command::Ticket(to, ask) => insistent.ask::<TicketBatch>(to.0, ask).await.map_err(Refusal::Ticket),
+        Command::Account(to, ask) => insistent.ask::<Account>(to.0, ask).await.map_err(Refusal::Account),
     }
 }
 

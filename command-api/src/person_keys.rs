@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::ids::DataKeyId;
 use futures::future::BoxFuture;
 use ring::rand::SystemRandom;
 use schemas::sealed::{DataKey, MasterKey, MasterKeys};
@@ -20,6 +21,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// # Errors
     /// It is not known to be there.
     fn keep(&self, key: PersonKey, value: Vec<u8>) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// Takes a key away for ever, by a tombstone, and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// It is not known to be gone.
+    fn forget(&self, key: DataKeyId) -> BoxFuture<'_, anyhow::Result<()>>;
 }
 
 /// The keys that are ready.
@@ -132,15 +139,20 @@ impl KeyPool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use schemas::Codec;
 
     use super::*;
 
-    struct Kept;
+    /// Says that it keeps and forgets everything.
+    pub(crate) struct Kept;
 
     impl KeyStore for Kept {
         fn keep(&self, _: PersonKey, _: Vec<u8>) -> BoxFuture<'_, anyhow::Result<()>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn forget(&self, _: DataKeyId) -> BoxFuture<'_, anyhow::Result<()>> {
             Box::pin(async { Ok(()) })
         }
     }

@@ -29,9 +29,11 @@ const fn name(action: &Action) -> &'static str {
         Action::Command(Command::Order(..)) => "saga order",
         Action::Command(Command::Payment(..)) => "saga payment",
         Action::Command(Command::Ticket(..)) => "saga tickets",
+        Action::Command(Command::Account(..)) => "saga person",
         Action::Effect(Effect::CreatePayment(_)) => "effect create payment",
         Action::Effect(Effect::ClosePayment { .. }) => "effect close payment",
         Action::Effect(Effect::RefundPayment { .. }) => "effect refund payment",
         Action::Effect(Effect::RevealSeed { .. }) => "effect reveal seed",
+        Action::Effect(Effect::ForgetKeys { .. }) => "effect forget keys",
     }
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{OrderId, PaymentId, ShowId};
+use crate::ids::{OrderId, PaymentId, PersonId, ShowId};
 use crate::root::Context;
-use crate::{inventory, order, payment, queue, show, ticket};
+use crate::{account, inventory, order, payment, queue, show, ticket};
 
 /// Any domain event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Event {
     Ticket(ticket::Event),
     /// Of `queue-events`.
     Queue(queue::Event),
+    /// Of `account-events`.
+    Account(account::Event),
 }
 
 impl Event {
@@ -34,6 +36,7 @@ impl Event {
             Self::Payment(_) => Context::Payment,
             Self::Ticket(_) => Context::Ticket,
             Self::Queue(_) => Context::Queue,
+            Self::Account(_) => Context::Account,
         }
     }
 
@@ -46,6 +49,7 @@ impl Event {
             Self::Payment(event) => event.name(),
             Self::Ticket(event) => event.name(),
             Self::Queue(event) => event.name(),
+            Self::Account(event) => event.name(),
         }
     }
 
@@ -58,6 +62,7 @@ impl Event {
             Self::Payment(event) => event.aggregate(),
             Self::Ticket(event) => event.aggregate(),
             Self::Queue(event) => event.aggregate(),
+            Self::Account(event) => event.aggregate(),
         }
     }
 }
@@ -72,6 +77,7 @@ impl Command {
             Self::Payment(id, _) => (Context::Payment, id.0),
             Self::Ticket(id, _) => (Context::Ticket, id.0),
             Self::Queue(id, _) => (Context::Queue, id.0),
+            Self::Account(id, _) => (Context::Account, id.0),
         }
     }
 }
@@ -104,6 +110,7 @@ wraps! {
     Payment(payment);
     Ticket(ticket);
     Queue(queue);
+    Account(account);
 }
 
 /// Any command with the aggregate it is for.
@@ -121,6 +128,8 @@ pub enum Command {
     Ticket(OrderId, ticket::Command),
     /// To the waiting room of a show.
     Queue(ShowId, queue::Command),
+    /// To a person.
+    Account(PersonId, account::Command),
 }
 
 /// Why an aggregate said no, of any context.
@@ -138,4 +147,6 @@ pub enum Refusal {
     Ticket(ticket::Refusal),
     /// A waiting room's.
     Queue(queue::Refusal),
+    /// A person's.
+    Account(account::Refusal),
 }

@@ -58,6 +58,8 @@ id! {
     SessionId;
     /// Whoever personal data is about, guests too.
     PersonId;
+    /// The key of one person's data, in one order.
+    DataKeyId;
     /// One command, as its sender named it: what a repeat is recognised by.
     CommandId;
 }

@@ -1,5 +1,6 @@
 //! The aggregates, events and saga rules of Boxoffice: pure, without I/O or clock.
 
+pub mod account;
 pub mod breakage;
 pub mod event;
 mod event_name;

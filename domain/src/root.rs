@@ -22,11 +22,14 @@ pub enum Context {
     Ticket,
     /// Waiting rooms.
     Queue,
+    /// Persons.
+    Account,
 }
 
 impl Context {
     /// Every context, in a fixed order.
-    pub const ALL: [Self; 6] = [Self::Catalog, Self::Inventory, Self::Order, Self::Payment, Self::Ticket, Self::Queue];
+    pub const ALL: [Self; 7] =
+        [Self::Catalog, Self::Inventory, Self::Order, Self::Payment, Self::Ticket, Self::Queue, Self::Account];
 
     /// The topic's name without the namespace.
     pub fn topic(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Context {
             Self::Payment => "payment-events",
             Self::Ticket => "ticket-events",
             Self::Queue => "queue-events",
+            Self::Account => "account-events",
         }
     }
 }

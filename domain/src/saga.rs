@@ -7,7 +7,7 @@ mod refused;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Command;
-use crate::ids::{CommandId, PaymentId, RefundId, ShowId};
+use crate::ids::{CommandId, DataKeyId, PaymentId, RefundId, ShowId};
 use crate::value::{Currency, Provider, Timestamp};
 
 pub use react::react;
@@ -43,6 +43,8 @@ pub enum Effect {
     RefundPayment { payment: PaymentId, provider: Provider, refund: RefundId, amount: i64, currency: Currency },
     /// Send the seed of this show's draw to its waiting room, which has opened.
     RevealSeed { show: ShowId },
+    /// Take these keys of personal data away, for ever.
+    ForgetKeys { keys: Vec<DataKeyId> },
 }
 
 /// What a provider needs to open a payment.

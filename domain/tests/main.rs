@@ -1,6 +1,7 @@
 //! The rules of the domain as given, when, then; its laws as properties.
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod account;
 #[cfg(feature = "breakages")]
 mod breakages;
 mod common;

@@ -99,7 +99,7 @@ impl World {
             }};
         }
         let events = match command {
-            Command::Show(..) => panic!("shows are no part of this world"),
+            Command::Show(..) | Command::Account(..) => panic!("shows and persons are no part of this world"),
             Command::Inventory(id, command) => send!(inventories, id.0, command, Refusal::Inventory),
             Command::Order(id, command) => send!(orders, id.0, command, Refusal::Order),
             Command::Payment(id, command) => send!(payments, id.0, command, Refusal::Payment),
@@ -137,6 +137,7 @@ impl World {
             Action::Effect(Effect::CreatePayment(create)) => self.open_page(create),
             Action::Effect(Effect::ClosePayment { payment, serial, .. }) => self.close_page(*payment, *serial),
             Action::Effect(Effect::RefundPayment { payment, refund, .. }) => self.give_back(*payment, *refund),
+            Action::Effect(Effect::ForgetKeys { .. }) => {}
             Action::Effect(Effect::RevealSeed { show }) => {
                 self.enqueue(Command::Queue(*show, queue::Command::Draw { seed: SEED.to_string() }));
             }

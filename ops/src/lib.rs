@@ -1,5 +1,6 @@
 //! boxctl: the operators' and analysts' command line, the local stack and the demo.
 
+pub mod analysts;
 mod ask;
 pub mod audit;
 pub mod backup;
@@ -19,8 +20,10 @@ pub mod load;
 pub mod local;
 pub mod log;
 pub mod money;
+mod office;
 pub mod parked;
 pub mod partitions;
+pub mod person;
 pub mod projection;
 pub mod queue;
 pub mod registry;

@@ -23,8 +23,8 @@ use ops::status::StatusArgs;
 use ops::token::TokenArgs;
 use ops::trace::TraceArgs;
 use ops::{
-    audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init, load, log,
-    money, partitions, projection, queue, registry, simulate, stack, status, token, topics, trace,
+    analysts, audit, backup, check, commands, completion, config, demo, dev, doctor, drill, failover, faults, init,
+    load, log, money, partitions, person, projection, queue, registry, simulate, stack, status, token, topics, trace,
 };
 
 /// The generator of `boxctl load` takes no more of the machine than it must.
@@ -66,6 +66,8 @@ enum Command {
     /// The schema registry, and the way back when it was lost.
     #[command(subcommand)]
     Schemas(registry::Command),
+    #[command(flatten)]
+    Analysts(analysts::Command),
     /// List what operators did: every command that skips, drops, switches, forgets or restores is recorded.
     Audit(AuditArgs),
     /// Keys of which events wait behind one that the read models cannot fold.
@@ -81,6 +83,9 @@ enum Command {
     /// Waiting rooms, for whoever doubts one.
     #[command(subcommand)]
     Queue(queue::Command),
+    /// What is known of whom, and forgetting a person.
+    #[command(subcommand)]
+    Person(person::Command),
     /// Refunds that people have to do.
     #[command(subcommand)]
     Refund(money::RefundCommand),
@@ -157,12 +162,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Partitions(args) => return partitions::run(&args).await,
         Command::Topics(command) => return topics::run(command).await,
         Command::Schemas(command) => return registry::run(command).await,
+        Command::Analysts(command) => return Ok(analysts::run(command).await),
         Command::Audit(args) => audit::run(&args).await?,
         Command::Parked(command) => return Ok(ops::parked::run(command).await),
         Command::Backup(args) => return backup::run(args).await,
         Command::Restore(args) => return backup::restore::run(args).await,
         Command::Projection(command) => return Ok(projection::run(command).await),
         Command::Queue(command) => return queue::run(command).await,
+        Command::Person(command) => return Ok(person::run(command).await),
         Command::Refund(command) => return money::refunds(command).await,
         Command::Reconcile(args) => return money::reconcile(args).await,
         Command::Check(args) => return Ok(check::run(args).await),

@@ -28,7 +28,8 @@ pub use held::{Bucket, Held};
 use table::Table;
 
 /// Columns that Postgres computes from the others, as (read model, table, column): they are not in memory.
-pub const GENERATED: [(&str, &str, &str); 2] = [("orders", "orders", "phase"), ("shows", "shows", "search_vector")];
+pub const GENERATED: [(&str, &str, &str); 3] =
+    [("orders", "orders", "phase"), ("orders", "orders", "known_email"), ("shows", "shows", "search_vector")];
 
 /// What becomes of a transaction that changes rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,5 @@
-//! One row for each order of a show, from `inventory-events` (birth and stock) and `order-events` (what became of it).
+//! One row for each order of a show, from `inventory-events` (birth and stock), `order-events` (what became of it) and
+//! `account-events` (whether its buyer was forgotten).
 //!
 //! The row is born by `TicketsReserved`, so that a buyer sees it at once; what the order's own topic says first stays
 //! hidden until then. Two shows may be tried with one order id, so the key is both.
@@ -16,8 +17,10 @@
 //! | `principal` | text | whose it is: `account:<sub>` or `guest:<uuid>` |
 //! | `person_id` | uuid | |
 //! | `session_id` | uuid, null | |
-//! | `buyer` | bytea | ciphertext of `schemas::sealed::Buyer` |
-//! | `email_hash` | text | hex HMAC of the mail address |
+//! | `buyer` | bytea, null | ciphertext of `schemas::sealed::Buyer`; null once the buyer was forgotten |
+//! | `email_hash` | text, null | hex HMAC of the mail address; null once the buyer was forgotten |
+//! | `erased_at_us` | bigint, null | when the buyer was forgotten |
+//! | `key_id` | uuid | the data key that `buyer` was sealed with |
 //! | `lines` | jsonb | `[{"ticket_class", "quantity", "unit_price"}]` |
 //! | `currency` | text | ISO 4217 |
 //! | `total` | bigint | minor units |
@@ -37,6 +40,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::account;
 use domain::event::Event;
 use domain::ids::{OrderId, PaymentId, ShowId};
 use domain::inventory::{self, Checkout, TicketsReserved};
@@ -82,6 +86,8 @@ create table if not exists orders (
     paid_at_us bigint,
     completed_at_us bigint,
     ticket_count integer,
+    erased_at_us bigint,
+    known_email text generated always as (case when erased_at_us is null then email_hash end) stored,
     phase text generated always as (case
         when released_reason = 'order_id_taken' then 'failed'
         when fact in ('completed', 'cancelled', 'failed', 'stuck') then fact
@@ -90,8 +96,9 @@ create table if not exists orders (
 ) with (fillfactor = 80);
 create index if not exists orders_by_show on orders (show_id, created_at_us, order_id) where code is not null;
 create index if not exists orders_by_phase on orders (show_id, phase, created_at_us, order_id) where code is not null;
-create index if not exists orders_by_email on orders (email_hash, created_at_us, order_id) where code is not null;
+create index if not exists orders_by_email on orders (known_email, created_at_us, order_id) where code is not null;
 create index if not exists orders_by_principal on orders (principal, created_at_us, order_id) where code is not null;
+create index if not exists orders_by_person on orders (person_id, created_at_us, order_id) where code is not null;
 create index if not exists orders_by_code on orders (code) where code is not null;
 ";
 
@@ -102,8 +109,10 @@ select o.order_id, o.show_id,
     case when o.phase <> 'open' then o.phase when p.asked then 'awaiting_payment' else 'reserved' end as status,
     case when o.released_reason = 'order_id_taken' then o.released_reason
         when o.phase in ('cancelled', 'failed') then o.fact_reason end as reason,
-    o.phase, o.code, o.organizer, o.principal, o.person_id, o.session_id, o.buyer, o.email_hash, o.lines, o.currency,
-    o.total, o.provider, o.pay_by_us, o.hold_until_us, o.created_at_us,
+    o.phase, o.code, o.organizer, o.principal, o.person_id, o.session_id,
+    case when o.erased_at_us is null then o.buyer end as buyer, o.known_email as email_hash, o.erased_at_us,
+    encode(substring(o.buyer from 2 for 16), 'hex')::uuid as key_id, o.lines, o.currency, o.total,
+    o.provider, o.pay_by_us, o.hold_until_us, o.created_at_us,
     greatest(o.stock_at_us, o.fact_at_us) as updated_at_us,
     o.attempt, o.stock, o.released_reason, o.paid_by, o.paid_at_us, o.completed_at_us, o.ticket_count,
     case when o.phase = 'stuck' then o.stuck_step end as stuck_step,
@@ -164,6 +173,7 @@ static CHANGES: Merge = Merge::upsert(
         keep("completed_at_us", Kind::Big),
         with("paid_by", Kind::Uuid, "paid_at_us"),
         with("paid_at_us", Kind::Big, "paid_at_us"),
+        keep("erased_at_us", Kind::Big),
     ],
 );
 
@@ -202,6 +212,7 @@ struct Row {
     birth: Option<Birth>,
     stock: Option<Stock>,
     facts: Option<Facts>,
+    erased_at_us: Option<i64>,
 }
 
 type Key = (OrderId, ShowId);
@@ -218,18 +229,19 @@ impl ReadModel for Orders {
 
     const LAYOUT: Layout = Layout {
         name: "orders",
-        version: 1,
+        version: 2,
         tables: TABLES,
         table_names: &["orders"],
         views: &[ORDERS],
         merges: &[&CHANGES],
     };
-    const CONTEXTS: &'static [Context] = &[Context::Inventory, Context::Order];
+    const CONTEXTS: &'static [Context] = &[Context::Inventory, Context::Order, Context::Account];
 
     fn fold(changes: &mut Changes, envelope: &Envelope) {
         match &envelope.event {
             Event::Inventory(event) => changes.fold_inventory(&envelope.meta, event),
             Event::Order(event) => changes.fold_order(&envelope.meta, event),
+            Event::Account(event) => changes.fold_account(&envelope.meta, event),
             Event::Show(_) | Event::Payment(_) | Event::Ticket(_) | Event::Queue(_) => {}
         }
     }
@@ -308,6 +320,13 @@ impl Changes {
         }
     }
 
+    fn fold_account(&mut self, meta: &Meta, event: &account::Event) {
+        let account::Event::PersonErased(event) = event;
+        for it in &event.orders {
+            self.rows.entry((it.order, it.show)).or_default().erased_at_us = Some(meta.occurred_at.0);
+        }
+    }
+
     /// The last word of the order's topic, with what belongs to the words before it taken away.
     fn fact(&mut self, key: Key, fact: &'static str, at_us: i64) -> &mut Facts {
         let facts = self.rows.entry(key).or_default().facts.get_or_insert_default();
@@ -321,7 +340,7 @@ impl Changes {
 
 impl Row {
     /// In the order of [`CHANGES`]; null is all that the batch says nothing of.
-    fn cells(&self, (order, show): Key) -> [Cell; 29] {
+    fn cells(&self, (order, show): Key) -> [Cell; 30] {
         let birth = self.birth.as_ref();
         let checkout = birth.map(|it| &it.checkout);
         let reserved = birth.map(|it| &it.reserved);
@@ -358,6 +377,7 @@ impl Row {
             completed.map(|(_, at_us)| at_us).into(),
             paid.and_then(|(payment, _)| payment).map(|payment| payment.0).into(),
             paid.map(|(_, at_us)| at_us).into(),
+            self.erased_at_us.into(),
         ]
     }
 }

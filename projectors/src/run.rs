@@ -274,8 +274,10 @@ pub(crate) struct Start {
 /// Fills a read model until it is dropped.
 pub(crate) type Filling = BoxFuture<'static, Result<Infallible, Refused>>;
 
+type Begin = fn(&Start, Pace) -> Filling;
+
 /// What fills each read model of events.
-const FILLINGS: [(&str, fn(&Start, Pace) -> Filling); 7] = [
+const FILLINGS: [(&str, Begin); 7] = [
     (Shows::LAYOUT.name, filling::<Shows>),
     (Inventory::LAYOUT.name, filling::<Inventory>),
     (Orders::LAYOUT.name, filling::<Orders>),

@@ -52,11 +52,13 @@ impl Buyers {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn open(&self, orders: &[(OrderId, &[u8])]) -> Result<Vec<Option<Buyer>>, Problem> {
-        let sealed: Vec<(OrderId, Sealed)> = orders.iter().map(|(id, bytes)| (*id, Sealed(bytes.to_vec()))).collect();
-        let wanted: BTreeSet<Uuid> = sealed.iter().filter_map(|(_, it)| sealed::key_id(it).ok()).collect();
+    pub async fn open(&self, orders: &[(OrderId, Option<&[u8]>)]) -> Result<Vec<Option<Buyer>>, Problem> {
+        let ciphertext = |bytes: Option<&[u8]>| bytes.map(|bytes| Sealed(bytes.to_vec()));
+        let sealed: Vec<(OrderId, Option<Sealed>)> = orders.iter().map(|(id, it)| (*id, ciphertext(*it))).collect();
+        let named = sealed.iter().filter_map(|(_, it)| it.as_ref());
+        let wanted: BTreeSet<Uuid> = named.filter_map(|it| sealed::key_id(it).ok()).collect();
         let keys = self.keys(&wanted).await?;
-        Ok(sealed.iter().map(|(order, sealed)| opened(&keys, *order, sealed)).collect())
+        Ok(sealed.iter().map(|(order, sealed)| sealed.as_ref().and_then(|it| opened(&keys, *order, it))).collect())
     }
 
     async fn keys(&self, wanted: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, DataKey>, Problem> {

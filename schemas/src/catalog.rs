@@ -4,7 +4,7 @@
 
 use domain::event::Event;
 use domain::root::Context;
-use domain::{inventory, order, payment, queue, show, ticket};
+use domain::{account, inventory, order, payment, queue, show, ticket};
 
 use crate::datum::BadDatum;
 use crate::person_key::PERSON_KEY_TOPIC;
@@ -146,6 +146,9 @@ events! {
         CheckoutCompleted,
         CheckoutFailed,
         CheckoutExpired,
+    }
+    Account(account, Account, "account") {
+        PersonErased,
     }
 }
 

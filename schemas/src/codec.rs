@@ -152,6 +152,14 @@ impl Codec {
         Ok(key)
     }
 
+    /// The type of a record and its fields as this version would have written them, for readers that go by the schema.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; whether the fields follow the schema is not looked at unless another version wrote them.
+    pub fn datum<'v>(&self, value: &'v [u8]) -> Result<(RecordType, Cow<'v, [u8]>), DecodeError> {
+        self.resolved(value)
+    }
+
     /// The type of the records with a schema id: ours, or learned.
     pub fn record_type(&self, id: u32) -> Option<RecordType> {
         if let Some(record) = self.0.own.get(&id) {

@@ -26,5 +26,5 @@ pub use copy::{CopyError, SCHEMA_COPY_TOPIC, SchemaRecord};
 pub use error::{DecodeError, EncodeError, LearnError};
 pub use ids::Ids;
 pub use person_key::{PERSON_KEY_TOPIC, PersonKey};
-pub use registry::{Registry, RegistryError, Standing, lookup_all, register_all};
+pub use registry::{RegisteredVersion, Registry, RegistryError, Standing, lookup_all, register_all};
 pub use source::{NoSource, SchemaSource, SourceAnswer};

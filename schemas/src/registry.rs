@@ -4,6 +4,7 @@
 //! gives our own schema back for it.
 
 mod restore;
+mod versions;
 
 pub use restore::Standing;
 
@@ -23,6 +24,8 @@ use crate::catalog::RecordType;
 use crate::copy::SchemaRecord;
 use crate::ids::Ids;
 use crate::source::{SchemaSource, SourceAnswer};
+
+pub use versions::RegisteredVersion;
 
 /// A registry that starts, or shares a busy machine, takes its time.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -20,6 +20,7 @@ fn group(context: Context) -> &'static str {
         Context::Payment => "Payment",
         Context::Ticket => "Ticket",
         Context::Queue => "Queue",
+        Context::Account => "Account",
     }
 }
 
@@ -143,7 +144,7 @@ fn files_are_named_as_their_records_and_everything_is_documented() {
             }
         });
     }
-    let files = ["catalog", "inventory", "order", "payment", "ticket", "queue", "log", "person"]
+    let files = ["catalog", "inventory", "order", "payment", "ticket", "queue", "account", "log", "person"]
         .map(|folder| std::fs::read_dir(format!("{}/avro/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap().count());
     assert_eq!(files.iter().sum::<usize>(), RecordType::all().count(), "a schema file belongs to no type");
 }
@@ -168,6 +169,7 @@ fn exactly_sealed_fields_are_personal() {
         include_str!("../../domain/src/payment.rs"),
         include_str!("../../domain/src/ticket.rs"),
         include_str!("../../domain/src/queue.rs"),
+        include_str!("../../domain/src/account.rs"),
     ];
     let lines = sources.iter().flat_map(|source| source.lines()).filter_map(|line| line.trim().strip_prefix("pub "));
     let fields = lines.filter_map(|line| line.trim_end_matches(',').split_once(": "));

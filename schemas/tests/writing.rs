@@ -5,7 +5,7 @@ use apache_avro::schema::{RecordField, RecordSchema};
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use domain::event::Event;
-use domain::{inventory, order, payment, queue, show, ticket};
+use domain::{account, inventory, order, payment, queue, show, ticket};
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 use proptest::test_runner::TestCaseError;
@@ -49,6 +49,7 @@ bodies! {
         WaitingRoomOpened WaitingRoomClosed QueueModeSet QueueJoined PreQueueClosed QueueDrawn QueueReady CheckoutStarted
         CheckoutTied QueueLeft QueueExpired CheckoutCompleted CheckoutFailed CheckoutExpired
     }
+    Account(account) { PersonErased }
 }
 
 /// The schema of an event without `meta`.

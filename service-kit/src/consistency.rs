@@ -176,6 +176,7 @@ fn number(context: Context) -> u8 {
         Context::Payment => 4,
         Context::Ticket => 5,
         Context::Queue => 6,
+        Context::Account => 7,
     }
 }
 

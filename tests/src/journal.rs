@@ -82,6 +82,11 @@ impl Journal {
         Self { log, codec, readers, void: 0 }
     }
 
+    /// What encodes and decodes its records.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
     /// Everything up to what the logs end with now.
     ///
     /// # Panics

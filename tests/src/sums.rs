@@ -66,7 +66,7 @@ impl Sums {
             Event::Inventory(event) => self.stock(event),
             Event::Order(event) => self.order(event),
             Event::Payment(event) => self.money(event),
-            Event::Queue(_) => {}
+            Event::Queue(_) | Event::Account(_) => {}
             Event::Ticket(ticket::Event::TicketsIssued(event)) => {
                 self.valid_tickets.insert((event.show, event.order), event.tickets.len());
             }

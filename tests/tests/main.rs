@@ -6,6 +6,7 @@ mod crash;
 mod log;
 mod orders;
 mod payments;
+mod persons;
 mod providers;
 mod queue;
 mod queue_page;

@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use domain::account::Account;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
@@ -95,6 +96,7 @@ impl Receiver {
             Context::Order => self.ask::<Order>(head, ask).await,
             Context::Payment => self.ask::<Payment>(head, ask).await,
             Context::Ticket => self.ask::<TicketBatch>(head, ask).await,
+            Context::Account => self.ask::<Account>(head, ask).await,
         }
     }
 

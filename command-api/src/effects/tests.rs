@@ -14,6 +14,7 @@ use crate::config::OwnerSettings;
 use crate::outbox;
 use crate::owners::Setup;
 use crate::payments::gateway::{Answer, Notification, Notified, Outcome as Heard, Refund, Refunded, Rejected, Urls};
+use crate::person_keys::tests::Kept;
 
 const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(7));
 const CORRELATION: Uuid = Uuid::from_u128(8);
@@ -84,8 +85,8 @@ impl World {
         let owners = Owners::of_everything(Setup::alone(log, Codec::in_memory(), settings, outbox));
         let gateway = Arc::new(Forgetful::default());
         let gateways = Gateways::new("https://tickets.test").with(Arc::clone(&gateway) as Arc<dyn PaymentGateway>);
-        let world =
-            Self { effects: Effects::new(owners, Arc::new(gateways), Duration::from_secs(60), keys()), gateway };
+        let effects = Effects::new(owners, Arc::new(gateways), Arc::new(Kept), Duration::from_secs(60), keys());
+        let world = Self { effects, gateway };
         let order = OrderId(Uuid::from_u128(5));
         let request = payment::Command::Request {
             payment: PAYMENT,

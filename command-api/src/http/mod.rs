@@ -4,6 +4,7 @@ mod answer;
 mod inventory;
 mod orders;
 mod payments;
+mod persons;
 mod queue;
 mod refunds;
 mod refusals;
@@ -68,6 +69,7 @@ pub fn routes(app: App) -> OpenApiRouter {
         .merge(orders::routes())
         .merge(payments::routes())
         .merge(refunds::routes())
+        .merge(persons::routes())
         .with_state(app)
 }
 

@@ -1,6 +1,6 @@
 //! What each refusal is called in HTTP. Exhaustive, so that a new refusal cannot be forgotten.
 
-use domain::{inventory, order, payment, queue, show, ticket};
+use domain::{account, inventory, order, payment, queue, show, ticket};
 use serde_json::json;
 use service_kit::problem::{Kind, Problem};
 use service_kit::views::{Money, moment};
@@ -128,6 +128,15 @@ impl IntoProblem for queue::Refusal {
             Self::TakesNobody => Problem::new(Kind::NotOnSale).detail("Nobody may join the queue now."),
             Self::BadTerms { field, detail } => Problem::new(Kind::Validation).error(format!("/{field}"), detail),
             Self::ProofNeeded { bits: _ } => Problem::new(Kind::ChallengeRequired),
+            Self::Forbidden => Problem::new(Kind::Forbidden),
+        }
+    }
+}
+
+impl IntoProblem for account::Refusal {
+    fn into_problem(self) -> Problem {
+        match self {
+            Self::NotFound => Problem::new(Kind::NotFound),
             Self::Forbidden => Problem::new(Kind::Forbidden),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use domain::account::Account;
 use domain::inventory::Inventory;
 use domain::order::Order;
 use domain::payment::Payment;
@@ -121,6 +122,7 @@ held! {
     Order in order;
     Payment in payment;
     TicketBatch in ticket_batch;
+    Account in account;
 }
 
 /// What a partition number is held for.
@@ -160,7 +162,7 @@ where
 fn begin(partition: Partition) {
     match partition.context {
         Context::Catalog | Context::Queue | Context::Inventory => {}
-        Context::Order | Context::Payment | Context::Ticket => priority::behind_others(),
+        Context::Order | Context::Payment | Context::Ticket | Context::Account => priority::behind_others(),
     }
 }
 
@@ -299,6 +301,7 @@ const fn command_to(context: Context) -> &'static str {
         Context::Order => "command order",
         Context::Payment => "command payment",
         Context::Ticket => "command tickets",
+        Context::Account => "command person",
     }
 }
 

@@ -14,7 +14,7 @@ use crate::queue::CheckoutEnd;
 use crate::root::Meta;
 use crate::saga::{Action, CreatePayment, Effect, Outgoing, queue};
 use crate::value::{Currency, PaymentChoice, Timestamp};
-use crate::{inventory, order, payment, show, ticket};
+use crate::{account, inventory, order, payment, show, ticket};
 
 /// What has to happen because of this event. Ids are the same at every call.
 pub fn react(event: &Event, meta: &Meta) -> Vec<Outgoing> {
@@ -25,6 +25,7 @@ pub fn react(event: &Event, meta: &Meta) -> Vec<Outgoing> {
         Event::Payment(event) => of_payment(event),
         Event::Ticket(event) => of_ticket(event),
         Event::Queue(event) => queue::of_queue(event),
+        Event::Account(event) => of_account(event),
     };
     let cause = if broken(Breakage::StepsNamedAfterRequest) { meta.correlation_id } else { meta.event_id };
     let ids = (0..).map(|n| CommandId(derived(cause, "out", n)));
@@ -280,6 +281,12 @@ fn ended(order: OrderId, payment: PaymentId, failed: bool) -> Action {
 
 fn close(payment: PaymentId) -> Action {
     to_payment(payment, payment::Command::Close)
+}
+
+fn of_account(event: &account::Event) -> Vec<Action> {
+    let account::Event::PersonErased(event) = event;
+    let keys = event.orders.iter().map(|order| order.key).collect();
+    vec![Action::Effect(Effect::ForgetKeys { keys })]
 }
 
 fn to_inventory(show: ShowId, command: inventory::Command) -> Action {

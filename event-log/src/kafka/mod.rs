@@ -72,6 +72,11 @@ impl KafkaSettings {
         }
     }
 
+    /// What every client of this Kafka is set to, for clients that are not the log's own.
+    pub fn client_config(&self) -> ClientConfig {
+        self.finish(self.client())
+    }
+
     /// What producers, consumers and administration have in common.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();

@@ -31,7 +31,7 @@ pub(super) struct Traces {
 const fn is_of_one_purchase(context: Context) -> bool {
     match context {
         Context::Order | Context::Payment | Context::Ticket => true,
-        Context::Catalog | Context::Queue | Context::Inventory => false,
+        Context::Catalog | Context::Queue | Context::Inventory | Context::Account => false,
     }
 }
 

@@ -244,6 +244,7 @@ mod tests {
             "one.payment-events",
             "one.ticket-events",
             "one.queue-events",
+            "one.account-events",
             "one.person-keys",
             "one.event-schemas",
             "one.partition-owners",

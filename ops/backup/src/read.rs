@@ -53,7 +53,9 @@ impl Backup {
         ensure!(!older, "the keys of {path} are older than those of the backup itself");
         let Self { folder, mut manifest, mut texts, .. } = self;
         (manifest.keys, manifest.master_keys) = (newer.manifest.keys, newer.manifest.master_keys);
-        newer.texts.records.into_iter().for_each(|(id, text)| drop(texts.records.entry(id).or_insert(text)));
+        for (id, text) in newer.texts.records {
+            texts.records.entry(id).or_insert(text);
+        }
         Ok(Self { folder, manifest, texts, keys_in: newer.keys_in })
     }
 

@@ -147,7 +147,7 @@ impl Chronicle {
             Event::Inventory(event) => self.inventory(event, moment),
             Event::Order(event) => self.order(event, moment, logged.meta),
             Event::Queue(event) => self.queue(event, moment),
-            Event::Payment(_) | Event::Ticket(_) => {}
+            Event::Payment(_) | Event::Ticket(_) | Event::Account(_) => {}
         }
     }
 

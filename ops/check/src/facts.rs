@@ -107,6 +107,8 @@ impl Facts {
                 self.queues.fold(event, at);
                 self.steps.fold_queue(event);
             }
+            // Nothing is counted by who bought.
+            Event::Account(_) => {}
         }
     }
 

@@ -6,25 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
-use domain::root::Context;
 use event_log::log::{Partition, Record};
 use event_log::validity::Position;
 use projectors::generations::overview;
-use projectors::memory::{Filling, GENERATED, MemoryRows, fillings};
+use projectors::memory::{Filling, MemoryRows, fillings};
 use projectors::parked::Aside;
 use projectors::rows::Merging;
-use projectors::{LAYOUTS, Layout, Names, Written, context_name};
+use projectors::verify::{apart, checkpoints, differences, short};
+use projectors::{LAYOUTS, Layout, Names, Written};
 use schemas::Codec;
 use serde_json::{Map, Value};
-use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, PgPool};
-use uuid::Uuid;
+use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 
 use super::report::{Faults, Law};
 
 /// So many records are folded before they are written into the rows in memory.
 const BATCH: usize = 2_000;
-/// A value is shown up to so many characters.
-const SHOWN: usize = 80;
 
 /// Every row of every read model is what its events fold to, and every checkpoint is where a reader would stand.
 pub const ROWS: &str = "every read model is the log up to its own offset";
@@ -45,18 +42,6 @@ pub struct Stored {
     pub parked: BTreeMap<(Partition, i64), bool>,
     /// Events that somebody had left out.
     pub skipped: BTreeSet<(Partition, i64)>,
-}
-
-#[derive(FromRow)]
-struct Checkpoint {
-    context: String,
-    partition: i32,
-    next_offset: i64,
-    identity: Option<Uuid>,
-    term: i64,
-    claim: Uuid,
-    seq: i64,
-    hole: bool,
 }
 
 /// Reads every row of the read models of events, as they were at one moment; the log is to be read after them.
@@ -86,37 +71,11 @@ pub async fn from_postgres(pool: &PgPool, namespace: &str) -> anyhow::Result<Vec
             let sql = AssertSqlSafe(format!("select to_jsonb(t) from {schema}.{table} t"));
             tables.insert(*table, sqlx::query_scalar(sql).fetch_all(&mut *tx).await?);
         }
-        let parked = events(&mut tx, &format!("{schema}.parked"), "reason is not null").await?;
-        let skipped = events(&mut tx, &format!("{schema}.skipped"), "true").await?.into_keys().collect();
+        let (parked, skipped) = apart(&mut tx, &schema).await?;
         all.push(Stored { layout, checkpoints, tables, parked, skipped });
     }
     tx.commit().await?;
     Ok(all)
-}
-
-/// Where the events of a table lie, with what else is asked of them.
-async fn events(tx: &mut PgConnection, table: &str, what: &str) -> anyhow::Result<BTreeMap<(Partition, i64), bool>> {
-    let sql = format!("select context, partition, \"offset\", {what} from {table}");
-    let rows: Vec<(String, i32, i64, bool)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(tx).await?;
-    let event = |(context, number, offset, what): (String, i32, i64, bool)| {
-        let context = Context::ALL.into_iter().find(|known| context_name(*known) == context)?;
-        Some(((Partition { context, number: u32::try_from(number).ok()? }, offset), what))
-    };
-    rows.into_iter().map(|row| event(row).context("a parked event lies nowhere")).collect()
-}
-
-async fn checkpoints(tx: &mut PgConnection, schema: &str) -> anyhow::Result<BTreeMap<Partition, Position>> {
-    let sql =
-        format!("select context, partition, next_offset, identity, term, claim, seq, hole from {schema}.checkpoints");
-    let rows: Vec<Checkpoint> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(tx).await?;
-    let position = |row: Checkpoint| {
-        let context = Context::ALL.into_iter().find(|context| context_name(*context) == row.context)?;
-        let place = Partition { context, number: u32::try_from(row.partition).ok()? };
-        let (term, seq) = (u32::try_from(row.term).ok()?, u64::try_from(row.seq).ok()?);
-        let Checkpoint { next_offset, identity, claim, hole, .. } = row;
-        Some((place, Position { next: next_offset, identity, term, claim, seq, hole }))
-    };
-    rows.into_iter().map(|row| position(row).ok_or_else(|| anyhow::anyhow!("a checkpoint makes no sense"))).collect()
 }
 
 /// Folds the log beside the facts, each read model as far as it says that it has come.
@@ -258,19 +217,7 @@ fn compare(layout: &Layout, table: &str, log: &[Value], postgres: &[Value], faul
             faults.add(format!("{}: Postgres lacks the row", name(key)));
             continue;
         };
-        for (column, value) in ours {
-            let found = theirs.get(column).unwrap_or(&Value::Null);
-            if found != value {
-                let (found, value) = (short(found), short(value));
-                faults.add(format!("{}.{column}: Postgres has {found}, the log gives {value}", name(key)));
-            }
-        }
-        let strange = |column: &&String| {
-            !ours.contains_key(*column) && !GENERATED.contains(&(layout.name, table, column.as_str()))
-        };
-        for column in theirs.keys().filter(strange) {
-            faults.add(format!("{}.{column}: no event writes this column", name(key)));
-        }
+        differences(layout, table, ours, theirs).into_iter().for_each(|fault| faults.add(fault));
     }
     for key in postgres.keys().filter(|key| !log.contains_key(*key)) {
         faults.add(format!("{}: the log gives no such row", name(key)));
@@ -291,14 +238,6 @@ fn by_key(keys: &[&str], rows: &[Value]) -> Rows {
         (keys.iter().map(key).collect(), row)
     };
     rows.iter().map(row).collect()
-}
-
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod read_models;
 pub mod restore;
 mod show;
-mod take;
+pub mod take;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use backup::manifest::Folder;
 use backup::read::Backup;
 use backup::restore::{Plan, Progress, Target, carry_out, missing_master_keys, plan};

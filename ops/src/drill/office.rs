@@ -1,6 +1,6 @@
 //! A box office on servers of its own, which may be hurt.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ pub struct Office {
     pub running: Running,
     stack: EphemeralStack,
     folder: PathBuf,
+    options: DevOptions,
 }
 
 impl Office {
@@ -52,7 +53,7 @@ impl Office {
         options.overrides = SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         options.overrides.extend(settings.iter().cloned());
         options.say = Arc::new(stack::say);
-        let office = Self { running: start(options).await?, stack, folder };
+        let office = Self { running: start(options.clone()).await?, stack, folder, options };
         match office.running.wait_ready(READY).await {
             Ok(()) => Ok(office),
             Err(error) => {
@@ -93,10 +94,65 @@ impl Office {
         Ok(since.elapsed())
     }
 
+    /// Where logs and the sandbox's books are; whatever else lies there goes away with them.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Kills Kafka and deletes its data, as a disk does that dies, while services go on.
+    ///
+    /// # Errors
+    /// It cannot be killed.
+    pub async fn lose_broker(&self) -> anyhow::Result<()> {
+        self.servers(|config| local_stack::lose(config, Server::Kafka)).await
+    }
+
+    /// Ends the services and deletes everything that any server has, and every snapshot. Left are the secrets, and what
+    /// providers know.
+    ///
+    /// # Errors
+    /// Something cannot be ended or deleted.
+    pub async fn destroy(&self) -> anyhow::Result<()> {
+        self.running.stop().await;
+        self.servers(|config| Server::ALL.iter().try_for_each(|server| local_stack::lose(config, *server))).await?;
+        match std::fs::remove_dir_all(self.running.plan().snapshots()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("delete the snapshots"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts the servers that were destroyed, with nothing in them.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub async fn start_servers(&self) -> anyhow::Result<()> {
+        self.servers(|config| local_stack::up(config, &mut |_| {}).map(drop)).await
+    }
+
+    /// Starts the services again, and waits until they can do their work.
+    ///
+    /// # Errors
+    /// One does not.
+    pub async fn start_services(self) -> anyhow::Result<Self> {
+        let Self { running, stack, folder, options } = self;
+        drop(running);
+        let running = start(options.clone()).await?;
+        running.wait_ready(READY).await?;
+        Ok(Self { running, stack, folder, options })
+    }
+
+    async fn servers(
+        &self,
+        work: impl FnOnce(&StackConfig) -> anyhow::Result<()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let config = self.stack.config().clone();
+        tokio::task::spawn_blocking(move || work(&config)).await.context("wait for servers")?
+    }
+
     /// Stops everything and takes it away; logs and the sandbox's books stay if they are to be kept.
     pub async fn down(self, keep: bool) {
         self.running.stop().await;
-        let Self { running, stack, folder } = self;
+        let Self { running, stack, folder, .. } = self;
         drop(running);
         // Ending servers takes its time.
         if tokio::task::spawn_blocking(move || drop(stack)).await.is_err() {

@@ -89,6 +89,11 @@ async fn write(
 }
 
 impl Placed<'_> {
+    /// By what its buyer may look at it.
+    pub fn pass(&self) -> (OrderId, String) {
+        (self.id, self.bearer.clone())
+    }
+
     /// A page to pay at that was not opened before. Where an attempt fails before there is a page, another one is made
     /// with this provider, as people do. `None` if the order ends first.
     ///

@@ -2,20 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use domain::value::Role;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use service_kit::auth::Rules;
 use service_kit::random;
 use uuid::Uuid;
 
-use crate::local::{self, LocalSecrets};
-use crate::{stack, token};
-
-/// A token for one run.
-const TTL: std::time::Duration = std::time::Duration::from_secs(600);
+use crate::office::{Where, answered, client, every, word};
+use crate::stack;
 
 /// What to do with refunds.
 #[derive(Debug, Subcommand)]
@@ -24,17 +17,6 @@ pub enum Command {
     List(ListArgs),
     /// Record that a refund was done by hand.
     Done(DoneArgs),
-}
-
-/// Where the box office is, and who asks.
-#[derive(Debug, Args)]
-struct Where {
-    /// The address of the box office [env: BOXOFFICE_URL].
-    #[arg(long, env = "BOXOFFICE_URL", default_value = "http://127.0.0.1:8080", hide_env = true)]
-    url: String,
-    /// A bearer token of support or an admin; without it one is minted by the key of `boxctl dev`.
-    #[arg(long, env = "BOXOFFICE_TOKEN", hide_env_values = true)]
-    token: Option<String>,
 }
 
 /// Which refunds.
@@ -83,12 +65,6 @@ enum Status {
     Any,
 }
 
-#[derive(Debug, Deserialize)]
-struct Page {
-    items: Vec<Value>,
-    next_cursor: Option<String>,
-}
-
 /// Does it.
 ///
 /// # Errors
@@ -102,28 +78,16 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(args: ListArgs) -> anyhow::Result<()> {
-    let (http, token) = (client()?, args.at.token()?);
-    let mut refunds = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut query = vec![("limit", "200".to_owned())];
-        let status = match args.status {
-            Status::Due => Some("due"),
-            Status::Pending => Some("pending"),
-            Status::Done => Some("done"),
-            Status::Any => None,
-        };
-        query.extend(status.map(|status| ("status", status.to_owned())));
-        query.extend(args.provider.clone().map(|provider| ("provider", provider)));
-        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let request = http.get(format!("{}/v1/refunds", args.at.base())).query(&query).bearer_auth(&token);
-        let page: Page = serde_json::from_value(answered(request).await?).context("read the list of refunds")?;
-        refunds.extend(page.items);
-        match page.next_cursor {
-            Some(next) => cursor = Some(next),
-            None => break,
-        }
-    }
+    let status = match args.status {
+        Status::Due => Some("due"),
+        Status::Pending => Some("pending"),
+        Status::Done => Some("done"),
+        Status::Any => None,
+    };
+    let status = status.map(|status| ("status", status.to_owned()));
+    let provider = args.provider.map(|provider| ("provider", provider));
+    let query: Vec<_> = status.into_iter().chain(provider).collect();
+    let refunds = every(&args.at, "/v1/refunds", &query, |request| request).await?;
     let text = match args.json {
         true => refunds.iter().map(|refund| format!("{refund}\n")).collect(),
         false => table(&refunds),
@@ -151,39 +115,6 @@ async fn done(args: DoneArgs) -> anyhow::Result<()> {
         ),
     };
     stack::print(&text)
-}
-
-impl Where {
-    fn base(&self) -> &str {
-        self.url.trim_end_matches('/')
-    }
-
-    fn token(&self) -> anyhow::Result<String> {
-        if let Some(token) = &self.token {
-            return Ok(token.clone());
-        }
-        let secrets = LocalSecrets::of(&local::folder(&local_stack::find_root()?));
-        let key = secrets.and_then(|secrets| secrets.signing_key()).context("BOXOFFICE_TOKEN is not set")?;
-        Ok(token::mint(&key, &Rules { issuer: None, audience: None }, "boxctl", [Role::Support], TTL))
-    }
-}
-
-fn client() -> anyhow::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().build().context("make an HTTP client")
-}
-
-/// The answer's body, or what the box office said against it.
-async fn answered(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-    let response = request.send().await.context("ask the box office (is BOXOFFICE_URL right?)")?;
-    let status = response.status();
-    let body: Value = response.json().await.with_context(|| format!("read an answer of status {status}"))?;
-    if !status.is_success() {
-        let errors = body["errors"].as_array().into_iter().flatten();
-        let errors: String =
-            errors.map(|error| format!("; {} {}", word(&error["pointer"]), word(&error["detail"]))).collect();
-        bail!("{} ({status}): {}{errors}", word(&body["title"]), word(&body["detail"]));
-    }
-    Ok(body)
 }
 
 fn table(refunds: &[Value]) -> String {
@@ -214,10 +145,6 @@ fn table(refunds: &[Value]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect::<String>() + &format!("{} refunds\n", refunds.len())
-}
-
-fn word(value: &Value) -> String {
-    value.as_str().unwrap_or("-").to_owned()
 }
 
 fn money(value: &Value) -> String {

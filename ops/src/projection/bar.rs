@@ -11,7 +11,7 @@ use crate::stack;
 /// Where nobody sees a bar, a line says how far it is so often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// As JSON so often.
-const JSON_EVERY: Duration = Duration::from_secs(1);
+const JSON_EVERY: Duration = Duration::from_millis(250);
 /// The rate is that of this time.
 const RATE_OVER: Duration = Duration::from_secs(5);
 const WIDTH: u64 = 30;

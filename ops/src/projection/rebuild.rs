@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use projectors::rebuild::{HandOver, News, Options, RebuildError, Rebuilt, rebuild};
 use serde_json::{Value, json};
 
@@ -13,6 +13,9 @@ use super::{Office, RebuildArgs};
 /// Fills, verifies and shows the next generation.
 pub(super) async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
     let layout = Office::layout(&args.name)?;
+    // A generation that nobody fills would keep the keys of who is forgotten meanwhile.
+    let of_keys = !projectors::READS.iter().any(|(name, _)| *name == args.name);
+    ensure!(!(of_keys && args.no_switch), "{} is rebuilt and shown at once: leave --no-switch out", args.name);
     let office = Office::of(args.at.namespace.as_deref())?;
     let job = office.job(layout, (args.batch, args.lanes)).await?;
     let options = Options { switch: !args.no_switch, verifying: args.verifying.verifying() };
@@ -61,7 +64,12 @@ pub(super) fn tell(bar: &mut Bar, name: &str, news: News<'_>) {
             bar.say(&super::verify::summary(name, verified), step);
         }
         News::Switched(served) => bar.say(
-            &format!("readers see {} now; {} is kept", served.now, served.before),
+            &format!(
+                "readers see {} now; {} is {}",
+                served.now,
+                served.before,
+                if served.kept { "kept" } else { "deleted" }
+            ),
             json!({"step": "switched", "before": served.before.number, "now": served.now.number}),
         ),
         News::HandedOver(to) => {

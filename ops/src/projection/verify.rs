@@ -50,12 +50,16 @@ pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn summary(name: &str, verified: &Verified) -> String {
     let Verified { generation, tables, passes, faults, .. } = verified;
     let readings = if *passes == 1 { "one reading".to_owned() } else { format!("{passes} readings") };
+    let waiting = match verified.waiting {
+        0 => String::new(),
+        count => format!(", {} events wait in parked keys", grouped(count)),
+    };
     let verdict = match faults.count {
         0 => "every row is what the log says".to_owned(),
         count => format!("{} differences", grouped(count)),
     };
     format!(
-        "{name}: {generation}, {} rows of {} tables against {} records of the log in {readings}: {verdict}",
+        "{name}: {generation}, {} rows of {} tables against {} records of the log in {readings}{waiting}: {verdict}",
         grouped(verified.rows()),
         tables.len(),
         grouped(verified.records().cast_unsigned()),
@@ -104,7 +108,7 @@ pub(super) fn figures(verified: &Verified) -> Value {
     json!({
         "generation": verified.generation.number, "version": verified.generation.version,
         "records": verified.records(), "rows": verified.rows(), "readings": verified.passes, "holds": verified.holds(),
-        "differences": verified.faults.count, "first_differences": verified.faults.first,
+        "waiting": verified.waiting, "differences": verified.faults.count, "first_differences": verified.faults.first,
         "tables": tables.collect::<Vec<_>>()
     })
 }

@@ -2,7 +2,7 @@
 
 use domain::event::Event;
 use domain::value::{Currency, PricedLine, Timestamp};
-use domain::{inventory, order, payment, queue, ticket};
+use domain::{account, inventory, order, payment, queue, ticket};
 use serde::Serialize;
 
 /// In a few words; empty where the type says it all.
@@ -14,6 +14,7 @@ pub(super) fn of(event: &Event) -> String {
         Event::Payment(event) => of_payment(event),
         Event::Ticket(event) => of_ticket(event),
         Event::Queue(event) => of_queue(event),
+        Event::Account(account::Event::PersonErased(it)) => format!("{} orders", it.orders.len()),
     }
 }
 

@@ -124,6 +124,8 @@ impl Names {
             Event::Payment(event) => self.of_payment(event),
             Event::Ticket(event) => self.of_ticket(event),
             Event::Queue(event) => self.of_queue(event),
+            // What else that person bought is none of this purchase.
+            Event::Account(_) => {}
         }
     }
 

@@ -212,13 +212,23 @@ pub async fn drop_kept(pool: &PgPool, names: &Names, name: &str, number: u32) ->
     if state == State::Live {
         return Err(ControlError::InUse { name: name.to_owned(), generation, state: state.as_str() });
     }
-    execute(&mut tx, format!("drop schema if exists {} cascade", names.generation(name, generation))).await?;
-    search_in(&mut tx, &names.control()).await?;
-    let delete = sqlx::query("delete from generations where name = $1 and generation = $2");
-    delete.bind(name).bind(signed(number)).execute(&mut *tx).await?;
+    forget(&mut tx, names, (name, generation)).await?;
     tell(&mut tx, names, name).await?;
     tx.commit().await?;
     Ok(generation)
+}
+
+/// Drops a generation that no view shows, tables and notes.
+pub(super) async fn forget(
+    tx: &mut PgConnection,
+    names: &Names,
+    (name, generation): (&str, Generation),
+) -> Result<(), sqlx::Error> {
+    execute(tx, format!("drop schema if exists {} cascade", names.generation(name, generation))).await?;
+    search_in(tx, &names.control()).await?;
+    let delete = sqlx::query("delete from generations where name = $1 and generation = $2");
+    delete.bind(name).bind(signed(generation.number)).execute(tx).await?;
+    Ok(())
 }
 
 /// What is known of a read model, under the lock.

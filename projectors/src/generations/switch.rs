@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection, PgPool};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::control::{ControlError, signed, standing, tell};
+use super::control::{ControlError, forget, signed, standing, tell};
 use super::overview::{Overview, Standing, overview};
 use super::{Generation, State};
 use crate::names::Names;
@@ -34,6 +34,9 @@ pub struct Served {
     pub before: Generation,
     /// What they see.
     pub now: Generation,
+    /// Whether the one before is kept for the way back. One of persons' keys never is: who is forgotten later would live
+    /// on in it.
+    pub kept: bool,
 }
 
 /// A partition in which a generation does not stand where the live one does.
@@ -116,17 +119,25 @@ async fn attempt(pool: &PgPool, names: &Names, name: &str, number: u32) -> Resul
     let to = standing.numbered(number).ok_or_else(no_such)?.generation;
     let before = standing.live;
     if to == before {
-        return Ok(Served { before, now: to });
+        return Ok(Served { before, now: to, kept: true });
     }
     reached(&mut tx, names, &standing, to).await?;
     note(&mut tx, names, name, (before, to)).await?;
     execute(&mut tx, format!("set local lock_timeout to '{LOCK_LIMIT}'")).await?;
+    let kept = name != person_keys::LAYOUT.name;
     let all = overview(&mut *tx, names).await?;
     let shown = show(&mut tx, names, &all, (&standing, to)).await;
-    shown.map_err(|error| if is_busy(&error) { NotSwitched::Busy(name.to_owned()) } else { error.into() })?;
+    shown.map_err(|error| busy(name, error))?;
+    if !kept {
+        forget(&mut tx, names, (name, before)).await.map_err(|error| busy(name, error))?;
+    }
     tell(&mut tx, names, name).await?;
     tx.commit().await?;
-    Ok(Served { before, now: to })
+    Ok(Served { before, now: to, kept })
+}
+
+fn busy(name: &str, error: sqlx::Error) -> NotSwitched {
+    if is_busy(&error) { NotSwitched::Busy(name.to_owned()) } else { error.into() }
 }
 
 /// Lets the views show what is live now; those that only the generation before had are taken away.

@@ -44,9 +44,9 @@ impl Alarm {
             tracing::error!(
                 projection = self.projection,
                 partition = %place,
-                key,
+                aggregate.id = key,
                 offset,
-                event_type,
+                event.type = event_type,
                 reason,
                 "an event cannot be folded: its key is parked, all others go on (boxctl parked show)"
             );
@@ -60,7 +60,7 @@ impl Alarm {
             tracing::error!(
                 projection = self.projection,
                 partition = %place,
-                key,
+                aggregate.id = key,
                 offset,
                 reason,
                 "a parked key was tried again and waits on (boxctl parked show)"
@@ -71,7 +71,7 @@ impl Alarm {
     /// It goes on.
     pub(crate) fn unparked(&mut self, (place, key): &Place, events: u64) {
         self.told.remove(&(*place, key.clone()));
-        tracing::info!(projection = self.projection, partition = %place, key, events, "a parked key goes on");
+        tracing::info!(projection = self.projection, partition = %place, aggregate.id = key, events, "a parked key goes on");
     }
 
     pub(crate) fn show(&self, counts: Counts) {

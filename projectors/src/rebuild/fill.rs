@@ -28,6 +28,11 @@ const READ_TO_THE_END: i64 = 1;
 /// A generation is filled until this is dropped.
 pub struct Fill {
     tasks: JoinSet<Result<Infallible, Refused>>,
+    reach: Reach,
+}
+
+/// Looks how far a generation has come, whoever fills it.
+pub(super) struct Reach {
     log: Arc<dyn Log>,
     pool: PgPool,
     checkpoints: String,
@@ -80,15 +85,7 @@ impl Fill {
             tasks.spawn(start(job, &names, (&ends, BTreeSet::from([0])), generation).keys(follow));
         }
         tasks.spawn(watch(ends, Share::all(job.settings.partitions), job.settings.look_every));
-        let of = |context| (0..job.settings.partitions).map(move |number| Partition { context, number });
-        Ok(Self {
-            tasks,
-            log: Arc::clone(&job.logs.events),
-            pool: job.pool.clone(),
-            checkpoints: format!("{}.checkpoints", names.generation(name, generation)),
-            places: contexts.map(|contexts| contexts.iter().copied().flat_map(of).collect()),
-            chase: Chase::default(),
-        })
+        Ok(Self { tasks, reach: Reach::of(job, generation)? })
     }
 
     /// How far the generation has come.
@@ -102,6 +99,30 @@ impl Fill {
                 Err(refused) => return Err(refused.into()),
             }
         }
+        self.reach.look().await
+    }
+
+    /// Ends it; what was not written is dropped.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Reach {
+    pub(super) fn of(job: &Job, generation: Generation) -> Result<Self, RebuildError> {
+        let name = job.layout.name;
+        let contexts = READS.iter().find(|(known, _)| *known == name).map(|(_, contexts)| *contexts);
+        let of = |context| (0..job.settings.partitions).map(move |number| Partition { context, number });
+        Ok(Self {
+            log: Arc::clone(&job.logs.events),
+            pool: job.pool.clone(),
+            checkpoints: format!("{}.checkpoints", job.names()?.generation(name, generation)),
+            places: contexts.map(|contexts| contexts.iter().copied().flat_map(of).collect()),
+            chase: Chase::default(),
+        })
+    }
+
+    pub(super) async fn look(&mut self) -> Result<Progress, RebuildError> {
         let sql = format!("select context, partition, next_offset from {}", self.checkpoints);
         let rows: Vec<(String, i32, i64)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
         let next: BTreeMap<(String, i32), i64> =
@@ -121,11 +142,6 @@ impl Fill {
         let places = asked.await.expect("asking the log never panics")?;
         let caught_up = self.chase.caught_up(&places);
         Ok(Progress { places, caught_up, of_keys: false })
-    }
-
-    /// Ends it; what was not written is dropped.
-    pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
     }
 }
 

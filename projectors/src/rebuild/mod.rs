@@ -8,6 +8,7 @@ mod alone;
 mod fill;
 mod hand_over;
 mod indexes;
+mod skips;
 mod steps;
 
 use event_log::log::LogError;

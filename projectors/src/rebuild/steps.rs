@@ -7,11 +7,12 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 
 use super::alone::Alone;
-use super::fill::{Fill, Progress};
+use super::fill::{Fill, Progress, Reach};
 use super::hand_over::{HandOver, hand_over};
-use super::{Job, RebuildError, indexes};
+use super::{Job, RebuildError, indexes, skips};
 use crate::generations::{Generation, Served, State, begin, mark, overview, switch};
 use crate::names::Names;
+use crate::schema::READS;
 use crate::verify::{Verified, Verifying, verify};
 
 /// Between two looks at how far it has come.
@@ -96,6 +97,9 @@ pub async fn rebuild(
     let began = monotonic();
     fill = indexed(job, &names, generation, fill, news).await?;
     rebuilt.indexing = began.elapsed();
+    if READS.iter().any(|(known, _)| *known == name) {
+        skips::carry_over(&job.pool, &names, (name, generation)).await?;
+    }
     let began = monotonic();
     rebuilt.verified = checked(job, generation, options.verifying, news).await?;
     rebuilt.verifying = began.elapsed();
@@ -120,9 +124,9 @@ pub async fn catch_up(
     generation: Generation,
     news: &mut (dyn FnMut(News<'_>) + Send),
 ) -> Result<(Fill, (i64, i64)), RebuildError> {
-    let mut fill = Fill::start(job, generation)?;
-    let first = progress(&mut fill).await?;
+    let first = Reach::of(job, generation)?.look().await?;
     news(News::Begun(generation, &first));
+    let mut fill = Fill::start(job, generation)?;
     loop {
         let now = progress(&mut fill).await?;
         news(News::Filled(&now));
@@ -153,9 +157,7 @@ async fn filled(
     news: &mut (dyn FnMut(News<'_>) + Send),
 ) -> Result<(Fill, (i64, i64)), RebuildError> {
     let name = job.layout.name;
-    let mut fill = Fill::start(job, generation)?;
-    let lacks = progress(&mut fill).await?;
-    fill.stop().await;
+    let lacks = Reach::of(job, generation)?.look().await?;
     if lacks.total() - lacks.done() > job.bulk {
         mark(&job.pool, names, (name, generation), (State::Filling, true)).await?;
         indexes::drop_them(&job.pool, names, &job.layout, generation).await?;

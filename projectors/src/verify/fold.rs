@@ -11,9 +11,10 @@ use event_log::validity::Position;
 use schemas::{Codec, schema_id};
 use tokio::runtime::Handle;
 
-use super::VerifyError;
-use crate::intake::learn;
+use super::{Apart, VerifyError};
+use crate::decoding::learn;
 use crate::memory::{Filling, MemoryRows, fillings};
+use crate::projection::Written;
 
 /// So many records are folded before they are written into the rows in memory.
 const BATCH: usize = 10_000;
@@ -28,13 +29,15 @@ pub(super) fn fold(
     codec: &Codec,
     handle: &Handle,
     (name, rows): (&str, &MemoryRows),
-    positions: &BTreeMap<Partition, Position>,
+    (positions, (parked, skipped)): (&BTreeMap<Partition, Position>, Apart),
     done: &AtomicU64,
 ) -> Result<Vec<String>, VerifyError> {
     let filling = fillings(codec, rows).into_iter().find(|filling| filling.layout().name == name);
     let mut filling = filling.expect("every read model of events can be filled in memory");
     let places: Vec<Partition> = positions.keys().copied().collect();
     filling.load(&places).expect("rows in memory fail only when told to");
+    let poison = parked.into_iter().filter(|(_, poison)| *poison).map(|(at, _)| at);
+    filling.told(poison.collect(), skipped);
     let mut broken = Vec::new();
     for (place, position) in positions.iter().filter(|(_, position)| position.next > 0) {
         let mut reading = Reading { codec, handle, filling: &mut *filling, done, waiting: 0 };
@@ -77,8 +80,8 @@ impl Reading<'_> {
         // First the receiver: whoever waits to hand something over then returns.
         drop(received);
         drop(following);
-        self.write();
-        Ok(fault)
+        let unwritten = self.write();
+        Ok(fault.or(unwritten))
     }
 
     fn take(&mut self, place: Partition, records: Vec<Record>) -> Option<String> {
@@ -92,16 +95,18 @@ impl Reading<'_> {
         let fault = self.filling.read(place, records).err().map(|why| format!("{place} cannot be read on: {why}"));
         self.done.fetch_add(count as u64, Ordering::Relaxed);
         self.waiting += count;
-        if self.waiting >= BATCH {
-            self.write();
-        }
-        fault
+        let unwritten = if self.waiting >= BATCH { self.write() } else { None };
+        fault.or(unwritten)
     }
 
-    fn write(&mut self) {
+    fn write(&mut self) -> Option<String> {
         self.waiting = 0;
-        if self.filling.has_moved() {
-            self.filling.write().expect("rows in memory fail only when told to");
+        if !self.filling.has_moved() {
+            return None;
         }
+        // What the rows refuse here, Postgres would have refused, too.
+        let written = self.filling.write().expect("rows in memory fail only when told to");
+        let whole = matches!(written, Written::Rows { .. });
+        (!whole).then(|| "an event cannot be folded that is not parked".to_owned())
     }
 }

@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 pub use compare::{Faults, PartitionSums, TableVerified, differences, short};
-pub use stored::{BadCheckpoint, checkpoints};
+pub use stored::{Apart, BadCheckpoint, apart, checkpoints};
 
 use crate::checkpoints::context_name;
 use crate::generations::Generation;
@@ -50,6 +50,8 @@ pub struct Verified {
     pub positions: BTreeMap<Partition, Position>,
     /// Its tables.
     pub tables: Vec<TableVerified>,
+    /// Events of parked keys, which wait to be folded.
+    pub waiting: u64,
     /// So often the log was read.
     pub passes: u64,
     /// Everything that is not as the log says, the first ones in words.
@@ -110,14 +112,16 @@ pub async fn verify(
         .execute(&mut *tx)
         .await?;
     let positions = of_contexts(checkpoints(&mut tx, &schema).await?, contexts);
+    let apart = apart(&mut tx, &schema).await?;
     let passes = passes(&mut tx, &schema, &job.layout, verifying).await?;
     let tables =
         job.layout.table_names.iter().map(|table| TableVerified::new(table, job.settings.partitions)).collect();
-    let mut verified = Verified { generation, positions, tables, passes, faults: Faults::default() };
+    let (waiting, faults) = (apart.0.len() as u64, Faults::default());
+    let mut verified = Verified { generation, positions, tables, waiting, passes, faults };
     let (done, total) = (Arc::new(AtomicU64::new(0)), verified.records().cast_unsigned() * passes);
     for number in 0..passes {
         let bucket = Bucket { number, of: passes };
-        let rows = folded(job, &mut verified, bucket, (&done, total), told).await?;
+        let rows = folded(job, (&mut verified, &apart), bucket, (&done, total), told).await?;
         for table in 0..verified.tables.len() {
             let held = rows.held(&job.layout, verified.tables[table].table);
             let Verified { tables, faults, .. } = &mut verified;
@@ -131,16 +135,17 @@ pub async fn verify(
 
 async fn folded(
     job: &Job,
-    verified: &mut Verified,
+    (verified, apart): (&mut Verified, &Apart),
     bucket: Bucket,
     (done, total): (&Arc<AtomicU64>, u64),
     told: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<MemoryRows, VerifyError> {
     let rows = MemoryRows::only(bucket);
     let (log, codec, into, counted) = (Arc::clone(&job.logs.events), job.codec.clone(), rows.clone(), Arc::clone(done));
-    let (name, positions) = (job.layout.name, verified.positions.clone());
+    let (name, positions, apart) = (job.layout.name, verified.positions.clone(), apart.clone());
     let handle = tokio::runtime::Handle::current();
-    let folding = spawn_blocking(move || fold::fold(&*log, &codec, &handle, (name, &into), &positions, &counted));
+    let folding =
+        spawn_blocking(move || fold::fold(&*log, &codec, &handle, (name, &into), (&positions, apart), &counted));
     let watched = async {
         loop {
             told(done.load(Ordering::Relaxed), total);

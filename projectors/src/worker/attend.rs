@@ -123,7 +123,7 @@ impl<M: ReadModel> Worker<M> {
                     return self.answer(wish.id, &outcome).await.map(|()| true);
                 }
                 Skipped::Done => {
-                    tracing::warn!(projection = M::LAYOUT.name, partition = %at.0, key = at.1, offset, "an event was skipped");
+                    tracing::warn!(projection = M::LAYOUT.name, partition = %at.0, aggregate.id = at.1, offset, "an event was skipped");
                     // The event is gone: if this process ends now, the wish must not find another one.
                     self.answer(wish.id, &format!("skipped offset {offset}")).await?;
                     self.attended.untried.insert(at);

@@ -118,9 +118,15 @@ async fn the_topics_may_be_read_in_any_order() {
     let database = Database::new().await;
     let mut lanes = Lanes::new();
     let running = database.run(&lanes);
-    for context in
-        [Context::Queue, Context::Payment, Context::Ticket, Context::Order, Context::Inventory, Context::Catalog]
-    {
+    for context in [
+        Context::Account,
+        Context::Queue,
+        Context::Payment,
+        Context::Ticket,
+        Context::Order,
+        Context::Inventory,
+        Context::Catalog,
+    ] {
         let mut orders_shown = 0;
         if context == Context::Inventory {
             orders_shown = database.view("orders").await.len();

@@ -40,6 +40,9 @@ struct Lane {
     seq: u64,
 }
 
+/// Makes another value of an event and of the one we would have written.
+pub type Writer = Box<dyn Fn(&Event, Vec<u8>) -> Vec<u8>>;
+
 /// A log and who writes to it.
 pub struct Lanes {
     pub log: MemoryLog,
@@ -49,7 +52,7 @@ pub struct Lanes {
     damaged: BTreeMap<(Context, Uuid, i64), Damage>,
     drawn: u128,
     /// What another version of the program would have written instead of a value of ours.
-    pub other_writer: Option<Box<dyn Fn(&Event, Vec<u8>) -> Vec<u8>>>,
+    pub other_writer: Option<Writer>,
 }
 
 impl Lanes {

@@ -1,7 +1,8 @@
 //! Purchases as data: what the saga writes into all topics for one order, in each way that an order can go.
 
+use domain::account::{self, ErasedOrder};
 use domain::event::Event;
-use domain::ids::{OrderId, PaymentId, PersonId, RefundId, ShowId, TicketClassId, TicketId, derived};
+use domain::ids::{DataKeyId, OrderId, PaymentId, PersonId, RefundId, ShowId, TicketClassId, TicketId, derived};
 use domain::inventory::{self, Checkout, CloseReason, ReleaseReason};
 use domain::order::{self, CancelReason, FailReason, Step};
 use domain::payment::{self, QuarantineReason, RefundWhy};
@@ -295,6 +296,15 @@ impl Story {
         self.order(n, order::Event::OrderPaymentEnded(ended))
     }
 
+    /// The buyer of an order is forgotten.
+    pub fn erase(&mut self, s: u128, n: u128) -> &mut Self {
+        let key = DataKeyId(id("key", n));
+        let orders = vec![ErasedOrder { order: order_id(n), show: show_id(s), key }];
+        let erased = account::PersonErased { person: person(n), orders };
+        self.tell(Context::Account, person(n), vec![Event::Account(erased.into())]);
+        self
+    }
+
     pub fn received(&mut self, s: u128, n: u128, attempt: u8) -> &mut Self {
         let (payment, order, show) = (payment_id(n, attempt), order_id(n), show_id(s));
         let completed = payment::PaymentCompleted {
@@ -446,7 +456,7 @@ pub fn everything() -> Story {
     let capacity = inventory::CapacityChanged { show: show_id(2), ticket_class: class_id(2), capacity: 2000 };
     story.stock(2, inventory::Event::PriceChanged(price)).stock(2, inventory::Event::CapacityChanged(capacity));
     story.room(1, 40).room(2, 30).room(3, 9).close_room(3);
-    story.quarantine(1).cancel_show(3);
+    story.quarantine(1).cancel_show(3).erase(1, 100);
     story
 }
 

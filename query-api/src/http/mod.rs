@@ -5,6 +5,7 @@ mod live;
 mod orders;
 mod page;
 mod payments;
+mod persons;
 mod queue;
 mod refunds;
 mod showcase;
@@ -132,6 +133,7 @@ pub fn routes(app: App) -> OpenApiRouter {
         .merge(payments::routes())
         .merge(refunds::routes())
         .merge(orders::routes())
+        .merge(persons::routes())
         .merge(tickets::routes())
         .merge(live::routes())
         .merge(page::routes());

@@ -32,6 +32,8 @@ pub mod row;
 mod stream;
 mod view;
 
+pub use lists::hex;
+
 /// An order that is waited for may be missing so long.
 const ABOUT_TO_BE: Duration = Duration::from_secs(2);
 /// The views that a whole order is read from.

@@ -67,7 +67,7 @@ impl Registry {
         for (subject, mut records) in by_subject {
             // Ids were given out in the order of versions.
             records.sort_by_key(|record| record.id);
-            let there = self.versions(subject).await?;
+            let there = self.numbers(subject).await?;
             let first = there.iter().max().map_or(1, |last| last + 1);
             numbered.push(Versions { subject, there, new: (first..).zip(records).collect() });
         }
@@ -94,7 +94,8 @@ impl Registry {
         Ok(answer.map(|Identified { id }| id))
     }
 
-    async fn versions(&self, subject: &str) -> Result<Vec<u32>, RegistryError> {
+    /// The numbers of a subject's versions; none if it does not know the subject.
+    pub(super) async fn numbers(&self, subject: &str) -> Result<Vec<u32>, RegistryError> {
         let request = self.http.get(self.url(&["subjects", subject, "versions"]));
         Ok(self.send(request, subject).await?.unwrap_or_default())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::account::Account;
 use domain::ids::CommandId;
 use domain::inventory::Inventory;
 use domain::order::Order;
@@ -147,6 +148,7 @@ pub fn host(settings: Settings, codec: &Codec, new_claim: Box<dyn FnMut() -> Uui
         Context::Payment => hosted::<Payment>(settings, codec, new_claim),
         Context::Ticket => hosted::<TicketBatch>(settings, codec, new_claim),
         Context::Queue => hosted::<WaitingRoom>(settings, codec, new_claim),
+        Context::Account => hosted::<Account>(settings, codec, new_claim),
     }
 }
 
@@ -159,6 +161,7 @@ pub fn foreign(at: Partition, offset: i64, now: Timestamp) -> Vec<u8> {
         Context::Payment => foreign_of::<Payment>(at, offset, now),
         Context::Ticket => foreign_of::<TicketBatch>(at, offset, now),
         Context::Queue => foreign_of::<WaitingRoom>(at, offset, now),
+        Context::Account => foreign_of::<Account>(at, offset, now),
     }
 }
 

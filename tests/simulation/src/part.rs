@@ -1,9 +1,10 @@
-//! The six kinds of aggregates behind one face, so that one world can hold owners of all of them.
+//! The seven kinds of aggregates behind one face, so that one world can hold owners of all of them.
 
 use std::time::Duration;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
+use domain::account::Account;
 use domain::event::{Command, Event, Refusal};
 use domain::ids::CommandId;
 use domain::inventory::Inventory;
@@ -34,6 +35,8 @@ pub enum Kept {
     Ticket(TicketBatch),
     /// A waiting room.
     Queue(WaitingRoom),
+    /// A person.
+    Account(Account),
 }
 
 /// A command on its way to an owner.
@@ -191,6 +194,7 @@ parts! {
     Payment(Payment) = Payment;
     Ticket(TicketBatch) = Ticket;
     Queue(WaitingRoom) = Queue;
+    Account(Account) = Account;
 }
 
 fn told<A: Part>(state: &A, asked: &Asked) -> A {

@@ -49,12 +49,12 @@ const NOT_ALWAYS_OF_PROJECTORS: [&str; 8] = [
 /// Looks at every process after a purchase.
 pub async fn are_as_listed(shop: &Installation) {
     let mut seen = BTreeSet::new();
-    for process in [Process::CommandApi, Process::Projectors, Process::QueryApi] {
-        let of = match process {
-            Process::CommandApi => Of::CommandApi,
-            Process::Projectors => Of::Projectors,
-            Process::QueryApi => Of::QueryApi,
-        };
+    let services = [
+        (Process::CommandApi, Of::CommandApi),
+        (Process::Projectors, Of::Projectors),
+        (Process::QueryApi, Of::QueryApi),
+    ];
+    for (process, of) in services {
         let instances: Vec<Instance> = shop.running.plan().counts.instances(process).collect();
         for instance in instances {
             let url = format!("{}/metrics", shop.running.url(instance));

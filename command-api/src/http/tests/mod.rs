@@ -4,6 +4,7 @@ mod checkout;
 mod flow;
 mod joining;
 pub(super) mod patient;
+mod persons;
 mod queue;
 mod rooms;
 mod world;

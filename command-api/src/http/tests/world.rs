@@ -11,10 +11,9 @@ use domain::queue::{self, Slot, WaitingRoom};
 use domain::value::{Actor, Fingerprint, Role};
 use event_log::memory::MemoryLog;
 use event_log::owner::{Outcome, Target};
-use futures::future::{BoxFuture, FutureExt};
 use http::{HeaderMap, Method, StatusCode};
+use schemas::Codec;
 use schemas::sealed::MasterKey;
-use schemas::{Codec, PersonKey};
 use serde_json::{Value, json};
 use service_kit::auth::{Auth, NewToken, mint_bearer};
 use service_kit::config::{Env, Secrets};
@@ -33,21 +32,13 @@ use crate::http::{App, Joins, routes};
 use crate::outbox;
 use crate::owners::{Owners, Request, Setup};
 use crate::payments::{Gateways, PaymentGateway};
+use crate::person_keys::tests::Kept;
 use crate::person_keys::{KeyPool, KeyStore};
 
 use super::patient::Patient;
 
 /// What comes of itself comes within this.
 const SOON: Duration = Duration::from_secs(15);
-
-/// Keeps nothing: tests read no personal data.
-struct NoKeys;
-
-impl KeyStore for NoKeys {
-    fn keep(&self, _: PersonKey, _: Vec<u8>) -> BoxFuture<'_, anyhow::Result<()>> {
-        async { Ok(()) }.boxed()
-    }
-}
 
 /// What came back.
 #[derive(Debug)]
@@ -159,30 +150,37 @@ pub struct Visitor {
 
 impl World {
     pub fn start() -> Self {
-        Self::with(true, &[])
+        Self::with(true, &[], new_log(), Arc::new(Kept))
     }
 
     /// With some settings of its own.
     pub fn set(settings: &[(&'static str, &str)]) -> Self {
-        Self::with(true, settings)
+        Self::with(true, settings, new_log(), Arc::new(Kept))
     }
 
     /// Where nothing that events cause is carried out.
     pub fn without_sagas() -> Self {
-        Self::with(false, &[])
+        Self::with(false, &[], new_log(), Arc::new(Kept))
     }
 
-    fn with(sagas: bool, settings: &[(&'static str, &str)]) -> Self {
+    /// Over a log that others may have written, with keys of personal data kept there.
+    pub fn over(log: MemoryLog, store: Arc<dyn KeyStore>) -> Self {
+        Self::with(true, &[], log, store)
+    }
+
+    fn with(sagas: bool, settings: &[(&'static str, &str)], log: MemoryLog, store: Arc<dyn KeyStore>) -> Self {
         let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let environment: BTreeMap<_, _> = environment().into_iter().chain(settings).collect();
         let config = Env::from_map(environment).read(Config::read).unwrap();
-        let log = Arc::new(MemoryLog::auto(Arc::new(clock::now)).unwrap());
+        let log = Arc::new(log);
         let (collector, wanted) = outbox::collect();
         let owners = Owners::of_everything(Setup::alone(log, Codec::in_memory(), config.owners.clone(), collector));
         let patient: Arc<dyn PaymentGateway> = Arc::new(Patient::default());
         let gateways = Arc::new(Gateways::new("https://tickets.test").with(patient));
         let (keys, background) = (config.secrets.keys(), CancellationToken::new());
-        let effects = Effects::new(Arc::clone(&owners), Arc::clone(&gateways), Duration::from_secs(60), keys.clone());
+        let give_up = Duration::from_secs(60);
+        let effects =
+            Effects::new(Arc::clone(&owners), Arc::clone(&gateways), Arc::clone(&store), give_up, keys.clone());
         if sagas {
             let dispatch = outbox::dispatch(Arc::clone(&owners), Arc::new(effects), wanted);
             tokio::spawn(background.clone().run_until_cancelled_owned(dispatch));
@@ -191,7 +189,7 @@ impl World {
         }
         let pool = KeyPool::new(4);
         let master = MasterKey::new(*config.master_key.expose());
-        tokio::spawn(Arc::clone(&pool).fill(Arc::new(NoKeys), master, Codec::in_memory(), background.clone()));
+        tokio::spawn(Arc::clone(&pool).fill(store, master, Codec::in_memory(), background.clone()));
         let auth = config.secrets.auth();
         let app = App::new(Arc::clone(&owners), auth.clone(), keys, gateways, pool, Joins::new(config.joins), 60);
         let (router, openapi) = routes(app).split_for_parts();
@@ -327,6 +325,11 @@ impl Drop for World {
         self.background.cancel();
         self.owners.shut_down();
     }
+}
+
+/// An empty log.
+pub fn new_log() -> MemoryLog {
+    MemoryLog::auto(Arc::new(clock::now)).unwrap()
 }
 
 fn environment() -> Vec<(&'static str, String)> {

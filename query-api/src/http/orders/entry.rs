@@ -56,7 +56,7 @@ impl App {
     /// # Errors
     /// 503 `not-ready`.
     pub(super) async fn entries(&self, rows: Vec<Row>) -> Result<Vec<Entry>, Problem> {
-        let sealed: Vec<(OrderId, &[u8])> = rows.iter().map(|row| (row.id(), row.buyer.as_slice())).collect();
+        let sealed: Vec<(OrderId, Option<&[u8]>)> = rows.iter().map(|row| (row.id(), row.buyer.as_deref())).collect();
         let buyers = self.buyers.open(&sealed).await?;
         let entry = |(row, buyer): (Row, Option<Buyer>)| {
             let stale = self.is_stale(&row, &VIEWS);

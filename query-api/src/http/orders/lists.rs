@@ -147,6 +147,7 @@ fn known_code(typed: &str) -> Result<String, Problem> {
     code::parse(typed).ok_or_else(|| Problem::new(Kind::BadParameter).error("/code", expected))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as two characters each, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -50,7 +50,8 @@ pub struct Row {
     pub code: String,
     pub organizer: String,
     pub principal: String,
-    pub buyer: Vec<u8>,
+    /// None once the buyer was forgotten.
+    pub buyer: Option<Vec<u8>>,
     pub lines: Json<Vec<PricedLine>>,
     pub currency: String,
     pub total: i64,

@@ -21,7 +21,7 @@ impl App {
     pub async fn order_view(&self, whole: &Whole) -> Result<views::Order, Problem> {
         let tickets = self.tickets_view(whole).await?;
         let row = &whole.row;
-        let buyers = self.buyers.open(&[(row.id(), &row.buyer)]).await?;
+        let buyers = self.buyers.open(&[(row.id(), row.buyer.as_deref())]).await?;
         Ok(views::Order {
             lines: lines(row),
             total: money(row.total, &row.currency),

@@ -53,7 +53,12 @@ impl Archive {
         let all: Vec<String> =
             there.iter().copied().chain(new.iter().map(|(it, _)| *it)).map(|it| it.to_string()).collect();
         let branch = json!({ "branchId": "latest", "systemDefined": true, "versions": all });
-        self.json(&format!("{folder}/branches/latest.Branch.json"), &about(subject, branch))
+        let mut branch = about(subject, branch);
+        // A branch has none of these, and Apicurio refuses what it does not know.
+        if let Value::Object(fields) = &mut branch {
+            fields.retain(|name, _| !matches!(name.as_str(), "name" | "labels"));
+        }
+        self.json(&format!("{folder}/branches/latest.Branch.json"), &branch)
     }
 
     fn json(&mut self, name: &str, value: &Value) -> ZipResult<()> {
