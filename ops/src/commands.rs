@@ -51,7 +51,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
 ];
 
 /// Commands that only look, with what they found if they end with 1. Their errors mean that they could not look.
-const LOOKS: [(&str, &str); 20] = [
+const LOOKS: [(&str, &str); 26] = [
     ("status", "something needs a person"),
     ("doctor", "something is wrong"),
     ("trace", "no purchase has this id"),
@@ -61,6 +61,12 @@ const LOOKS: [(&str, &str); 20] = [
     ("audit", "-"),
     ("topics check", "a topic differs"),
     ("schemas check", "the registry differs from the log"),
+    ("replay", "something is wrong with the log"),
+    ("as-of", "something is wrong with the log"),
+    ("schema", "something is wrong with the log"),
+    ("person find", "nobody is known by that"),
+    ("backup verify", "something is wrong with the backup"),
+    ("backup show", "-"),
     ("projection list", "-"),
     ("projection verify", "a row differs from the log"),
     ("parked list", "a key is parked"),
@@ -117,8 +123,9 @@ pub fn rows(root: &Command) -> Vec<Row> {
 fn collect(command: &Command, before: &str, rows: &mut Vec<Row>) {
     let path = format!("{before}{}", command.get_name());
     let mut inner = command.get_subcommands().filter(|it| !it.is_hide_set() && it.get_name() != "help").peekable();
-    if inner.peek().is_some() {
-        inner.for_each(|command| collect(command, &format!("{path} "), rows));
+    let leads_on = inner.peek().is_some();
+    inner.for_each(|command| collect(command, &format!("{path} "), rows));
+    if leads_on && command.is_subcommand_required_set() {
         return;
     }
     rows.push(Row {

@@ -72,9 +72,9 @@ fn values(env: &Values, process: Option<Process>) -> Vec<Finding> {
                 true => Finding::warning(
                     "variables",
                     format!("{found}, which {} needs", service.binary()),
-                    format!("set it to {expected}"),
+                    format!("right is: {expected}"),
                 ),
-                false => Finding::wrong("variables", found, format!("set it to {expected}")),
+                false => Finding::wrong("variables", found, format!("right is: {expected}")),
             };
             if told.insert((finding.found.clone(), finding.remedy.clone())) {
                 findings.push(finding);

@@ -40,13 +40,13 @@ impl Archive {
         let Versions { subject, there, new } = versions;
         let folder = format!("groups/default/artifacts/{subject}");
         if there.is_empty() {
-            let artifact = json!({ "artifactType": "AVRO" });
+            let artifact = json!({ "artifactType": "AVRO", "name": null, "labels": null });
             self.json(&format!("{folder}/MetaData.Artifact.json"), &about(subject, artifact))?;
         }
         for (version, record) in new {
             let told = json!({
                 "globalId": record.id, "version": version.to_string(), "versionOrder": version, "state": "ENABLED",
-                "contentId": record.id,
+                "contentId": record.id, "name": null, "labels": null,
             });
             self.json(&format!("{folder}/versions/{version}.ArtifactVersion.json"), &about(subject, told))?;
         }
@@ -82,8 +82,8 @@ fn manifest() -> Value {
 /// What every entry has, with its own fields.
 fn about(subject: &str, mut fields: Value) -> Value {
     let common = json!({
-        "groupId": null, "artifactId": subject, "name": null, "description": null, "labels": null, "owner": "",
-        "createdOn": 0, "modifiedBy": "", "modifiedOn": 0,
+        "groupId": null, "artifactId": subject, "description": null, "owner": "", "createdOn": 0, "modifiedBy": "",
+        "modifiedOn": 0,
     });
     if let (Value::Object(fields), Value::Object(common)) = (&mut fields, common) {
         fields.extend(common);
