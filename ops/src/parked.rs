@@ -214,7 +214,11 @@ async fn skip(args: &SkipArgs) -> anyhow::Result<bool> {
     keys.retain(|key| key.offset == args.offset);
     let key = match keys.as_slice() {
         [] => {
-            bail!("no event of {} at offset {} is known to be poison; `boxctl parked list` says which is", args.key, args.offset)
+            bail!(
+                "no event of {} at offset {} is known to be poison; `boxctl parked list` says which is",
+                args.key,
+                args.offset
+            )
         }
         [key] => key,
         several => {

@@ -40,7 +40,9 @@ fn unreadable(at: Partition, offset: i64, error: &DecodeError) -> Unreadable {
     let newer = "this program is too old for it: start the version that wrote it";
     match error {
         // `boxoffice.order.OrderPaid` is one of the topic `order-events`.
-        DecodeError::UnknownEvent { name, .. } if name.starts_with(&format!("boxoffice.{}.", context_name(at.context))) => {
+        DecodeError::UnknownEvent { name, .. }
+            if name.starts_with(&format!("boxoffice.{}.", context_name(at.context))) =>
+        {
             too_old(format!("{error}; {newer}"))
         }
         DecodeError::Incompatible { .. } => too_old(format!("{error}; {newer}")),

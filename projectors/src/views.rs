@@ -11,7 +11,10 @@ use crate::schema::execute;
 /// Tables that every generation has for itself, with the columns that their views show beside `projection`.
 const COMMON: [(&str, &str); 2] = [
     ("checkpoints", "context, partition, next_offset, identity, term, claim, seq, hole, updated_at"),
-    ("parked", "context, partition, key, \"offset\", event_type, reason, reason is not null as poison, since, order_id"),
+    (
+        "parked",
+        "context, partition, key, \"offset\", event_type, reason, reason is not null as poison, since, order_id",
+    ),
 ];
 
 /// Lets the views show what is live, but for those that name a read model which does not count here.

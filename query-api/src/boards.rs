@@ -299,7 +299,10 @@ async fn load(database: &Database, wanted: &[(ShowId, Option<Arc<Room>>)]) -> Re
         let show = ShowId(row.show_id);
         let board = row.board.map(|Json(board)| Arc::new(board)).or_else(|| known.remove(&show))?;
         let partition = u32::try_from(row.partition).unwrap_or(u32::MAX);
-        Some((show, Room { board, partition, at: row.at_offset, next: row.next_offset, log: row.identity, stale: row.stale }))
+        Some((
+            show,
+            Room { board, partition, at: row.at_offset, next: row.next_offset, log: row.identity, stale: row.stale },
+        ))
     };
     Ok(rows.into_iter().filter_map(room).collect())
 }

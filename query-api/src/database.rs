@@ -127,7 +127,8 @@ impl Database {
             }
         }
         let tables = all.values().map(|it| format!("{}.checkpoints", self.names.generation(&it.name, it.live)));
-        let views = LAYOUTS.iter().flat_map(|layout| layout.views).map(|view| view.name).chain(["checkpoints", "parked"]);
+        let views =
+            LAYOUTS.iter().flat_map(|layout| layout.views).map(|view| view.name).chain(["checkpoints", "parked"]);
         let views = views.map(|name| format!("{}.{name}", self.names.views()));
         let needed: Vec<String> = tables.chain(views).collect();
         let query = "select name from unnest($1::text[]) as t (name) where to_regclass(name) is null limit 1";

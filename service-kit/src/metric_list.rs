@@ -325,18 +325,8 @@ const READING: &[Metric] = &[
         PROJECTION,
         "Keys that wait behind an event that cannot be folded: boxctl parked list.",
     ),
-    gauge(
-        Of::Projectors,
-        "projector_parked_events",
-        PROJECTION,
-        "Events that wait in them.",
-    ),
-    counter(
-        Of::Projectors,
-        "projector_poison_events_total",
-        PROJECTION,
-        "Events found that cannot be folded.",
-    ),
+    gauge(Of::Projectors, "projector_parked_events", PROJECTION, "Events that wait in them."),
+    counter(Of::Projectors, "projector_poison_events_total", PROJECTION, "Events found that cannot be folded."),
     counter(
         Of::Projectors,
         "projector_divided_total",

@@ -26,7 +26,13 @@ async fn after(client: &Client, method: Method, path: &str, body: &serde_json::V
 }
 
 /// What both query-apis say to who does not wait (how often was it 504?) and then to who does.
-async fn seen(readers: &[Shop; 2], of: impl Fn(&Shop) -> Client, path: &str, since: &str, is: impl Fn(&Answer) -> bool) -> usize {
+async fn seen(
+    readers: &[Shop; 2],
+    of: impl Fn(&Shop) -> Client,
+    path: &str,
+    since: &str,
+    is: impl Fn(&Answer) -> bool,
+) -> usize {
     let mut behind = 0;
     for reader in readers {
         for wait in [0, 30] {

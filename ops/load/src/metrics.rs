@@ -81,7 +81,8 @@ mod tests {
         assert_eq!(metrics.at("outbox", &[("topic", "a"), ("partition", "1")]), Some(5.0));
         assert_eq!(metrics.at("outbox", &[("topic", "b"), ("partition", "1")]), None);
         assert!(metrics.has("age") && !metrics.has("nothing"));
-        let text = "h_seconds_bucket{projection=\"a\",le=\"0.5\"} 3\nh_seconds_bucket{projection=\"a\",le=\"+Inf\"} 4\n";
+        let text =
+            "h_seconds_bucket{projection=\"a\",le=\"0.5\"} 3\nh_seconds_bucket{projection=\"a\",le=\"+Inf\"} 4\n";
         let buckets = Metrics::read(text).buckets("h_seconds", "projection");
         assert_eq!(buckets["a"], [(0.5, 3.0), (f64::INFINITY, 4.0)]);
     }

@@ -299,7 +299,10 @@ impl Report {
             number(totals.outbox_max)
         )?;
         for (model, Behind { events, p50_ms, p99_ms }) in &totals.behind {
-            writeln!(out, "    {model:<19}append to commit p50 {p50_ms:>7.1}  p99 {p99_ms:>8.1} ms  ({events} events)")?;
+            writeln!(
+                out,
+                "    {model:<19}append to commit p50 {p50_ms:>7.1}  p99 {p99_ms:>8.1} ms  ({events} events)"
+            )?;
         }
         self.costs(out)?;
         for note in &self.notes {

@@ -25,7 +25,8 @@ pub(super) fn of(keys: &[ParkedKey]) -> String {
         ]
     };
     let rows: Vec<[String; 8]> = std::iter::once(head).chain(keys.iter().map(row)).collect();
-    let widths: [usize; 8] = std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
+    let widths: [usize; 8] =
+        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
     let line = |row: &[String; 8]| {
         let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| match at {
             3 | 5 => format!("{cell:>width$}"),
@@ -90,7 +91,9 @@ mod tests {
             since_us: 1_795_000_000_000_000,
         };
         let text = of(std::slice::from_ref(&key));
-        for shown in ["orders", "order/3", "k-1", "41", "OrderPaid", "7", "2026-", "do not follow", "1 keys parked, 7 events"] {
+        for shown in
+            ["orders", "order/3", "k-1", "41", "OrderPaid", "7", "2026-", "do not follow", "1 keys parked, 7 events"]
+        {
             assert!(text.contains(shown), "{shown}: {text}");
         }
         assert_eq!(of(&[]), "0 keys parked, 0 events wait\n");

@@ -76,7 +76,8 @@ impl Alarm {
 
     pub(crate) fn show(&self, counts: Counts) {
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let set = |name: &'static str, value: u64| metrics::gauge!(name, "projection" => self.projection).set(value as f64);
+        let set =
+            |name: &'static str, value: u64| metrics::gauge!(name, "projection" => self.projection).set(value as f64);
         set("projector_parked_keys", counts.keys);
         set("projector_parked_events", counts.events);
     }

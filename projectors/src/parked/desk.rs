@@ -75,12 +75,7 @@ pub async fn list(pool: &PgPool, names: &Names) -> Result<Vec<ParkedKey>, sqlx::
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn events(
-    pool: &PgPool,
-    names: &Names,
-    key: &ParkedKey,
-    most: i64,
-) -> Result<Vec<ParkedEvent>, sqlx::Error> {
+pub async fn events(pool: &PgPool, names: &Names, key: &ParkedKey, most: i64) -> Result<Vec<ParkedEvent>, sqlx::Error> {
     let Some(schema) = schema(pool, names, &key.projection).await? else { return Ok(Vec::new()) };
     let sql = format!(
         "select \"offset\", event_type, reason, header, value, appended_at_us,

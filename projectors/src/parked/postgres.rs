@@ -94,8 +94,7 @@ impl Parking for PgTransaction {
              from parked where context = $1 and partition = $2 and key = $3 order by \"offset\" limit $4",
         );
         let query = query.bind(context_name(at.0.context)).bind(number(at.0)).bind(&at.1);
-        let rows: Vec<Row> =
-            query.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(self.connection()).await?;
+        let rows: Vec<Row> = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(self.connection()).await?;
         let aside = |row: Row| Aside {
             place: at.0,
             offset: row.offset,
@@ -111,9 +110,8 @@ impl Parking for PgTransaction {
     }
 
     async fn release(&mut self, at: &Place, through: i64) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(
-            "delete from parked where context = $1 and partition = $2 and key = $3 and \"offset\" <= $4",
-        );
+        let query =
+            sqlx::query("delete from parked where context = $1 and partition = $2 and key = $3 and \"offset\" <= $4");
         let query = query.bind(context_name(at.0.context)).bind(number(at.0)).bind(&at.1).bind(through);
         query.execute(self.connection()).await?;
         Ok(())

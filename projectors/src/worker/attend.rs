@@ -118,7 +118,8 @@ impl<M: ReadModel> Worker<M> {
             match self.projection.skip(&self.store, &at, *offset, why).await? {
                 Skipped::Overtaken => return Ok(false),
                 Skipped::Unknown => {
-                    let outcome = format!("nothing was skipped: no event of this key at offset {offset} is poison (any more)");
+                    let outcome =
+                        format!("nothing was skipped: no event of this key at offset {offset} is poison (any more)");
                     return self.answer(wish.id, &outcome).await.map(|()| true);
                 }
                 Skipped::Done => {

@@ -79,7 +79,11 @@ fn expected(lanes: &Lanes, bad: &[Bad]) -> Waiting {
         for it in bad.iter().filter(|it| contexts.contains(&it.context)) {
             let behind = lanes.offsets(it.context, it.key).into_iter().skip(usize::try_from(it.version).unwrap() - 1);
             let context = context_name(it.context).to_owned();
-            all.extend(behind.enumerate().map(|(n, offset)| (name.to_owned(), context.clone(), it.key.to_string(), offset, n == 0)));
+            all.extend(
+                behind
+                    .enumerate()
+                    .map(|(n, offset)| (name.to_owned(), context.clone(), it.key.to_string(), offset, n == 0)),
+            );
         }
     }
     all
@@ -143,7 +147,8 @@ fn filled_in_memory(lanes: &Lanes, batch: usize) -> (BTreeMap<String, Value>, Wa
 /// The rows that have nothing to do with keys that are parked in their read model.
 fn of_others(rows: &BTreeMap<String, Value>, bad: &[Bad]) -> BTreeMap<String, Vec<Value>> {
     let others = |(name, rows): (&String, &Value)| {
-        let contexts = READS.iter().find(|(model, _)| name.starts_with(&format!("{model}."))).map(|(_, contexts)| *contexts);
+        let contexts =
+            READS.iter().find(|(model, _)| name.starts_with(&format!("{model}."))).map(|(_, contexts)| *contexts);
         let here = |it: &&Bad| contexts.is_some_and(|contexts| contexts.contains(&it.context));
         let other = |row: &&Value| !bad.iter().filter(here).any(|it| row.to_string().contains(&it.key.to_string()));
         (name.clone(), rows.as_array().unwrap().iter().filter(other).cloned().collect())
@@ -187,7 +192,9 @@ async fn one_bad_event_in_every_topic_holds_up_its_own_key_until_it_can_be_read(
     assert_ne!(found, healthy);
     let others = of_others(&found, &bad);
     assert_eq!(others, of_others(&healthy, &bad), "all other keys are up to date");
-    for table in ["shows.shows", "inventory.classes", "orders.orders", "payments.payments", "tickets.tickets", "queue.boards"] {
+    for table in
+        ["shows.shows", "inventory.classes", "orders.orders", "payments.payments", "tickets.tickets", "queue.boards"]
+    {
         assert!(!others[table].is_empty(), "nothing is compared in {table}");
     }
     for batch in [1, 7, 100_000] {
@@ -247,15 +254,22 @@ async fn what_is_skipped_is_left_out_and_the_rest_goes_on_in_order() {
     database.caught_up(&lanes).await;
     let offsets = lanes.offsets(context, key);
     let keys = desk::list(&database.pool, &database.names).await.unwrap();
-    assert_eq!((keys.len(), keys[0].offset, keys[0].waiting, keys[0].event_type.as_str()), (1, offsets[3], 4, "ShowEdited"));
+    assert_eq!(
+        (keys.len(), keys[0].offset, keys[0].waiting, keys[0].event_type.as_str()),
+        (1, offsets[3], 4, "ShowEdited")
+    );
     assert!(keys[0].reason.contains("do not follow its schema"), "{}", keys[0].reason);
     let events = desk::events(&database.pool, &database.names, &keys[0], 10).await.unwrap();
     assert_eq!(events.iter().map(|it| it.offset).collect::<Vec<_>>(), offsets[3..]);
     // Only what cannot be folded, and nothing by mistake.
     let outcome = asked(&database, &keys[0], Some((offsets[6], "a slip"))).await;
     assert!(outcome.starts_with("nothing was skipped"), "{outcome}");
-    assert_eq!(asked(&database, &keys[0], Some((offsets[3], "known and worthless"))).await, format!("skipped offset {}", offsets[3]));
-    let second = async || desk::list(&database.pool, &database.names).await.unwrap().pop().filter(|it| it.offset == offsets[4]);
+    assert_eq!(
+        asked(&database, &keys[0], Some((offsets[3], "known and worthless"))).await,
+        format!("skipped offset {}", offsets[3])
+    );
+    let second =
+        async || desk::list(&database.pool, &database.names).await.unwrap().pop().filter(|it| it.offset == offsets[4]);
     let key_now = wait("the second one", second).await;
     assert_eq!(key_now.waiting, 3);
     let row = database.view_where("shows", "show_id", key).await.remove(0);
@@ -266,7 +280,8 @@ async fn what_is_skipped_is_left_out_and_the_rest_goes_on_in_order() {
     assert_eq!(row["status"], "published");
     // The same in memory, which is told what was skipped.
     let memory = MemoryRows::default();
-    let skipped: BTreeSet<(Partition, i64)> = offsets[3..5].iter().map(|at| (Lanes::place(context, key), *at)).collect();
+    let skipped: BTreeSet<(Partition, i64)> =
+        offsets[3..5].iter().map(|at| (Lanes::place(context, key), *at)).collect();
     for mut model in fillings(&lanes.codec, &memory) {
         model.told(BTreeSet::new(), skipped.clone());
         finish(&lanes, &mut *model, 3);
@@ -279,7 +294,9 @@ async fn what_is_skipped_is_left_out_and_the_rest_goes_on_in_order() {
 /// A name that Postgres cannot hold, at the end of a frame and in the middle of a large batch; and another name.
 fn with_a_nul(mut story: Story) -> (Story, Told) {
     let at = story.told.iter().position(|told| told.key == show_id(2).0 && told.context == Context::Catalog).unwrap();
-    let Event::Show(show::Event::ShowCreated(created)) = story.told[at].events[0].clone() else { panic!("it begins so") };
+    let Event::Show(show::Event::ShowCreated(created)) = story.told[at].events[0].clone() else {
+        panic!("it begins so")
+    };
     let edited = |name: &str| {
         let details = show::ShowDetails { name: name.to_owned(), ..created.details.clone() };
         Event::Show(show::Event::ShowEdited(ShowEdited { show: show_id(2), details }))
@@ -303,7 +320,8 @@ async fn rows_that_postgres_refuses_are_found_in_a_large_batch() {
     database.caught_up(&lanes).await;
     let culprit = &offsets[offsets.len() - 1..];
     // First the command is found, then its event.
-    let found = async || desk::list(&database.pool, &database.names).await.unwrap().pop().filter(|it| it.offset == culprit[0]);
+    let found =
+        async || desk::list(&database.pool, &database.names).await.unwrap().pop().filter(|it| it.offset == culprit[0]);
     let key = wait("the culprit", found).await;
     assert_eq!((key.projection.as_str(), key.waiting), ("shows", 1));
     assert!(key.reason.contains("SQLSTATE 22021") && !key.reason.contains("a\\0b"), "{}", key.reason);
@@ -314,7 +332,9 @@ async fn rows_that_postgres_refuses_are_found_in_a_large_batch() {
         finish(&lanes, &mut *model, 1000);
         let waiting = rows.parked(model.layout());
         if let Some(first) = waiting.first() {
-            let Replayed::Parked { offset, .. } = model.replay(first.place, &first.key).unwrap() else { panic!("in vain") };
+            let Replayed::Parked { offset, .. } = model.replay(first.place, &first.key).unwrap() else {
+                panic!("in vain")
+            };
             assert_eq!(offset, culprit[0]);
         }
     }
@@ -324,7 +344,8 @@ async fn rows_that_postgres_refuses_are_found_in_a_large_batch() {
     assert_eq!(database.view_where("shows", "name", "after").await.len(), 0);
     let skipped = asked(&database, &key, Some((culprit[0], "no name"))).await;
     assert!(skipped.starts_with("skipped"), "{skipped}");
-    wait("what lay behind", async || (database.view_where("shows", "name", "after").await.len() == 1).then_some(())).await;
+    wait("what lay behind", async || (database.view_where("shows", "name", "after").await.len() == 1).then_some(()))
+        .await;
     running.stop().await;
     database.drop().await;
 }
@@ -364,7 +385,8 @@ async fn a_fold_that_panics_parks_the_key_of_the_event() {
     let mut story = Story::default();
     story.show(1).show(2).show(3);
     let lanes = told(&story);
-    let (place, offsets) = (Lanes::place(Context::Catalog, show_id(1).0), lanes.offsets(Context::Catalog, show_id(1).0));
+    let (place, offsets) =
+        (Lanes::place(Context::Catalog, show_id(1).0), lanes.offsets(Context::Catalog, show_id(1).0));
     GIVES_UP_ON.lock().unwrap().insert((place.number, offsets[2]));
     let memory = MemoryRows::default();
     let store = memory.store(&Fussy::LAYOUT);
@@ -390,7 +412,9 @@ async fn a_fold_that_panics_parks_the_key_of_the_event() {
     let waiting: Vec<i64> = memory.parked(&Fussy::LAYOUT).iter().map(|it| it.offset).collect();
     assert_eq!(waiting, offsets[2..]);
     let at = (place, show_id(1).0.to_string());
-    let Replayed::Parked { events: 0, offset, .. } = model.replay(&store, &at).await.unwrap() else { panic!("in vain") };
+    let Replayed::Parked { events: 0, offset, .. } = model.replay(&store, &at).await.unwrap() else {
+        panic!("in vain")
+    };
     assert_eq!(offset, offsets[2]);
     assert_eq!(model.skip(&store, &at, offsets[3], "a slip").await.unwrap(), Skipped::Unknown);
     GIVES_UP_ON.lock().unwrap().clear();
