@@ -5,6 +5,7 @@ mod cluster;
 mod crash;
 mod log;
 mod orders;
+mod parked;
 mod payments;
 mod persons;
 mod providers;

@@ -24,8 +24,8 @@ const BACKSTOP: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// The generator cannot do its work, or the box office cannot be checked.
-pub async fn run(site: &Installation, args: &LoadArgs) -> anyhow::Result<Report> {
-    let (scenario, common) = (args.scenario, &args.common);
+pub async fn run(site: &Installation, scenario: Scenario, args: &LoadArgs) -> anyhow::Result<Report> {
+    let common = &args.common;
     let mut acknowledged = Vec::new();
     let mut report = if args.find_knee {
         search(site, scenario, args.size(), common, &mut acknowledged).await?.context("nothing was served well")?

@@ -93,12 +93,12 @@ pub struct Common {
 
 /// `boxctl load`.
 #[derive(Debug, Clone, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     apart: Option<Apart>,
     #[command(flatten)]
-    arrivals: Option<LoadArgs>,
+    arrivals: LoadArgs,
 }
 
 /// What has no arrivals.
@@ -113,7 +113,7 @@ enum Apart {
 pub struct LoadArgs {
     /// What is measured.
     #[arg(value_enum)]
-    scenario: Scenario,
+    scenario: Option<Scenario>,
     /// Arrivals a second; where a search for the knee begins.
     #[arg(long, default_value_t = 1000.0, value_parser = rate)]
     rate: f64,
@@ -137,8 +137,7 @@ pub struct LoadArgs {
 pub async fn run_cli(cli: Cli) -> anyhow::Result<ExitCode> {
     match (cli.apart, cli.arrivals) {
         (Some(Apart::Queue(args)), _) => queue::run(args).await,
-        (None, Some(args)) => run(args).await,
-        (None, None) => bail!("nothing to measure: name a scenario"),
+        (None, args) => run(args).await,
     }
 }
 
@@ -148,9 +147,10 @@ pub async fn run_cli(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Something cannot be brought up, or the generator cannot do its work.
 pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let common = &args.common;
+    let scenario = args.scenario.context("nothing to measure: name a scenario")?;
     let site = Installation::up(&common.site.wanted()?).await?;
     let measured = tokio::select! {
-        measured = measure::run(&site, &args) => measured,
+        measured = measure::run(&site, scenario, &args) => measured,
         asked = crate::dev::stop_asked() => asked.and_then(|()| bail!("stopped")),
     };
     site.down(common.site.keep).await;
@@ -160,7 +160,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         std::fs::write(path, serde_json::to_vec(&report)?).with_context(|| format!("write {}", path.display()))?;
     }
     if let Some(folder) = &common.plots {
-        pictures::draw(&report, folder, &format!("{:?}", args.scenario).to_lowercase())?;
+        pictures::draw(&report, folder, &format!("{scenario:?}").to_lowercase())?;
     }
     Ok(if report.counts() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -199,5 +199,27 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
         _ => Err("expected arrivals a second, above 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: Cli,
+    }
+
+    #[test]
+    fn a_scenario_or_a_crowd_is_named() {
+        let line = |text: &str| Line::try_parse_from(text.split(' ')).map(|line| line.load);
+        let steady = line("load steady --tests --duration 2").unwrap();
+        assert_eq!((steady.arrivals.scenario, steady.apart.is_none()), (Some(Scenario::Steady), true));
+        assert!(line("load queue --shape poll").unwrap().apart.is_some());
+        assert!(line("load nothing").is_err());
     }
 }
