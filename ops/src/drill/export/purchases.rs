@@ -193,7 +193,7 @@ impl Part {
                 currency,
                 received: amount,
                 fee: 0,
-                provider: Some(Provider::Payos),
+                provider: Provider::Payos,
             }
             .into(),
             _ => return None,
