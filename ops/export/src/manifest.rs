@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use domain::root::Context;
-use event_log::frame::Frame;
+use event_log::frame::{Frame, Kind};
 use event_log::log::{Log, Partition};
 use schemas::RecordType;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,8 @@ impl Manifest {
 pub fn is_same_log(log: &dyn Log, at: Partition, identity: Option<Uuid>) -> anyhow::Result<bool> {
     let Some(identity) = identity else { return Ok(true) };
     let first = log.record(at, 0).with_context(|| format!("read the first record of {at}"))?;
-    Ok(first.and_then(|first| Frame::decode(&first.header).ok()).is_some_and(|frame| frame.claim == identity))
+    let first = first.and_then(|first| Frame::decode(&first.header).ok());
+    Ok(first.is_some_and(|frame| frame.kind == Kind::Claim && frame.claim == identity))
 }
 
 fn stored(lane: &Lane) -> Stored {

@@ -10,6 +10,8 @@ use event_log::log::Log;
 use export::republish::{Copied, Copying, Value, run};
 use local_stack::{StackConfig, find_root, up};
 use mixes::{Fate, Orders, START, Writer};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
 use rdkafka::{Offset, TopicPartitionList};
@@ -82,6 +84,15 @@ async fn copies_are_cloud_events_and_are_made_once() {
     let (short, long) = (log(&codec, 30), log(&codec, 70));
     let to = format!("facts-{}", tempfile::tempdir().unwrap().path().file_name().unwrap().to_str().unwrap());
     let to = to.replace('.', "");
+    // Positions are kept of topics that exist.
+    let admin: AdminClient<DefaultClientContext> = settings.client_config().create().unwrap();
+    let partitions = i32::try_from(PARTITIONS).unwrap();
+    let source = settings.name(Context::Order.topic());
+    let made = admin.create_topics(
+        [&NewTopic::new(&source, partitions, TopicReplication::Fixed(1))],
+        &AdminOptions::new().operation_timeout(Some(PATIENCE)),
+    );
+    made.await.unwrap();
     let first = copy(&short, &codec, &settings, Value::Avro, &to).await;
     assert!(first.created);
     let second = copy(&long, &codec, &settings, Value::Avro, &to).await;
