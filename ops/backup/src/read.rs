@@ -64,15 +64,14 @@ impl Backup {
     /// # Errors
     /// A file cannot be read or was changed, or whatever `take` says.
     pub fn blocks(&self, mut take: impl FnMut(Block) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let each = |block: Block| {
+        let mut each = |block: Block| {
             let parts = self.manifest.log.get(&block.topic);
             let known = parts.is_some_and(|parts| (block.partition as usize) < parts.len());
             ensure!(known, "a block is of {}/{}, which the manifest does not name", block.topic, block.partition);
             take(block)
         };
-        let mut each = each;
-        let segments = self.manifest.segments.iter();
-        segments.map(|it| files::blocks(&self.folder.file(&it.file), it.bytes, &mut each)).collect()
+        let mut segments = self.manifest.segments.iter();
+        segments.try_for_each(|it| files::blocks(&self.folder.file(&it.file), it.bytes, &mut each))
     }
 
     /// How far a restore goes: to the backup's own moment, or to an earlier one. What operators did is kept whole.

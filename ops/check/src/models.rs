@@ -177,8 +177,11 @@ impl Folding {
     }
 }
 
+/// Where events lie.
+type Places = BTreeSet<(Partition, i64)>;
+
 /// Which events could not be folded, and which were left out.
-fn set_apart(stored: &Stored) -> (BTreeSet<(Partition, i64)>, BTreeSet<(Partition, i64)>) {
+fn set_apart(stored: &Stored) -> (Places, Places) {
     let poison = stored.parked.iter().filter(|(_, poison)| **poison).map(|(at, _)| *at);
     (poison.collect(), stored.skipped.clone())
 }

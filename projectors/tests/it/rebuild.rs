@@ -89,7 +89,7 @@ async fn killed_and_begun_again_it_goes_on_where_it_was() {
         let filling = tokio::spawn(async move {
             let mut news = |news: News<'_>| {
                 if let News::Begun(_, progress) | News::Filled(progress) = news {
-                    drop(sender.send(progress.done()));
+                    let _ = sender.send(progress.done());
                 }
             };
             rebuild(&job, SWITCH, &mut news).await.map(drop)
