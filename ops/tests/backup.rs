@@ -111,7 +111,10 @@ async fn planned(backup: &Backup, target: &Target) -> Plan {
     plan(backup, target, None).await.unwrap()
 }
 
-fn keys(settings: &KafkaSettings) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+/// A record of a compacted topic: its key and its value.
+type Keyed = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+fn keys(settings: &KafkaSettings) -> Vec<Keyed> {
     let mut keys: Vec<_> = (0..PARTITIONS)
         .flat_map(|partition| all(settings, KEYS, partition))
         .map(|record| (record.key, record.value))
@@ -125,7 +128,8 @@ async fn a_log_comes_back_byte_for_byte_with_its_times_and_offsets() {
     let (site, folder) = (Site::make().await, tempfile::tempdir().unwrap());
     let claim = Uuid::from_u128(1);
     site.append(0, claim, 1, 0..5);
-    (site.key(1, true).await, site.key(2, true).await);
+    site.key(1, true).await;
+    site.key(2, true).await;
     let mut taking = site.taking(folder.path()).await;
     let first = tokio::task::block_in_place(|| take::catch_up(&mut taking)).unwrap();
     assert_eq!((first.records, first.keys, first.quiet), (5, 2, true));
@@ -135,7 +139,8 @@ async fn a_log_comes_back_byte_for_byte_with_its_times_and_offsets() {
     site.append(0, Uuid::from_u128(2), 2, 0..3);
     site.append(0, claim, 1, 5..6);
     site.append(1, Uuid::from_u128(3), 1, 0..2);
-    (site.key(1, false).await, site.key(3, true).await);
+    site.key(1, false).await;
+    site.key(3, true).await;
     let deed = Deed { command: "parked skip".to_owned(), what: serde_json::json!({}), why: None };
     record(&site.settings, deed).await.unwrap();
     let mut taking = site.taking(folder.path()).await;

@@ -14,7 +14,9 @@ fn an_operator_sees_a_parked_order_and_lets_it_go_on() {
         let names = projectors::Names::of(&world.namespace).unwrap();
         let orders = projectors::LAYOUTS.iter().find(|layout| layout.name == "orders").unwrap();
         let table = format!("{}.orders", names.first(orders));
-        let run = async |sql: String| drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap());
+        let run = async |sql: String| {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        };
         // Nothing but the rows of this one order is refused.
         run(format!("alter table {table} add constraint mishap check (order_id <> '{order}')")).await;
         let path = format!("/v1/orders/{order}");

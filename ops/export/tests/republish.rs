@@ -88,11 +88,8 @@ async fn copies_are_cloud_events_and_are_made_once() {
     let admin: AdminClient<DefaultClientContext> = settings.client_config().create().unwrap();
     let partitions = i32::try_from(PARTITIONS).unwrap();
     let source = settings.name(Context::Order.topic());
-    let made = admin.create_topics(
-        [&NewTopic::new(&source, partitions, TopicReplication::Fixed(1))],
-        &AdminOptions::new().operation_timeout(Some(PATIENCE)),
-    );
-    made.await.unwrap();
+    let new = NewTopic::new(&source, partitions, TopicReplication::Fixed(1));
+    admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(PATIENCE))).await.unwrap();
     let first = copy(&short, &codec, &settings, Value::Avro, &to).await;
     assert!(first.created);
     let second = copy(&long, &codec, &settings, Value::Avro, &to).await;

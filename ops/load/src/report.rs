@@ -151,9 +151,9 @@ pub struct Report {
 
 /// What read models showed in these seconds, and a moment longer: what came last in them is shown after them.
 fn behind(samples: &[Sample], (from, to): (f64, f64)) -> BTreeMap<String, Behind> {
-    let known = samples.iter().filter(|it| !it.behind.is_empty());
+    let mut known = samples.iter().filter(|it| !it.behind.is_empty());
     let before = known.clone().rfind(|it| it.at_s <= from);
-    let after = known.filter(|it| it.at_s > from && it.at_s <= to + 1.5).next_back();
+    let after = known.rfind(|it| it.at_s > from && it.at_s <= to + 1.5);
     let nothing = Buckets::new();
     let before = before.map_or(&nothing, |it| &it.behind);
     after.map(|it| behind::between(before, &it.behind)).unwrap_or_default()

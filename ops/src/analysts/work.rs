@@ -75,7 +75,7 @@ fn progress_line(progress: &Progress) -> String {
     let rate = read as f64 / since.as_secs_f64().max(0.001);
     let Some(of) = of else { return format!("{read} records, {rows} rows; following") };
     let left = of.saturating_sub(read) as f64 / rate.max(1.0);
-    let percent = if of == 0 { 100 } else { read * 100 / of };
+    let percent = (read * 100).checked_div(of).unwrap_or(100);
     format!("{percent:>3} %  {read} of {of} records, {rows} rows, {rate:.0} records/s, {left:.0} s left")
 }
 

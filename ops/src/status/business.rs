@@ -128,14 +128,16 @@ async fn all(pool: &PgPool, schema: &str) -> Result<Business, sqlx::Error> {
     })
 }
 
+/// An order, at which step and why it is stuck, and since when.
+type StuckRow = (Uuid, Option<String>, Option<String>, Option<i64>);
+
 async fn stuck(pool: &PgPool, schema: &str) -> Result<Vec<Stuck>, sqlx::Error> {
     let text = format!(
         "select order_id, stuck_step, stuck_reason, updated_at_us from {schema}.orders where status = 'stuck'
          order by updated_at_us, order_id limit $1"
     );
-    let rows: Vec<(Uuid, Option<String>, Option<String>, Option<i64>)> =
-        sqlx::query_as(AssertSqlSafe(text)).bind(NAMED).fetch_all(pool).await?;
-    let one = |(order, step, reason, at_us): (Uuid, Option<String>, Option<String>, Option<i64>)| Stuck {
+    let rows: Vec<StuckRow> = sqlx::query_as(AssertSqlSafe(text)).bind(NAMED).fetch_all(pool).await?;
+    let one = |(order, step, reason, at_us): StuckRow| Stuck {
         order,
         step,
         reason,

@@ -1,5 +1,6 @@
 //! The read models: how far each has come, in records and in time, which generation is live, and what is parked.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -127,10 +128,11 @@ fn lags(
         behind.sort_by_key(|(missing, ..)| -missing);
         for (_, at, next) in behind.into_iter().take(AGED) {
             // Several read models wait for the same record.
-            if !ages.contains_key(&(at, next)) {
-                ages.insert((at, next), age_ms(log, at, next)?);
-            }
-            lag.ms = lag.ms.max(ages[&(at, next)]);
+            let age = match ages.entry((at, next)) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(age_ms(log, at, next)?),
+            };
+            lag.ms = lag.ms.max(age);
         }
         lags.insert(*name, (lag, not_begun));
     }
