@@ -4,7 +4,7 @@ use local_stack::Signal;
 use ops::topology::{Counts, Instance, Process};
 use reqwest::Method;
 use serde_json::json;
-use system_tests::purchase::id;
+use system_tests::purchase::{id, show_body};
 use system_tests::{Answer, Client, Installation, Shop, run, world};
 
 /// Two that write, two that read, and one projector that takes its time.
@@ -55,8 +55,10 @@ fn a_write_is_seen_through_either_query_api_and_tokens_add_up_over_topics() {
     run(async {
         let (shop, readers) = start().await;
         let sale = shop.on_sale(0, 1000, 600).await;
-        let show = format!("/v1/shows/{}", sale.show);
-        let organizer = shop.organizer();
+        // One that may still be edited.
+        let (show, organizer) = (format!("/v1/shows/{}", id()), shop.organizer());
+        let created = organizer.put(&show, &show_body()).await.is(201);
+        organizer.since(&created).get(&show).await.is(200);
         let (mut behind, mut since) = (0, None::<String>);
         for n in 0..6 {
             // One topic, then another: the later token tells of both.
@@ -73,12 +75,12 @@ fn a_write_is_seen_through_either_query_api_and_tokens_add_up_over_topics() {
             assert!(both.len() > token(&edited).len() || n > 0, "it covers what the request's covered");
             let access = placed.text("access_token");
             let named = |answer: &Answer| answer.status == 200 && answer.body["name"] == name.as_str();
-            behind += seen(&readers, |reader| reader.client.clone(), &show, &both, named).await;
+            behind += seen(&readers, |reader| reader.organizer(), &show, &both, named).await;
             let there = |answer: &Answer| answer.status == 200 && answer.body["id"] == order.to_string();
             behind += seen(&readers, |reader| reader.client.with(&access), &path, &both, there).await;
             // A client that keeps them apart sends both.
             let apart = format!("{}, {}", token(&edited), both);
-            behind += seen(&readers, |reader| reader.client.clone(), &show, &apart, named).await;
+            behind += seen(&readers, |reader| reader.organizer(), &show, &apart, named).await;
             since = Some(both);
         }
         assert!(behind > 0, "the projector is not slow, and nothing was waited for");
@@ -91,25 +93,27 @@ fn a_frozen_projector_makes_readers_say_so_and_nothing_old_is_shown() {
     run(async {
         let (shop, readers) = start().await;
         let sale = shop.on_sale(0, 1000, 600).await;
-        let show = format!("/v1/shows/{}", sale.show);
-        let organizer = shop.organizer();
+        // One that may still be edited.
+        let (show, organizer) = (format!("/v1/shows/{}", id()), shop.organizer());
+        let created = organizer.put(&show, &show_body()).await.is(201);
+        organizer.since(&created).get(&show).await.is(200);
         shop.signal(Process::Projectors, Signal::Stop).await;
         let edited = organizer.patch(&show, &json!({"name": "While nobody looked"})).await.is(200);
         let order = id();
         let placed = shop.client.put(&format!("/v1/orders/{order}"), &sale.order(1)).await.is(201);
         let access = placed.text("access_token");
         for reader in &readers {
-            let visitor = reader.client.since(&edited);
+            let visitor = reader.organizer().since(&edited);
             visitor.get_waiting(&show, 1).await.is_problem(504, "not-caught-up");
             let buyer = reader.client.with(&access).since(&placed);
             buyer.get_waiting(&format!("/v1/orders/{order}"), 1).await.is_problem(504, "not-caught-up");
             // Who does not insist is told what there is.
-            let anybody = reader.client.get_waiting(&show, 0).await.is(200);
+            let anybody = reader.organizer().get_waiting(&show, 0).await.is(200);
             assert_ne!(anybody.body["name"], "While nobody looked");
         }
         shop.signal(Process::Projectors, Signal::Continue).await;
         for reader in &readers {
-            let seen = reader.client.since(&edited).get_waiting(&show, 30).await.is(200);
+            let seen = reader.organizer().since(&edited).get_waiting(&show, 30).await.is(200);
             assert_eq!(seen.body["name"], "While nobody looked");
             reader.client.with(&access).since(&placed).get_waiting(&format!("/v1/orders/{order}"), 30).await.is(200);
         }
