@@ -75,12 +75,12 @@ fn a_write_is_seen_through_either_query_api_and_tokens_add_up_over_topics() {
             assert!(both.len() > token(&edited).len() || n > 0, "it covers what the request's covered");
             let access = placed.text("access_token");
             let named = |answer: &Answer| answer.status == 200 && answer.body["name"] == name.as_str();
-            behind += seen(&readers, |reader| reader.organizer(), &show, &both, named).await;
+            behind += seen(&readers, Shop::organizer, &show, &both, named).await;
             let there = |answer: &Answer| answer.status == 200 && answer.body["id"] == order.to_string();
             behind += seen(&readers, |reader| reader.client.with(&access), &path, &both, there).await;
             // A client that keeps them apart sends both.
             let apart = format!("{}, {}", token(&edited), both);
-            behind += seen(&readers, |reader| reader.organizer(), &show, &apart, named).await;
+            behind += seen(&readers, Shop::organizer, &show, &apart, named).await;
             since = Some(both);
         }
         assert!(behind > 0, "the projector is not slow, and nothing was waited for");
