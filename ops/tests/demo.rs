@@ -56,7 +56,7 @@ async fn a_small_sell_out_survives_a_killed_writer_and_the_check_sees_a_changed_
         let checker = Checker::connect(running.endpoints(), &plan.namespace, plan.partitions, Some(&sandbox)).await?;
         assert_eq!(faults(&checker).await, [""; 0]);
         let pool = PgPool::connect(&running.endpoints().postgres).await?;
-        let tables = format!("\"{}_orders_v1_g1\"", plan.namespace);
+        let tables = format!("\"{}_orders_v2_g1\"", plan.namespace);
         let change = format!("update {tables}.orders set total = total + 1 where fact = 'completed'");
         assert!(sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&pool).await?.rows_affected() > 0);
         let seen = faults(&checker).await;

@@ -20,7 +20,7 @@
 //! | `buyer` | bytea, null | ciphertext of `schemas::sealed::Buyer`; null once the buyer was forgotten |
 //! | `email_hash` | text, null | hex HMAC of the mail address; null once the buyer was forgotten |
 //! | `erased_at_us` | bigint, null | when the buyer was forgotten |
-//! | `key_id` | uuid | the data key that `buyer` was sealed with |
+//! | `key_id` | uuid, null | the data key that `buyer` was sealed with; null if it is no ciphertext |
 //! | `lines` | jsonb | `[{"ticket_class", "quantity", "unit_price"}]` |
 //! | `currency` | text | ISO 4217 |
 //! | `total` | bigint | minor units |
@@ -111,7 +111,7 @@ select o.order_id, o.show_id,
         when o.phase in ('cancelled', 'failed') then o.fact_reason end as reason,
     o.phase, o.code, o.organizer, o.principal, o.person_id, o.session_id,
     case when o.erased_at_us is null then o.buyer end as buyer, o.known_email as email_hash, o.erased_at_us,
-    encode(substring(o.buyer from 2 for 16), 'hex')::uuid as key_id, o.lines, o.currency, o.total,
+    case when length(o.buyer) > 16 then encode(substring(o.buyer from 2 for 16), 'hex')::uuid end as key_id, o.lines, o.currency, o.total,
     o.provider, o.pay_by_us, o.hold_until_us, o.created_at_us,
     greatest(o.stock_at_us, o.fact_at_us) as updated_at_us,
     o.attempt, o.stock, o.released_reason, o.paid_by, o.paid_at_us, o.completed_at_us, o.ticket_count,

@@ -329,13 +329,6 @@ const READING: &[Metric] = &[
     ),
     gauge(
         Of::Projectors,
-        "projector_generation",
-        PROJECTION,
-        "The generation that this instance writes; another one than before was filled beside it.",
-    ),
-    gauge(Of::Projectors, "projector_paused", PROJECTION, "1 while an operator has the read model paused."),
-    gauge(
-        Of::Projectors,
         "projector_parked_keys",
         PROJECTION,
         "Keys that wait behind an event that cannot be folded: boxctl parked list.",

@@ -112,10 +112,10 @@ fn people_see_a_table() {
     catalog-events/0    a         3   120    0      61 s       2     4         5     87 ms  serving
     inventory-events/0  a         3   120    0      61 s       2     4         5     87 ms  BROKEN: a claim skips a term
     order-events/0      a         3   120    0         -       2     4         5     87 ms  starting
-    10 partitions: 4 serving, 1 broken, 5 that nobody answers for
-    ticket-events/1     b         -     -    -         -       -     -         -         -  UNREACHABLE: it cannot be reached
+    12 partitions: 5 serving, 1 broken, 6 that nobody answers for
+    account-events/1    b         -     -    -         -       -     -         -         -  UNREACHABLE: it cannot be reached
     ");
     let json = serde_json::to_value(&lines).unwrap();
     assert_eq!(json[0]["figures"]["next_offset"], 120);
-    assert_eq!((&json[5]["standing"], &json[5]["owner"]), (&serde_json::json!("unreachable"), &serde_json::json!("b")));
+    assert_eq!((&json[6]["standing"], &json[6]["owner"]), (&serde_json::json!("unreachable"), &serde_json::json!("b")));
 }

@@ -188,7 +188,7 @@ mod tests {
         };
         assert_eq!(
             table(&[live, keys]),
-            "projection   generation  version  state             lag  filled        size    begun\n\
+            "projection   generation  version  state             lag  filled          size  begun\n\
              orders                2        1  live (paused)  12,345  4 partitions  123 MB  2026-11-22T16:00:00Z\n\
              person_keys           2        1  live                -  nobody        123 MB  2026-11-22T16:00:00Z\n"
         );

@@ -91,7 +91,7 @@ mod tests {
         insta::assert_snapshot!(of(Uuid::nil(), &steps), @"
         00000000-0000-0000-0000-000000000000: 2 events in 1 partitions, 12.345 s from 2026-11-22T15:00:00Z
 
-        second    after  event                                   partition@offset  from
+        second    after  event                                    partition@offset  from
          0.000  +0.0 ms  TicketsReserved  2 tickets, 1000000 VND  order/3@17        request of guest
         12.345  +3.4 ms    OrderCreated  2 tickets, 1000000 VND   order/3@17
         ");

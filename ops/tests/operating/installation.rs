@@ -36,13 +36,13 @@ async fn up(folder: &Path) -> Running {
 fn few() -> Args {
     Args {
         exit: true,
-        show_tickets: 8,
-        buyers: 12,
-        seed: Some(7),
-        over: 3,
+        show_tickets: 60,
+        buyers: 80,
+        seed: Some(42),
+        over: 12,
         pay_within: 15,
-        at_once: 12,
-        room: Room { slots: 20, admission_batch: 5, tick: 200, enter_within: 5, token_ttl: 20, opens_after: 2 },
+        at_once: 50,
+        room: Room { slots: 20, admission_batch: 5, tick: 200, enter_within: 5, token_ttl: 20, opens_after: 6 },
         kill: vec![],
         term: vec![],
     }

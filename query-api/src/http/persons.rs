@@ -99,7 +99,7 @@ const SELECT: &str =
     "select o.person_id, o.principal, o.order_id, o.show_id, o.code, o.status, o.created_at_us, o.key_id,
     exists(select from person_keys k where k.key_id = o.key_id) as readable, o.erased_at_us
 from orders o
-where ";
+where o.key_id is not null and ";
 
 #[utoipa::path(get, path = "/v1/persons", tag = "persons", params(Filter), security(("bearer" = [])),
     responses((status = 200, body = Page<PersonOrder>, description = "For support and admins: one item an order, the newest first.")))]

@@ -182,6 +182,7 @@ async fn the_document_has_every_route() {
         "/v1/orders/{order}/events",
         "/v1/orders/{order}/tickets",
         "/v1/orders/{order}/tickets/{ticket}/qr.svg",
+        "/v1/persons",
         "/v1/refunds",
         "/v1/shows",
         "/v1/shows/{show}",

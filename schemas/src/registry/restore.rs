@@ -4,7 +4,7 @@
 //! in the mode IMPORT. Apicurio takes that mode, but ignores the id; it has an import of archives of its own.
 //! Invariant: no id that means something else is ever touched, and nothing counts as restored before it was read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -60,8 +60,13 @@ impl Registry {
     /// [`RegistryError`]; what was restored before stays.
     pub async fn restore(&self, records: &[SchemaRecord]) -> Result<(), RegistryError> {
         let mut by_subject: BTreeMap<&str, Vec<&SchemaRecord>> = BTreeMap::new();
+        let mut unlisted = Vec::new();
         for record in records {
-            by_subject.entry(&record.subject).or_default().push(record);
+            match self.standing(record).await? {
+                // A registry gives one text one id, whatever the subject: there is nothing to import.
+                Standing::Unlisted => unlisted.push(record),
+                _ => by_subject.entry(&record.subject).or_default().push(record),
+            }
         }
         let mut numbered = Vec::new();
         for (subject, mut records) in by_subject {
@@ -72,10 +77,14 @@ impl Registry {
             numbered.push(Versions { subject, there, new: (first..).zip(records).collect() });
         }
         match self.apicurio() {
+            _ if numbered.is_empty() => {}
             Some(import) => self.import_archive(import, &numbered).await?,
             None => self.import_one_by_one(&numbered).await?,
         }
-        for Versions { subject, .. } in &numbered {
+        for record in &unlisted {
+            self.list(record).await?;
+        }
+        for subject in records.iter().map(|record| record.subject.as_str()).collect::<BTreeSet<_>>() {
             self.require_compatibility(subject).await?;
         }
         for record in records {
@@ -85,6 +94,19 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// Puts a schema under its subject that the registry has under another one.
+    async fn list(&self, record: &SchemaRecord) -> Result<(), RegistryError> {
+        let SchemaRecord { subject, schema, id } = record;
+        let request = self.http.post(self.url(&["subjects", subject, "versions"]));
+        match self.send(request.json(&json!({ "schema": schema, "schemaType": "AVRO" })), subject).await? {
+            Some(Identified { id: given }) if given == *id => Ok(()),
+            Some(Identified { id: given }) => {
+                Err(self.answer(subject, format!("it lists it under id {given} instead of {id}")))
+            }
+            None => Err(self.answer(subject, "it does not register schemas".to_owned())),
+        }
     }
 
     /// The id of a schema under a subject, whatever it is.
