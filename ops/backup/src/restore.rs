@@ -55,8 +55,6 @@ pub struct Plan {
     pub left_out: u64,
     /// Schemas that the registry lost.
     pub schemas: Vec<SchemaRecord>,
-    /// Schemas that it has under the right ids, but not for these subjects: of another namespace.
-    pub unlisted: Vec<SchemaRecord>,
     /// Schemas of the log, for the topic of their copies.
     copies: Vec<SchemaRecord>,
 }
@@ -131,10 +129,10 @@ pub async fn plan(backup: &Backup, target: &Target, until: Option<Timestamp>) ->
     if members > 0 {
         bail!("{members} services work with this cluster: stop every command-api and projector first");
     }
-    let (schemas, unlisted) = lost(&target.registry, &ours).await?;
+    let schemas = lost(&target.registry, &ours).await?;
     let copied: u64 = backup.manifest.records();
     let records = records(&ends);
-    Ok(Plan { ends, resumed, records, left_out: copied.saturating_sub(records), schemas, unlisted, copies: ours })
+    Ok(Plan { ends, resumed, records, left_out: copied.saturating_sub(records), schemas, copies: ours })
 }
 
 /// The schemas under the names that they have in this namespace.
@@ -148,32 +146,22 @@ fn renamed(backup: &Backup, namespace: &str) -> Vec<SchemaRecord> {
     backup.texts.records.values().map(rename).collect()
 }
 
-/// What the registry has to be given: schemas that it lost, and subjects of schemas that it has.
-async fn lost(registry: &Registry, ours: &[SchemaRecord]) -> anyhow::Result<(Vec<SchemaRecord>, Vec<SchemaRecord>)> {
-    let (mut lost, mut unlisted) = (Vec::new(), Vec::new());
+/// What the registry has to be given.
+async fn lost(registry: &Registry, ours: &[SchemaRecord]) -> anyhow::Result<Vec<SchemaRecord>> {
+    let mut lost = Vec::new();
     for record in ours {
         let standing = registry.standing(record).await.context("ask the registry for the schemas of the log")?;
         match standing {
             Standing::Kept => {}
-            Standing::Lost => lost.push(record.clone()),
-            Standing::Unlisted => unlisted.push(record.clone()),
-            Standing::Taken | Standing::Elsewhere(_) => bail!(
+            _ if standing.can_be_restored() => lost.push(record.clone()),
+            _ => bail!(
                 "the registry has something else than {} as id {}: it would misread the log; give it an empty registry",
                 record.subject,
                 record.id
             ),
         }
     }
-    Ok((lost, unlisted))
-}
-
-/// Names schemas for their subjects, in the order in which they were first.
-async fn list(registry: &Registry, unlisted: &[SchemaRecord]) -> anyhow::Result<()> {
-    for SchemaRecord { id, subject, schema } in unlisted {
-        let given = registry.register(subject, schema).await.context("register a schema that the registry has")?;
-        ensure!(given == *id, "the registry gives {subject} the id {given}; the log was written with {id}");
-    }
-    Ok(())
+    Ok(lost)
 }
 
 /// Where the partitions of topics end.
@@ -202,7 +190,6 @@ fn spot(settings: &KafkaSettings, topic: &str, partition: u32) -> Spot {
 pub async fn carry_out(backup: &Backup, target: &Target, plan: &Plan, tell: Tell<'_>) -> anyhow::Result<()> {
     let settings = &target.settings;
     target.registry.restore(&plan.schemas).await.context("give the registry its schemas back")?;
-    list(&target.registry, &plan.unlisted).await?;
     moving::open(settings, target.layout, &backup.manifest.topics).await.context("make the topics")?;
     tokio::time::sleep(SETTLED).await;
     copy_schemas(settings, &plan.copies).await?;

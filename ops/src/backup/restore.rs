@@ -174,7 +174,7 @@ fn postgres(place: &Place) -> anyhow::Result<Option<String>> {
 }
 
 fn question(args: &RestoreArgs, backup: &Backup, plan: &Plan, kafka: &str) -> String {
-    let Plan { records, left_out, schemas, unlisted, resumed, .. } = plan;
+    let Plan { records, left_out, schemas, resumed, .. } = plan;
     let moment = args.until.or(backup.manifest.moment.at).map_or_else(String::new, |at| format!("{at:.3}"));
     let verb = if *resumed { "goes on bringing" } else { "brings" };
     let drop = if args.drop_read_models { " All read models in Postgres are dropped." } else { "" };
@@ -182,7 +182,7 @@ fn question(args: &RestoreArgs, backup: &Backup, plan: &Plan, kafka: &str) -> St
         "This {verb} back {records} records and {} keys to Kafka at {kafka}, as of {moment}, and {} schemas to the \
          registry. {left_out} records of the backup are later and are left out.{drop}",
         backup.manifest.keys.records,
-        schemas.len() + unlisted.len()
+        schemas.len()
     )
 }
 
