@@ -59,7 +59,9 @@ fn bad_ones(story: &Story) -> Vec<Bad> {
         let (version, schema) = (i64::try_from(at + 1).unwrap(), 9000 + u32::try_from(n).unwrap());
         Bad { context, key, version, schema, event: types[at] }
     };
-    Context::ALL.into_iter().enumerate().map(bad).collect()
+    // Nobody is forgotten twice in the story, so that nothing would wait in the topic of accounts.
+    let of_many = |(_, context): &(usize, Context)| *context != Context::Account;
+    Context::ALL.into_iter().enumerate().filter(of_many).map(bad).collect()
 }
 
 fn damaged(story: &Story, source: &Source) -> (Lanes, Vec<Bad>) {
