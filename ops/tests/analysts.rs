@@ -153,7 +153,6 @@ async fn a_killed_export_goes_on_to_the_same_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "some events lie there twice after a killed copier; why is not known yet"]
 async fn a_killed_copy_goes_on_and_every_event_lies_there_once() {
     let site = Site::with(20_000).await;
     let args = ["republish", "--to", "facts", "--topic", "order-events", "--value", "json", "--json"];

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::BytesMut;
+use domain::event::Event;
+use domain::ids::derived;
 use domain::root::Meta;
 use domain::value::Timestamp;
 use event_log::frame::{Frame, Kind};
@@ -89,10 +91,9 @@ impl<M: Mix> Writer<M> {
 
     fn command(&mut self) {
         let events = self.mix.next(self.at);
-        if events.is_empty() {
-            return;
-        }
-        let command = self.dice.id();
+        let Some(root) = events.first().map(Event::aggregate) else { return };
+        // From the aggregate: writers of other partitions roll the same dice.
+        let command = derived(root, "command", self.versions.get(&root).map_or(1, |version| version + 1));
         let hash = self.dice.id().into_bytes();
         let count = u16::try_from(events.len()).expect("a command has few events");
         for (index, event) in (0..).zip(&events) {
@@ -100,7 +101,7 @@ impl<M: Mix> Writer<M> {
             let version = self.versions.entry(id).or_default();
             *version += 1;
             let meta = Meta {
-                event_id: domain::ids::derived(command, "event", *version),
+                event_id: derived(command, "event", *version),
                 occurred_at: self.at,
                 version: i64::try_from(*version).expect("few events"),
                 correlation_id: self.dice.id(),
