@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use domain::root::Context;
 use local_stack::Signal;
-use ops::demo::{self, Args, Room};
-use ops::dev::{self, DevOptions, Running};
+use ops::demo;
+use ops::dev::{self, Running};
 use ops::doctor::{Finding, Judgement, Patient, examine};
 use ops::site::{Site, SiteArgs};
 use ops::status::{self, Status, Verdict};
@@ -18,35 +18,7 @@ use service_kit::random;
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-use crate::support::stack;
-
-const READY: Duration = Duration::from_secs(120);
-
-async fn up(folder: &Path) -> Running {
-    let id = random::opaque_id().simple().to_string();
-    let mut options = DevOptions::new(stack().await, format!("oper-{}", &id[..8]), folder);
-    options.overrides = demo::SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    options.counts = Counts::ONE;
-    options.say = Arc::new(|line| eprintln!("{line}"));
-    let running = dev::start(options).await.unwrap();
-    running.wait_ready(READY).await.unwrap();
-    running
-}
-
-fn few() -> Args {
-    Args {
-        exit: true,
-        show_tickets: 60,
-        buyers: 80,
-        seed: Some(42),
-        over: 12,
-        pay_within: 15,
-        at_once: 50,
-        room: Room { slots: 20, admission_batch: 5, tick: 200, enter_within: 5, token_ttl: 20, opens_after: 6 },
-        kill: vec![],
-        term: vec![],
-    }
-}
+use crate::support::{installation, small_sale};
 
 /// Found by nothing but the folder.
 fn site(folder: &Path) -> Site {
@@ -175,8 +147,8 @@ async fn doctored(site: &Site, running: &Running) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_is_well_until_its_projector_freezes() {
     let folder = tempfile::tempdir().unwrap();
-    let running = up(folder.path()).await;
-    demo::run(few(), running.clone()).await.unwrap();
+    let running = installation("oper", Counts::ONE, folder.path()).await;
+    demo::run(small_sale(), running.clone()).await.unwrap();
     let site = site(folder.path());
     assert_eq!(site.namespace, running.plan().namespace);
 
@@ -187,7 +159,8 @@ async fn an_installation_is_well_until_its_projector_freezes() {
     assert_eq!(services, ["command-api", "projectors", "query-api"]);
     assert!(page.services.iter().all(|it| it.ready && it.version.is_some() && it.uptime_s.is_some()));
     let partitions = page.partitions.unwrap();
-    assert_eq!((partitions.all, partitions.serving, partitions.owners["command-api-1"]), (24, 24, 24));
+    let all = Context::ALL.len() * usize::try_from(running.plan().partitions).unwrap();
+    assert_eq!((partitions.all, partitions.serving, partitions.owners["command-api-1"]), (all, all, all));
     assert!(page.projections.iter().all(|it| it.generation.is_some() && it.not_begun == 0), "{:?}", page.projections);
     let business = page.business.unwrap();
     assert!(
