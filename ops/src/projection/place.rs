@@ -6,19 +6,17 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use event_log::kafka::{KafkaLog, KafkaSettings};
 use event_log::topics;
-use local_stack::{Endpoints, StackConfig};
 use projectors::generations::{Overview, Standing, overview};
 use projectors::rebuild::Job;
 use projectors::{LAYOUTS, Layout, Logs, Names, Settings};
 use schemas::{Codec, Registry};
 use serde_json::Value;
-use service_kit::config::{Env, Noted};
-use service_kit::env;
+use service_kit::config::Env;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::audit::{self, Deed};
-use crate::init::LOCAL_PARTITIONS;
+use crate::check::Place;
 
 /// A connection that cannot be had by then is an error.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(10);
@@ -39,41 +37,13 @@ pub(super) struct Office {
     registry: String,
 }
 
-struct Place {
-    endpoints: Option<Endpoints>,
-    namespace: String,
-    partitions: u32,
-}
-
-impl Place {
-    fn read(env: &mut Env) -> Result<Self, Noted> {
-        let kafka = env.optional("BOXOFFICE_KAFKA", env::hosts(), "Kafka's bootstrap servers.");
-        let registry = env.optional("BOXOFFICE_REGISTRY", env::url(), "The schema registry (Confluent API).");
-        let postgres = env.optional("BOXOFFICE_POSTGRES", env::secret_text("a postgres:// URL"), "The read models.");
-        let namespace = env.with_default("BOXOFFICE_NAMESPACE", "", env::name(), "Prefix of topics and schemas.");
-        let partitions = env.optional("BOXOFFICE_PARTITIONS", env::whole(1..=1024), "Partitions of event topics.");
-        let endpoints = match (kafka?, registry?, postgres?) {
-            (Some(kafka), Some(registry), Some(postgres)) => Some(Endpoints { kafka, registry, postgres }),
-            (None, None, None) => None,
-            _ => {
-                let expected = "all of BOXOFFICE_KAFKA, _REGISTRY and _POSTGRES, or none for the local stack";
-                return Err(env.refuse("BOXOFFICE_KAFKA", "is set only with some of the others", expected));
-            }
-        };
-        Ok(Self { endpoints, namespace: namespace?, partitions: partitions?.unwrap_or(LOCAL_PARTITIONS) })
-    }
-}
-
 impl Office {
     /// What the environment says, or the local stack.
     pub(super) fn of(namespace: Option<&str>) -> anyhow::Result<Self> {
         let place = Env::from_process().read(Place::read)?;
-        let endpoints = match place.endpoints {
-            Some(endpoints) => endpoints,
-            None => local_stack::endpoints(&StackConfig::local(&local_stack::find_root()?))?
-                .context("the local stack never ran; start it with `boxctl stack up`")?,
-        };
         let namespace = namespace.unwrap_or(&place.namespace).to_owned();
+        let partitions = place.partitions;
+        let endpoints = place.endpoints()?;
         // The error would show the URL with its password.
         let unusable = |_| anyhow::anyhow!("BOXOFFICE_POSTGRES is no usable postgres:// URL");
         let options: PgConnectOptions = endpoints.postgres.parse().map_err(unusable)?;
@@ -82,7 +52,7 @@ impl Office {
         let mut kafka = KafkaSettings::new(&endpoints.kafka, &namespace, "boxctl");
         kafka.properties.push(("queued.max.messages.kbytes".to_owned(), QUEUED_KB.to_owned()));
         let names = Names::of(&namespace)?;
-        Ok(Self { pool, names, namespace, partitions: place.partitions, kafka, registry: endpoints.registry })
+        Ok(Self { pool, names, namespace, partitions, kafka, registry: endpoints.registry })
     }
 
     /// Every read model that there is.
