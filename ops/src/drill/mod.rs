@@ -6,6 +6,7 @@ mod books;
 mod buyer;
 mod export;
 mod faults;
+mod history;
 mod office;
 mod order;
 mod payments;

@@ -2,8 +2,6 @@
 //! way; readers notice nothing, and every row is what the log says.
 
 mod buyers;
-mod history;
-mod purchases;
 mod rebuilding;
 mod table;
 
@@ -20,12 +18,12 @@ use local_stack::EphemeralStack;
 use schemas::{Codec, Registry};
 use service_kit::{clock, random};
 
+use super::history::{self, Part, Written};
 use crate::demo::shop::Shop;
 use crate::dev::{self, DevOptions, Running, start};
 use crate::init::LOCAL_PARTITIONS;
 use crate::stack;
 use buyers::Buyers;
-use history::Written;
 use rebuilding::Rebuilding;
 
 /// A law does not hold.
@@ -135,9 +133,8 @@ async fn write(args: &RebuildArgs, stack: &EphemeralStack, namespace: &str, seed
     let made = topics::init(&kafka, &endpoints.registry, Layout::local(LOCAL_PARTITIONS)).await;
     let codec = Codec::new(made.context("make the topics")?.ids, Registry::new(&endpoints.registry)?);
     let log = Arc::new(KafkaLog::connect(kafka)?);
-    let (events, stock_only) = (args.events, args.stock_only);
-    tokio::task::spawn_blocking(move || history::write(&*log, &codec, LOCAL_PARTITIONS, (events, stock_only), seed))
-        .await?
+    let (events, part) = (args.events, if args.stock_only { Part::Stock } else { Part::Sales });
+    tokio::task::spawn_blocking(move || history::write(&*log, &codec, LOCAL_PARTITIONS, (events, part), seed)).await?
 }
 
 async fn rehearse(args: &RebuildArgs, running: &Running) -> anyhow::Result<(Vec<Rebuilding>, Buyers)> {

@@ -1,4 +1,6 @@
-//! A long log: made purchases in valid frames, appended as the owners of the partitions would have.
+//! A long log for the drills: made purchases in valid frames, appended as the owners of the partitions would have.
+
+mod purchases;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,7 +17,8 @@ use event_log::validity::Position;
 use mixes::{Mix, STEP_US, Writer};
 use schemas::Codec;
 
-use super::purchases::Purchases;
+pub(super) use purchases::Part;
+use purchases::Purchases;
 
 /// Records of one append.
 const BATCH: usize = 500;
@@ -63,7 +66,7 @@ struct Lanes<'a> {
     open: usize,
 }
 
-/// Writes so many events, perhaps only those of stock. Nobody may own a partition meanwhile. Blocks.
+/// Writes so many events, and those that end what they began. Nobody may own a partition meanwhile. Blocks.
 ///
 /// # Errors
 /// The log does not answer, or somebody else writes.
@@ -71,12 +74,12 @@ pub(super) fn write(
     log: &dyn Log,
     codec: &Codec,
     partitions: u32,
-    (events, stock_only): (u64, bool),
+    (events, part): (u64, Part),
     seed: u64,
 ) -> anyhow::Result<Written> {
-    let mut purchases = Purchases::new(seed, stock_only);
+    let mut purchases = Purchases::new(seed, part);
     let begin = service_kit::clock::now().0 - i64::try_from(events)? * STEP_US;
-    let mut lanes = Lanes::open(log, codec, partitions, Timestamp(begin));
+    let mut lanes = Lanes::open(log, codec, (partitions, part), Timestamp(begin));
     let mut written = Written::default();
     let mut count = 0;
     while let Some(event) = purchases.next(Timestamp(begin + i64::try_from(count)? * STEP_US), count >= events) {
@@ -90,10 +93,10 @@ pub(super) fn write(
 }
 
 impl<'a> Lanes<'a> {
-    fn open(log: &'a dyn Log, codec: &Codec, partitions: u32, at: Timestamp) -> Self {
+    fn open(log: &'a dyn Log, codec: &Codec, (partitions, part): (u32, Part), at: Timestamp) -> Self {
         let (told, reports) = sync_channel(UNDER_WAY * 2);
-        let of = |context| (0..partitions).map(move |number| Partition { context, number });
-        let places = [Context::Inventory, Context::Order, Context::Ticket].into_iter().flat_map(of);
+        let of = |context: &'static Context| (0..partitions).map(|number| Partition { context: *context, number });
+        let places = part.contexts().iter().flat_map(of);
         let lane = |place| {
             let feed = Feed::default();
             let writer = Writer::new(codec.clone(), feed.clone(), &Position::default(), HashMap::new(), at);
