@@ -4,6 +4,7 @@ mod inventory;
 mod live;
 mod orders;
 mod page;
+mod paging;
 mod payments;
 mod persons;
 mod queue;

@@ -32,6 +32,7 @@ pub mod row;
 mod stream;
 mod view;
 
+pub(super) use lists::NEWEST;
 pub use lists::hex;
 
 /// An order that is waited for may be missing so long.

@@ -4,7 +4,7 @@ use axum::extract::State;
 use domain::value::Role;
 use serde::{Deserialize, Serialize};
 use service_kit::caller::Caller;
-use service_kit::extract::{Query, limit};
+use service_kit::extract::Query;
 use service_kit::problem::{Kind, Problem};
 use service_kit::views::Page;
 use sqlx::{FromRow, Postgres, QueryBuilder};
@@ -14,10 +14,11 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::App;
-use super::orders::hex;
-use super::shows::{at, page};
+use super::orders::{NEWEST, hex};
+use super::paging::Paging;
+use super::shows::at;
 use super::since::Since;
-use crate::cursor::{self, Place};
+use crate::cursor::Place;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list))
@@ -113,20 +114,11 @@ async fn list(
     if !actor.has(Role::Support) && !actor.has(Role::Admin) {
         return Err(Problem::new(Kind::Forbidden));
     }
-    let limit = limit(filter.limit)?;
-    let (mut query, which) = selected(&app, &filter)?;
-    let after = cursor::read(&app.keys, &which, filter.cursor.as_deref())?;
+    let (query, which) = selected(&app, &filter)?;
+    let paging = Paging::of(&app, which, filter.limit, filter.cursor.as_deref())?;
     since.seen(&app, &["orders"]).await?;
-    if let Some(Place { us, id, within }) = after {
-        query.push(" and (o.created_at_us, o.order_id, o.show_id) < (").push_bind(us);
-        query.push(", ").push_bind(id).push(", ").push_bind(within).push(")");
-    }
-    query.push(" order by o.created_at_us desc, o.order_id desc, o.show_id desc limit ");
-    query.push_bind(i64::from(limit) + 1);
-    let rows: Vec<Row> = app.database.ask(query.build_query_as().fetch_all(app.database.pool())).await?;
     let place = |row: &Row| Place { us: row.created_at_us, id: row.order_id, within: row.show_id };
-    let (rows, next) = page(rows, limit, place);
-    let next_cursor = next.map(|place| cursor::write(&app.keys, &which, place));
+    let (rows, next_cursor) = paging.rows(&app, query, NEWEST, place).await?;
     Ok(axum::Json(Page { items: rows.into_iter().map(PersonOrder::from).collect(), next_cursor }))
 }
 

@@ -6,7 +6,7 @@ use domain::root::Context;
 use domain::value::Role;
 use serde::{Deserialize, Serialize};
 use service_kit::caller::Caller;
-use service_kit::extract::{Path, Query, limit};
+use service_kit::extract::{Path, Query};
 use service_kit::problem::{Kind, Problem};
 use service_kit::views::{Money, Page, moment};
 use sqlx::{FromRow, Postgres, QueryBuilder};
@@ -16,12 +16,15 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::App;
-use super::shows::page;
+use super::paging::{Paging, Sort};
 use super::since::Since;
-use crate::cursor::{self, Place};
+use crate::cursor::Place;
 use crate::stale::Stale;
 
 const STATUSES: [&str; 3] = ["pending", "due", "done"];
+
+/// Who waits longest comes first.
+const OLDEST: Sort = Sort { columns: &["requested_at_us", "refund_id"], falling: false };
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(of_show))
@@ -114,12 +117,11 @@ async fn list(
     if !actor.has(Role::Support) && !actor.has(Role::Admin) {
         return Err(Problem::new(Kind::Forbidden));
     }
-    let limit = limit(filter.limit)?;
     if filter.status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
         return Err(Problem::new(Kind::BadParameter).error("/status", "must be pending, due or done"));
     }
     let which = format!("refunds {:?} {:?}", filter.status, filter.provider);
-    let after = cursor::read(&app.keys, &which, filter.cursor.as_deref())?;
+    let paging = Paging::of(&app, which, filter.limit, filter.cursor.as_deref())?;
     since.seen(&app, &["payments"]).await?;
     let mut query = select();
     if let Some(status) = &filter.status {
@@ -128,14 +130,8 @@ async fn list(
     if let Some(provider) = &filter.provider {
         query.push(" and provider = ").push_bind(provider);
     }
-    if let Some(Place { us, id, .. }) = after {
-        query.push(" and (requested_at_us, refund_id) > (").push_bind(us).push(", ").push_bind(id).push(")");
-    }
-    query.push(" order by requested_at_us, refund_id limit ").push_bind(i64::from(limit) + 1);
-    let rows: Vec<Row> = app.database.ask(query.build_query_as().fetch_all(app.database.pool())).await?;
     let place = |row: &Row| Place { us: row.requested_at_us, id: row.refund_id, within: row.refund_id };
-    let (rows, next) = page(rows, limit, place);
-    let next_cursor = next.map(|place| cursor::write(&app.keys, &which, place));
+    let (rows, next_cursor) = paging.rows(&app, query, OLDEST, place).await?;
     Ok(axum::Json(Page { items: rows.into_iter().map(|row| Refund::of(row, &app.stale)).collect(), next_cursor }))
 }
 

@@ -11,7 +11,7 @@ use domain::show::Status;
 use domain::value::{Currency, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use service_kit::caller::Caller;
-use service_kit::extract::{Path, Query, limit};
+use service_kit::extract::{Path, Query};
 use service_kit::problem::{Kind, Problem};
 use service_kit::views::{self, Money, Page, Venue, WaitingRoom, moment};
 use sqlx::types::Json;
@@ -22,8 +22,9 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::App;
+use super::paging::{Paging, Sort};
 use super::since::Since;
-use crate::cursor::{self, Place};
+use crate::cursor::Place;
 use crate::database::{Database, Failed};
 use crate::together::Together;
 
@@ -31,6 +32,9 @@ use crate::together::Together;
 const VIEWS: [&str; 3] = ["shows", "ticket_classes", "availability"];
 /// A longer search is no search.
 const MOST_SEARCHED: usize = 200;
+
+/// The next ones first.
+const SOONEST: Sort = Sort { columns: &["s.starts_at_us", "s.show_id"], falling: false };
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
@@ -190,12 +194,11 @@ async fn list(
     since: Since,
     Query(filter): Query<Filter>,
 ) -> Result<axum::Json<Page<Listed>>, Problem> {
-    let limit = limit(filter.limit)?;
     let status = filter.status.as_deref().map(known_status).transpose()?;
     let words = filter.q.as_deref().map(search).transpose()?.flatten();
     let starts_us = filter.starts_after.map(|at| at.as_microsecond());
     let which = format!("shows {status:?} {words:?} {starts_us:?}");
-    let after = cursor::read(&app.keys, &which, filter.cursor.as_deref())?;
+    let paging = Paging::of(&app, which, filter.limit, filter.cursor.as_deref())?;
     since.seen(&app, &VIEWS).await?;
 
     let mut query = QueryBuilder::new(SELECT);
@@ -209,15 +212,8 @@ async fn list(
     if let Some(starts_us) = starts_us {
         query.push(" and s.starts_at_us >= ").push_bind(starts_us);
     }
-    if let Some(Place { us, id, .. }) = after {
-        query.push(" and (s.starts_at_us, s.show_id) > (").push_bind(us).push(", ").push_bind(id).push(")");
-    }
-    query.push(" order by s.starts_at_us, s.show_id limit ").push_bind(i64::from(limit) + 1);
-    let rows: Vec<Row> = app.database.ask(query.build_query_as().fetch_all(app.database.pool())).await?;
-
     let place = |row: &Row| Place { us: row.starts_at_us, id: row.show_id, within: Uuid::nil() };
-    let (rows, next) = page(rows, limit, place);
-    let next_cursor = next.map(|place| cursor::write(&app.keys, &which, place));
+    let (rows, next_cursor) = paging.rows(&app, query, SOONEST, place).await?;
     let listed = |row: &Row| Listed { stale: app.stale.has(&VIEWS, &keys(row.show_id)), show: view(row) };
     Ok(axum::Json(Page { items: rows.iter().map(listed).collect(), next_cursor }))
 }
@@ -232,15 +228,6 @@ async fn one(
 ) -> Result<axum::Json<views::Show>, Problem> {
     since.seen(&app, &VIEWS).await?;
     Ok(axum::Json(view(&*app.show(show, &caller).await?)))
-}
-
-/// A page of one more row than asked for: at most `limit` of them, and where the next one begins if there is one.
-pub(super) fn page<R>(mut rows: Vec<R>, limit: u32, place: impl Fn(&R) -> Place) -> (Vec<R>, Option<Place>) {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(place);
-    (rows, next)
 }
 
 fn known_status(asked: &str) -> Result<&'static str, Problem> {
@@ -322,14 +309,5 @@ mod tests {
         assert_eq!(search("  ").unwrap(), None);
         assert_eq!(search("!?").unwrap().as_deref(), Some(""));
         assert!(search(&"x".repeat(201)).is_err());
-    }
-
-    #[test]
-    fn a_page_knows_whether_there_are_more() {
-        let place = |us: &i64| Place { us: *us, id: Uuid::nil(), within: Uuid::nil() };
-        let (rows, next) = page(vec![1, 2, 3], 2, place);
-        assert_eq!((rows, next.map(|it| it.us)), (vec![1, 2], Some(2)));
-        assert_eq!(page(vec![1, 2], 2, place).1, None);
-        assert_eq!(page(Vec::new(), 2, place).1, None);
     }
 }

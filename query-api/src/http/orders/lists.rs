@@ -7,7 +7,7 @@ use domain::value::{Actor, Role};
 use serde::Deserialize;
 use service_kit::caller::Caller;
 use service_kit::code;
-use service_kit::extract::{Path, Query, limit};
+use service_kit::extract::{Path, Query};
 use service_kit::problem::{Kind, Problem};
 use service_kit::views::Page;
 use sqlx::{Postgres, QueryBuilder};
@@ -18,13 +18,17 @@ use utoipa_axum::routes;
 use super::entry::Entry;
 use super::known_status;
 use super::row::{self, Row};
-use crate::cursor::{self, Place};
+use crate::cursor::Place;
 use crate::http::App;
-use crate::http::shows::page;
+use crate::http::paging::{Paging, Sort};
 use crate::http::since::Since;
 
 /// The views that lists read.
 pub(super) const VIEWS: [&str; 2] = ["orders", "payments"];
+
+/// Of all lists of orders.
+pub(in crate::http) const NEWEST: Sort =
+    Sort { columns: &["o.created_at_us", "o.order_id", "o.show_id"], falling: true };
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(mine)).routes(routes!(of_show))
@@ -34,7 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Paging {
+struct Asked {
     /// 1 to 200, 50 if not said.
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
@@ -58,18 +62,17 @@ struct Filter {
     cursor: Option<String>,
 }
 
-#[utoipa::path(get, path = "/v1/me/orders", tag = "orders", params(Paging), security(("bearer" = [])),
+#[utoipa::path(get, path = "/v1/me/orders", tag = "orders", params(Asked), security(("bearer" = [])),
     responses((status = 200, body = Page<Entry>, description = "The account's own orders, the newest first; each order itself has its tickets.")))]
 async fn mine(
     State(app): State<App>,
     caller: Caller,
     since: Since,
-    Query(paging): Query<Paging>,
+    Query(asked): Query<Asked>,
 ) -> Result<axum::Json<Page<Entry>>, Problem> {
     let actor = caller.actor()?;
-    let limit = limit(paging.limit)?;
     let which = format!("orders of {}", actor.principal());
-    let after = cursor::read(&app.keys, &which, paging.cursor.as_deref())?;
+    let paging = Paging::of(&app, which, asked.limit, asked.cursor.as_deref())?;
     since.seen(&app, &VIEWS).await?;
     let mut query = QueryBuilder::new(row::SELECT);
     match &actor {
@@ -78,7 +81,7 @@ async fn mine(
         }
         actor => drop(query.push("o.principal = ").push_bind(actor.principal())),
     }
-    entries(&app, query, &which, after, limit).await
+    entries(&app, query, &paging).await
 }
 
 #[utoipa::path(get, path = "/v1/shows/{show}/orders", tag = "orders", params(("show" = Uuid, Path), Filter), security(("bearer" = [])),
@@ -91,12 +94,11 @@ async fn of_show(
     Query(filter): Query<Filter>,
 ) -> Result<axum::Json<Page<Entry>>, Problem> {
     let actor = caller.actor()?;
-    let limit = limit(filter.limit)?;
     let status = filter.status.as_deref().map(|asked| known_status(asked, "/status")).transpose()?;
     let email = filter.email.as_deref().map(|address| hex(&app.keys.email(address)));
     let code = filter.code.as_deref().map(known_code).transpose()?;
     let which = format!("orders of {show} {status:?} {email:?} {code:?}");
-    let after = cursor::read(&app.keys, &which, filter.cursor.as_deref())?;
+    let paging = Paging::of(&app, which, filter.limit, filter.cursor.as_deref())?;
     since.seen(&app, &["shows", "orders", "payments"]).await?;
     let organizer = &app.show(show, &caller).await?.organizer;
     if !actor.runs(organizer) && !actor.has(Role::Support) {
@@ -118,27 +120,17 @@ async fn of_show(
     if let Some(code) = code {
         query.push(" and o.code = ").push_bind(code);
     }
-    entries(&app, query, &which, after, limit).await
+    entries(&app, query, &paging).await
 }
 
 /// The page of orders that a condition selects.
 async fn entries(
     app: &App,
-    mut query: QueryBuilder<Postgres>,
-    which: &str,
-    after: Option<Place>,
-    limit: u32,
+    query: QueryBuilder<Postgres>,
+    paging: &Paging,
 ) -> Result<axum::Json<Page<Entry>>, Problem> {
-    if let Some(Place { us, id, within }) = after {
-        query.push(" and (o.created_at_us, o.order_id, o.show_id) < (").push_bind(us);
-        query.push(", ").push_bind(id).push(", ").push_bind(within).push(")");
-    }
-    query.push(" order by o.created_at_us desc, o.order_id desc, o.show_id desc limit ");
-    query.push_bind(i64::from(limit) + 1);
-    let rows: Vec<Row> = app.database.ask(query.build_query_as().fetch_all(app.database.pool())).await?;
     let place = |row: &Row| Place { us: row.created_at_us, id: row.order_id, within: row.show_id };
-    let (rows, next) = page(rows, limit, place);
-    let next_cursor = next.map(|place| cursor::write(&app.keys, which, place));
+    let (rows, next_cursor) = paging.rows(app, query, NEWEST, place).await?;
     Ok(axum::Json(Page { items: app.entries(rows).await?, next_cursor }))
 }
 
