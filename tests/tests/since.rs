@@ -16,6 +16,14 @@ async fn start() -> (Installation, [Shop; 2]) {
     (shop, readers)
 }
 
+/// A show that may still be edited, seen by its organizer.
+async fn editable(shop: &Installation) -> (String, Client) {
+    let (show, organizer) = (format!("/v1/shows/{}", id()), shop.organizer());
+    let created = organizer.put(&show, &show_body()).await.is(201);
+    organizer.since(&created).get(&show).await.is(200);
+    (show, organizer)
+}
+
 fn token(answer: &Answer) -> String {
     answer.header("consistency-token").expect("every answer to a write has one").to_owned()
 }
@@ -55,10 +63,7 @@ fn a_write_is_seen_through_either_query_api_and_tokens_add_up_over_topics() {
     run(async {
         let (shop, readers) = start().await;
         let sale = shop.on_sale(0, 1000, 600).await;
-        // One that may still be edited.
-        let (show, organizer) = (format!("/v1/shows/{}", id()), shop.organizer());
-        let created = organizer.put(&show, &show_body()).await.is(201);
-        organizer.since(&created).get(&show).await.is(200);
+        let (show, organizer) = editable(&shop).await;
         let (mut behind, mut since) = (0, None::<String>);
         for n in 0..6 {
             // One topic, then another: the later token tells of both.
@@ -93,10 +98,7 @@ fn a_frozen_projector_makes_readers_say_so_and_nothing_old_is_shown() {
     run(async {
         let (shop, readers) = start().await;
         let sale = shop.on_sale(0, 1000, 600).await;
-        // One that may still be edited.
-        let (show, organizer) = (format!("/v1/shows/{}", id()), shop.organizer());
-        let created = organizer.put(&show, &show_body()).await.is(201);
-        organizer.since(&created).get(&show).await.is(200);
+        let (show, organizer) = editable(&shop).await;
         shop.signal(Process::Projectors, Signal::Stop).await;
         let edited = organizer.patch(&show, &json!({"name": "While nobody looked"})).await.is(200);
         let order = id();
