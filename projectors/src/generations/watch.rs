@@ -64,8 +64,9 @@ impl Control {
             Heard::Looks(heard) => heard,
             Heard::Only(generation) => return Ok(Target::Fill(*generation)),
         };
-        let looked = heard.wait_for(Option::is_some).await.expect("whoever looks lives as long as we do").clone();
-        let all = looked.expect("it was waited for")?;
+        let looked = heard.wait_for(Option::is_some).await.ok().and_then(|looked| looked.clone());
+        let Some(looked) = looked else { return ending().await };
+        let all = looked?;
         Ok(all.get(layout.name).map_or(Target::Nothing, |standing| standing.target(layout)))
     }
 
@@ -82,7 +83,11 @@ impl Control {
     /// Waits for the next look.
     pub(crate) async fn looked(&mut self) {
         match &mut self.heard {
-            Heard::Looks(heard) => heard.changed().await.expect("whoever looks lives as long as we do"),
+            Heard::Looks(heard) => {
+                if heard.changed().await.is_err() {
+                    ending().await
+                }
+            }
             Heard::Only(_) => std::future::pending().await,
         }
     }
@@ -94,6 +99,11 @@ impl Control {
             Heard::Only(_) => None,
         }
     }
+}
+
+/// Whoever looks lives as long as all others; they are dropped in any order.
+async fn ending<T>() -> T {
+    std::future::pending().await
 }
 
 impl Watcher {
