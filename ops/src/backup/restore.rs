@@ -52,6 +52,9 @@ pub struct RestoreArgs {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Does it; ends with 2 if nothing was done because nobody agreed, or master keys are missing.
@@ -78,12 +81,20 @@ pub async fn run(args: RestoreArgs) -> anyhow::Result<ExitCode> {
         Some(postgres) => clean(postgres, &place.namespace, &plan, args.drop_read_models).await?,
         None => "Postgres: not asked (BOXOFFICE_POSTGRES is not set); drop read models of before.".to_owned(),
     };
-    let (records, keys) = (plan.records, backup.manifest.keys.records);
-    stack::print(&format!(
-        "{records} records and {keys} keys are back, compared one by one, in {:.1} s\n{models}\n{}",
-        took.as_secs_f64(),
-        next(&plan)
-    ))?;
+    let (records, keys, seconds) = (plan.records, backup.manifest.keys.records, took.as_secs_f64());
+    stack::print(&match args.json {
+        true => {
+            let restored = json!({
+                "records": records, "keys": keys, "left_out": plan.left_out, "seconds": seconds,
+                "read_models": models, "next": next(&plan),
+            });
+            format!("{restored}\n")
+        }
+        false => format!(
+            "{records} records and {keys} keys are back, compared one by one, in {seconds:.1} s\n{models}\n{}",
+            next(&plan)
+        ),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
