@@ -8,12 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use event_log::topics;
 use schemas::{RecordType, Registry, RegistryError, SchemaRecord, Standing};
 use serde::Serialize;
-
-use event_log::topics;
+use serde_json::json;
 
 use crate::ask;
+use crate::audit::{self, Deed};
 use crate::site::{Site, SiteArgs};
 use crate::stack;
 use crate::table::Table;
@@ -126,6 +127,9 @@ async fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(ask::REFUSED));
     }
     let restored = put_back(&site, &lost).await?;
+    let ids: Vec<u32> = lost.iter().map(|record| record.id).collect();
+    let deed = Deed { command: "schemas restore".to_owned(), what: json!({"ids": ids}), why: None };
+    audit::record(&site.kafka(), deed).await.context("the schemas are restored, but that is not recorded")?;
     show(&Compared { restored: Some(restored), ..compare(&site).await? }, args.json)?;
     Ok(ExitCode::SUCCESS)
 }

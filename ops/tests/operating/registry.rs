@@ -61,6 +61,8 @@ async fn a_lost_registry_is_restored_with_the_same_ids_and_old_events_are_read()
     assert!(code == 2 && refused.contains("--yes"), "{refused}");
     let (code, text, complaint) = boxctl(&one, &["schemas", "restore", "--yes"]).await;
     assert_eq!(code, 0, "{text}{complaint}");
+    let (code, deeds, complaint) = boxctl(&one, &["audit", "--json"]).await;
+    assert!(code == 0 && deeds.contains("schemas restore") && deeds.contains("\"ids\""), "{deeds}{complaint}");
     assert_eq!(lookup_all(&url, "one").await.unwrap(), first);
     put_back(&two, &compare(&two).await.unwrap().lost()).await.unwrap();
     assert!(compare(&two).await.unwrap().holds);
