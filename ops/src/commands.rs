@@ -91,6 +91,8 @@ pub struct Row {
     pub ends_with_1: String,
     /// Whether it writes JSON.
     pub json: bool,
+    /// Its options by their long names.
+    pub options: Vec<String>,
 }
 
 /// Prints every command.
@@ -128,10 +130,13 @@ fn collect(command: &Command, before: &str, rows: &mut Vec<Row>) {
     if leads_on && command.is_subcommand_required_set() {
         return;
     }
+    let options: Vec<String> =
+        command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect();
     rows.push(Row {
         what: command.get_about().map(ToString::to_string).unwrap_or_default(),
         ends_with_1: looks(&path).unwrap_or("it failed").to_owned(),
-        json: command.get_arguments().any(|argument| argument.get_long() == Some("json")),
+        json: options.iter().any(|option| option == "json"),
+        options,
         command: path,
     });
 }

@@ -1,5 +1,6 @@
 //! What operators look at, on real servers: the page of everything, a purchase's trace, topics, the registry, the doctor.
 
+mod documents;
 mod installation;
 mod registry;
 
