@@ -91,14 +91,21 @@ fn the_write_side_is_killed_in_the_middle() {
         let buying = futures::stream::iter(0..ORDERS).map(|_| purchase(&shop, &sale, &seen));
         let buying = buying.buffer_unordered(16).collect::<Vec<_>>();
         let killing = async {
+            let mut late = Vec::new();
             for after in [30, 90] {
                 acknowledged(&seen, after).await;
                 shop.kill(Process::CommandApi).await;
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                shop.wait_ready().await;
+                // The others may all be waiting for their tickets: this one comes to a closed door.
+                let back = async {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    shop.wait_ready().await;
+                };
+                late.push(tokio::join!(purchase(&shop, &sale, &seen), back).0);
             }
+            late
         };
-        let (orders, ()) = tokio::join!(buying, killing);
+        let (mut orders, late) = tokio::join!(buying, killing);
+        orders.extend(late);
         assert_eq!(shop.running.restarts(Process::CommandApi), 2);
         let repeated = seen.repeated.load(Ordering::Relaxed);
         assert!(repeated > 0, "nobody noticed that the write side was away");
