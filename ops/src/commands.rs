@@ -91,6 +91,8 @@ pub struct Row {
     pub ends_with_1: String,
     /// Whether it writes JSON.
     pub json: bool,
+    /// What it takes without a name.
+    pub arguments: Vec<String>,
     /// Its options by their long names.
     pub options: Vec<String>,
 }
@@ -136,6 +138,7 @@ fn collect(command: &Command, before: &str, rows: &mut Vec<Row>) {
         what: command.get_about().map(ToString::to_string).unwrap_or_default(),
         ends_with_1: looks(&path).unwrap_or("it failed").to_owned(),
         json: options.iter().any(|option| option == "json"),
+        arguments: command.get_positionals().map(|argument| argument.get_id().to_string()).collect(),
         options,
         command: path,
     });

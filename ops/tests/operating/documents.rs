@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::commands;
 
 /// Every document for people, from the checkout's root.
@@ -32,7 +34,7 @@ fn typed(text: &str) -> Vec<String> {
 
 /// The command of a line, as far as it is one, and the options it has.
 fn parts(line: &str) -> (Vec<&str>, Vec<&str>) {
-    let line = line.split(['|', ';', '>', '&', '\\']).next().unwrap_or(line);
+    let line = line.split(['|', ';', '>', '&', '\\', ')']).next().unwrap_or(line);
     let is_word = |word: &&str| word.starts_with(|it: char| it.is_ascii_lowercase());
     let words = line.split_whitespace().take_while(is_word).collect();
     let options = line.split_whitespace().filter_map(|word| word.trim_start_matches('[').strip_prefix("--"));
@@ -40,16 +42,21 @@ fn parts(line: &str) -> (Vec<&str>, Vec<&str>) {
     (words, options.map(|option| &option[..name(option)]).filter(|it| !it.is_empty()).collect())
 }
 
+/// What is wrong with the use of a command.
+fn fault(row: &Value, more: bool, options: &[&str]) -> Option<String> {
+    let has = |what: &str, name: &str| row[what].as_array().unwrap().iter().any(|it| it == name);
+    let lacks = options.iter().find(|option| **option != "help" && !has("options", option));
+    match lacks {
+        Some(option) => Some(format!("it has no --{option}")),
+        None if more && row["arguments"].as_array().unwrap().is_empty() => Some("it takes no argument".to_owned()),
+        None => None,
+    }
+}
+
 #[tokio::test]
 async fn every_command_that_documents_name_exists() {
-    let known: BTreeMap<String, Vec<String>> = commands()
-        .await
-        .into_iter()
-        .map(|row| {
-            let options = row["options"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned());
-            (row["command"].as_str().unwrap().to_owned(), options.collect())
-        })
-        .collect();
+    let rows = commands().await;
+    let known: BTreeMap<&str, &Value> = rows.iter().map(|row| (row["command"].as_str().unwrap(), row)).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (mut seen, mut wrong) = (0, Vec::new());
     for path in documents(&root) {
@@ -59,20 +66,23 @@ async fn every_command_that_documents_name_exists() {
                 continue;
             }
             seen += 1;
-            // The longest that is a command; what follows is its argument.
-            let whole = (1..=words.len()).rev().map(|count| words[..count].join(" ")).find(|it| known.contains_key(it));
-            let leads = |it: &String| it.starts_with(&format!("{} ", words[0]));
-            let has = |option: &&&str| match &whole {
-                Some(command) => known[command].iter().any(|it| it == **option),
-                None => false,
+            let fault = match (1..=words.len())
+                .rev()
+                .find_map(|count| Some((count, *known.get(&*words[..count].join(" "))?)))
+            {
+                Some((count, row)) => fault(row, words.len() > count, &options),
+                // A group of commands.
+                None if options.is_empty()
+                    && known.keys().any(|it| it.starts_with(&format!("{} ", words.join(" ")))) =>
+                {
+                    None
+                }
+                None => Some("no such command".to_owned()),
             };
-            let lacks: Vec<&&str> = options.iter().filter(|option| **option != "help" && !has(option)).collect();
-            let group = words.len() == 1 && options.is_empty() && known.keys().any(leads);
-            if (whole.is_none() && !group) || !lacks.is_empty() {
-                wrong.push(format!("{}: boxctl {line} {lacks:?}", path.file_name().unwrap().display()));
-            }
+            let name = path.file_name().unwrap().display();
+            wrong.extend(fault.map(|fault| format!("{name}: boxctl {line}: {fault}")));
         }
     }
     assert!(seen > 200, "only {seen} commands were found: are documents written in another way?");
-    assert!(wrong.is_empty(), "no such command or option:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "documents name what is not there:\n{}", wrong.join("\n"));
 }
