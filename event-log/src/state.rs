@@ -22,6 +22,8 @@ use traces::Traces;
 pub const REMEMBER_S: i64 = 24 * 3600;
 /// Serial numbers begin here: providers use small ones in samples (PayOS 123), which must never look like ours.
 const FIRST_SERIAL: u64 = 1000;
+/// 2026-01-01T00:00:00Z: with 1024 partitions numbers stay below 2^53, the largest that PayOS takes, for 270 years.
+const SERIALS_SINCE_US: i64 = 1_767_225_600_000_000;
 /// How many commands are remembered, at most.
 pub const REMEMBER: usize = 1_000_000;
 
@@ -153,9 +155,13 @@ impl<A: Root> State<A> {
         self.by_serial.get(&serial).copied()
     }
 
-    /// The next serial number: unlike any other of any partition, and its remainder tells this one.
-    pub fn next_serial(&self, partition: u32, partitions: u32) -> u64 {
-        (self.serials.max(FIRST_SERIAL) + 1) * u64::from(partitions) + u64::from(partition)
+    /// The next serial number at this moment: unlike any other of any partition, and its remainder tells this one.
+    ///
+    /// It counts up, and keeps up with the clock in milliseconds: a log that was restored to an earlier moment knows
+    /// nothing of the numbers that it gave out after that, but providers do.
+    pub fn next_serial(&self, partition: u32, partitions: u32, at: Timestamp) -> u64 {
+        let clock = u64::try_from((at.0 - SERIALS_SINCE_US) / 1000).unwrap_or(0);
+        (self.serials.max(FIRST_SERIAL).max(clock) + 1) * u64::from(partitions) + u64::from(partition)
     }
 
     /// Folds the events of one command. `after` is the aggregate they lead to, where it is known already.

@@ -3,7 +3,7 @@
 use domain::ids::{CommandId, OrderId, PaymentId, ShowId};
 use domain::payment::{self, Payment};
 use domain::root::Context;
-use domain::value::{Actor, Currency, Fingerprint, Provider};
+use domain::value::{Actor, Currency, Fingerprint, Provider, Timestamp};
 use event_log::log::Partition;
 use event_log::owner::{Settings, Submission, Target};
 use event_log::state::State;
@@ -47,6 +47,16 @@ pub fn rig(world: &World, log: &event_log::memory::MemoryLog, state: State<Payme
 }
 
 #[test]
+fn a_log_that_forgot_its_last_numbers_gives_out_none_of_them_again() {
+    let state = State::<Payment>::default();
+    let hour = |n: i64| Timestamp(1_767_225_600_000_000 + n * 3_600_000_000);
+    assert_eq!(state.next_serial(1, 4, hour(-1)), 1001 * 4 + 1);
+    assert_eq!(state.next_serial(1, 4, hour(1)), 3_600_001 * 4 + 1);
+    assert!(state.next_serial(1, 4, hour(2)) > state.next_serial(1, 4, hour(1)) + 3_600_000 * 4 - 1);
+    assert!(state.next_serial(1023, 1024, hour(24 * 366 * 270)) < 1 << 53);
+}
+
+#[test]
 pub fn serial_numbers_go_on_where_they_were() {
     let world = World::new();
     let log = world.log();
@@ -58,7 +68,7 @@ pub fn serial_numbers_go_on_where_they_were() {
     let state = one.owner.state();
     let restored = State::<Payment>::restore(&image(state).bytes).unwrap();
     assert_eq!(image(&restored), image(state));
-    assert_eq!(state.next_serial(1, 4), 1006 * 4 + 1);
+    assert_eq!(state.next_serial(1, 4, Timestamp(0)), 1006 * 4 + 1);
     assert!(!state.outbox.is_empty());
     for n in 1001..=1005 {
         let of = state.by_serial(n * 4 + 1);

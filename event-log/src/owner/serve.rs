@@ -168,7 +168,7 @@ impl<A: Root, R> Owner<A, R> {
         let before = if stale { &self.acked } else { &self.head }.get(id);
         let version = before.map_or(0, |entry| entry.version);
         let mut after = before.map(|entry| entry.state.clone()).unwrap_or_default();
-        let serial = self.head.next_serial(self.settings.partition.number, self.settings.partitions);
+        let serial = self.head.next_serial(self.settings.partition.number, self.settings.partitions, at);
         let actor = by.principal();
         let issued = Issued { command: ask, by, at, fingerprint: hash, serial };
         let sink = EventSink::default();

@@ -25,7 +25,7 @@ pub fn image<A: Root>(state: &State<A>) -> Image {
         timers: state.timers.clone(),
         rounds: state.rounds.clone(),
         watched: state.watched.clone(),
-        next_serial: state.next_serial(1, 4),
+        next_serial: state.next_serial(1, 4, Timestamp(0)),
     }
 }
 

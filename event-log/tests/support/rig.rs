@@ -19,7 +19,7 @@ use super::AT;
 use super::stock::SHOW;
 
 /// When every test begins.
-pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000_000);
+pub const BEGIN: Timestamp = Timestamp(1_700_000_000_000_000);
 pub const GRACE: Duration = Duration::from_secs(60);
 pub const ACK_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -206,7 +206,7 @@ fn image<A: Part>(state: &State<A>, partitions: u32) -> Image {
         timers: state.timers.iter().copied().collect(),
         rounds: state.rounds.iter().copied().collect(),
         watched: state.watched.iter().copied().collect(),
-        serial: state.next_serial(0, partitions),
+        serial: state.next_serial(0, partitions, Timestamp(0)),
     }
 }
 
