@@ -242,7 +242,7 @@ impl Transaction for MemoryTransaction {
     async fn look_up<T: DeserializeOwned + Send>(&mut self, wanted: &Wanted) -> Result<BTreeMap<Uuid, T>, ToldToFail> {
         let table = self.model.tables.get(wanted.table);
         let found = |key: &Uuid| {
-            let value = table?.value(*key, wanted.column)?.clone();
+            let value = table?.value(*key, wanted.column)?;
             Some((*key, serde_json::from_value(value).expect("it is what was written")))
         };
         Ok(wanted.keys.iter().filter_map(found).collect())

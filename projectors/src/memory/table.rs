@@ -1,6 +1,6 @@
 //! A table in memory: what a merge means, done by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -11,7 +11,16 @@ use uuid::Uuid;
 use crate::model::Layout;
 use crate::rows::{Cell, Column, Merge, Merging, Missing};
 
-type Row = BTreeMap<&'static str, Cell>;
+/// What columns hold, in the order of their names: a whole table of rows has to fit, so it is kept small.
+type Row = Vec<(&'static str, Kept)>;
+
+/// What a column holds.
+#[derive(Debug, Clone)]
+enum Kept {
+    Cell(Cell),
+    /// JSON as text takes a tenth of what a tree of it takes.
+    Json(Box<str>),
+}
 
 /// Rows by their keys.
 #[derive(Debug, Clone, Default)]
@@ -40,13 +49,20 @@ impl Table {
                 let told: Vec<bool> = columns.iter().map(told).collect();
                 let changes = columns.iter().zip(cells).zip(told).filter(|(_, told)| *told);
                 for ((column, cell), _) in changes {
-                    let old = row.remove(column.name).unwrap_or(Cell::Null);
-                    row.insert(column.name, merged(column, old, cell));
+                    match row.binary_search_by_key(&column.name, |(name, _)| name) {
+                        Ok(at) => {
+                            let old = std::mem::replace(&mut row[at].1, Kept::Cell(Cell::Null));
+                            row[at].1 = Kept::from(merged(column, old.into(), cell));
+                        }
+                        Err(at) => row.insert(at, (column.name, Kept::from(merged(column, Cell::Null, cell)))),
+                    }
                 }
                 1
             }
             (None, Missing::Insert) => {
-                let row = columns.iter().map(|column| column.name).zip(cells).collect();
+                let cells = cells.into_iter().map(Kept::from);
+                let mut row: Row = columns.iter().map(|column| column.name).zip(cells).collect();
+                row.sort_unstable_by_key(|(name, _)| *name);
                 self.0.insert(key, Arc::new(row));
                 1
             }
@@ -55,10 +71,10 @@ impl Table {
     }
 
     /// The JSON in a column of the row with this key.
-    pub(super) fn value(&self, key: Uuid, column: &str) -> Option<&Value> {
-        match self.0.get([KeyPart::Uuid(key)].as_slice())?.get(column)? {
-            Cell::Json(value) => Some(value),
-            _ => None,
+    pub(super) fn value(&self, key: Uuid, column: &str) -> Option<Value> {
+        match find(self.0.get([KeyPart::Uuid(key)].as_slice())?, column)? {
+            Kept::Json(text) => Some(parse(text)),
+            Kept::Cell(_) => None,
         }
     }
 
@@ -79,8 +95,34 @@ impl Table {
 }
 
 fn object(row: &Row, columns: &BTreeSet<&'static str>) -> Map<String, Value> {
-    let value = |name: &&'static str| ((*name).to_owned(), row.get(name).map_or(Value::Null, json));
+    let value = |name: &&'static str| ((*name).to_owned(), find(row, name).map_or(Value::Null, json));
     columns.iter().map(value).collect()
+}
+
+fn find<'a>(row: &'a Row, column: &str) -> Option<&'a Kept> {
+    row.binary_search_by_key(&column, |(name, _)| name).ok().map(|at| &row[at].1)
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).expect("it was written here")
+}
+
+impl From<Cell> for Kept {
+    fn from(cell: Cell) -> Self {
+        match cell {
+            Cell::Json(value) => Self::Json(value.to_string().into()),
+            cell => Self::Cell(cell),
+        }
+    }
+}
+
+impl From<Kept> for Cell {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Json(text) => Self::Json(parse(&text)),
+            Kept::Cell(cell) => cell,
+        }
+    }
 }
 
 /// The columns that tell which row of a table is meant, in the order of the changes.
@@ -114,14 +156,15 @@ pub(super) fn part(column: &Column, cell: &Cell) -> Option<KeyPart> {
 }
 
 /// As `to_jsonb` writes it.
-fn json(cell: &Cell) -> Value {
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Uuid(id) => Value::String(id.hyphenated().to_string()),
-        Cell::Text(text) => Value::String(text.clone()),
-        Cell::Int(value) => Value::from(*value),
-        Cell::Bytes(bytes) => Value::String(hex(bytes)),
-        Cell::Json(value) => value.clone(),
+fn json(kept: &Kept) -> Value {
+    match kept {
+        Kept::Json(text) => parse(text),
+        Kept::Cell(Cell::Null) => Value::Null,
+        Kept::Cell(Cell::Uuid(id)) => Value::String(id.hyphenated().to_string()),
+        Kept::Cell(Cell::Text(text)) => Value::String(text.clone()),
+        Kept::Cell(Cell::Int(value)) => Value::from(*value),
+        Kept::Cell(Cell::Bytes(bytes)) => Value::String(hex(bytes)),
+        Kept::Cell(Cell::Json(value)) => value.clone(),
     }
 }
 
@@ -184,6 +227,6 @@ mod tests {
 
     #[test]
     fn bytes_are_written_as_postgres_does() {
-        assert_eq!(json(&Cell::Bytes(vec![0, 171])), "\\x00ab");
+        assert_eq!(json(&Cell::Bytes(vec![0, 171]).into()), "\\x00ab");
     }
 }
