@@ -13,7 +13,7 @@ pub(super) type Sums = BTreeMap<String, i64>;
 /// From the view of orders.
 pub(super) async fn orders(pool: &PgPool, schema: &str) -> anyhow::Result<Sums> {
     let query = format!(
-        "select currency, sum(total)::bigint from \"{schema}\".orders where status = 'completed' group by currency"
+        "select currency, sum(total)::bigint from {schema}.orders where status = 'completed' group by currency"
     );
     sums(pool, query).await.context("sum orders in Postgres")
 }
@@ -21,7 +21,7 @@ pub(super) async fn orders(pool: &PgPool, schema: &str) -> anyhow::Result<Sums> 
 /// From the view of all movements of money.
 pub(super) async fn ledger(pool: &PgPool, schema: &str) -> anyhow::Result<Sums> {
     let query = format!(
-        "select currency, -sum(amount)::bigint from \"{schema}\".ledger where account = 'sales' and kind = 'captured' \
+        "select currency, -sum(amount)::bigint from {schema}.ledger where account = 'sales' and kind = 'captured' \
          group by currency"
     );
     sums(pool, query).await.context("sum the ledger in Postgres")

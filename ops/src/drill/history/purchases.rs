@@ -58,6 +58,15 @@ impl Part {
         }
     }
 
+    /// A purchase has about so many: more begin only as others end.
+    fn events(self) -> u64 {
+        match self {
+            Self::Stock => 2,
+            Self::Sales => 6,
+            Self::Money => 9,
+        }
+    }
+
     fn steps(self, lapses: bool) -> std::slice::Iter<'static, Step> {
         use Step::{
             Cancelled, Captured, Completed, Confirmed, Created, Intended, Issued, Overdue, Paid, Released, Requested,
@@ -121,7 +130,7 @@ impl Purchases {
             self.unopened += 1;
             return Some(opened(sale));
         }
-        if !ending && (self.under_way.len() < MEANWHILE || self.dice.below(6) == 0) {
+        if !ending && (self.under_way.len() < MEANWHILE || self.dice.below(self.part.events()) == 0) {
             return Some(self.reserve(at));
         }
         let mut purchase = self.under_way.pop_front()?;
