@@ -156,6 +156,7 @@ fn what(scenario: Scenario, size: Size, common: &Common) -> String {
     let free = if size.free { ", free" } else { "" };
     let rate = match scenario {
         Scenario::Idle => format!("one by one, {} times", size.times),
+        Scenario::Steady => "at 1,000 a minute".to_owned(),
         _ => format!("at {:.0}/s", size.rate),
     };
     format!("{scenario:?} {rate}{free}, {durability:?}, {partitions} partitions, {command_apis} command-api")
