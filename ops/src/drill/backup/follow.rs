@@ -41,19 +41,19 @@ pub struct Following {
 }
 
 impl Following {
-    /// Begins.
+    /// Begins; in full swing it does not catch up, because the broker is gone by then.
     ///
     /// # Errors
     /// Kafka does not answer, or the folder cannot be written.
-    pub async fn start(settings: &KafkaSettings, folder: &Folder) -> anyhow::Result<Self> {
+    pub async fn start(settings: &KafkaSettings, folder: &Folder, in_full_swing: bool) -> anyhow::Result<Self> {
         let taking = take::open(settings, folder).await?;
         let stop = Arc::<AtomicBool>::default();
         let (told, folder) = (Arc::clone(&stop), folder.clone());
-        let task = tokio::task::spawn_blocking(move || follow(taking, &folder, &told));
+        let task = tokio::task::spawn_blocking(move || follow(taking, &folder, &told, !in_full_swing));
         Ok(Self { stop, task })
     }
 
-    /// Has it catch up and end. After the broker was lost it ends with what it has.
+    /// Has it end.
     ///
     /// # Errors
     /// What it has cannot be read.
@@ -63,7 +63,7 @@ impl Following {
     }
 }
 
-fn follow(mut taking: Taking, folder: &Folder, stop: &AtomicBool) -> anyhow::Result<Followed> {
+fn follow(mut taking: Taking, folder: &Folder, stop: &AtomicBool, catch_up: bool) -> anyhow::Result<Followed> {
     let (mut rounds, mut copying, mut longest) = (0, Duration::ZERO, Duration::ZERO);
     let mut ended_by = None;
     while !stop.load(Ordering::Relaxed) {
@@ -80,7 +80,7 @@ fn follow(mut taking: Taking, folder: &Folder, stop: &AtomicBool) -> anyhow::Res
         sleep(EVERY.saturating_sub(took));
     }
     let began = clock::monotonic();
-    if ended_by.is_none() {
+    if ended_by.is_none() && catch_up {
         take::catch_up(&mut taking)?;
     }
     let catching_up = began.elapsed();

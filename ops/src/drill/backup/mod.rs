@@ -100,7 +100,7 @@ async fn play(args: &BackupArgs, stage: &mut Option<Office>) -> anyhow::Result<b
     let folder = Folder::new(office.folder().join("backup"));
     let limit = Duration::from_secs(args.rest_within);
     let scene = people::scene(office, args.orders + args.new_orders).await?;
-    let following = Following::start(&settings, &folder).await?;
+    let following = Following::start(&settings, &folder, args.in_full_swing).await?;
     stack::say(&format!("{} orders are placed while a backup follows", args.orders));
     let mut bought = people::buy(&scene, args.orders, args.at_once, args.in_full_swing).await?;
     let before = match args.in_full_swing {
