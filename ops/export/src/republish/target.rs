@@ -11,6 +11,7 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::headers::Copy;
 use crate::row::Row;
@@ -21,6 +22,8 @@ pub(super) const ASKING: Duration = Duration::from_secs(20);
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 /// Between two attempts to hand something over to a client whose queue is full.
 const FULL: Duration = Duration::from_millis(5);
+/// Between two looks for a topic that was made.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Remembers the first record that could not be written.
 struct Watcher(Arc<Mutex<Option<String>>>);
@@ -84,11 +87,18 @@ impl Target {
         Ok(target)
     }
 
+    /// Brokers take a moment until they know a topic that was made.
     fn partitions(&self) -> anyhow::Result<usize> {
         let asking = || format!("ask for the partitions of {}", self.name);
-        let metadata = self.producer.client().fetch_metadata(Some(&self.name), ASKING).with_context(asking)?;
-        let topic = metadata.topics().first().with_context(asking)?;
-        Ok(topic.partitions().len())
+        let asked = Instant::now();
+        loop {
+            let metadata = self.producer.client().fetch_metadata(Some(&self.name), ASKING).with_context(asking)?;
+            let found = metadata.topics().first().with_context(asking)?.partitions().len();
+            if found > 0 || asked.elapsed() > ASKING {
+                return Ok(found);
+            }
+            std::thread::sleep(AGAIN);
+        }
     }
 
     /// Hands a copy over, in order.
