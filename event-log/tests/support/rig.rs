@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::AT;
 use super::stock::SHOW;
 
-/// When every test begins.
+/// When every test begins: before serial numbers keep up with the clock, so that they count from the first.
 pub const BEGIN: Timestamp = Timestamp(1_700_000_000_000_000);
 pub const GRACE: Duration = Duration::from_secs(60);
 pub const ACK_DEADLINE: Duration = Duration::from_secs(5);

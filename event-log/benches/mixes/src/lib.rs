@@ -13,7 +13,7 @@ use domain::event::Event;
 use domain::value::Timestamp;
 
 pub use dice::Dice;
-pub use orders::Orders;
+pub use orders::{Orders, expired};
 pub use sales::{Sale, Sales};
 pub use visitors::Visitors;
 pub use writer::{Writer, records};

@@ -99,21 +99,24 @@ impl Orders {
                 self.under_way.push_back((of, Next::Cancelled));
                 Event::Order(OrderOverdue { order, show, payments: payment.into_iter().collect() }.into())
             }
-            Next::Cancelled => {
-                let cancelled = OrderCancelled {
-                    order,
-                    show,
-                    reason: CancelReason::Expired,
-                    open_payments: vec![],
-                    refund: None,
-                    refund_why: None,
-                    issued: false,
-                    session,
-                };
-                Event::Order(cancelled.into())
-            }
+            Next::Cancelled => expired(order, show, session),
         }
     }
+}
+
+/// The end of an order that nobody paid in time.
+pub fn expired(order: OrderId, show: ShowId, session: Option<SessionId>) -> Event {
+    let cancelled = OrderCancelled {
+        order,
+        show,
+        reason: CancelReason::Expired,
+        open_payments: vec![],
+        refund: None,
+        refund_why: None,
+        issued: false,
+        session,
+    };
+    Event::Order(cancelled.into())
 }
 
 impl Mix for Orders {

@@ -7,13 +7,13 @@ use domain::ids::{OrderId, PaymentId, PersonId, ShowId, TicketClassId, TicketId}
 use domain::inventory::{
     Checkout, ReleaseReason, ReservationConfirmed, ReservationReleased, SalesOpened, TicketsReserved,
 };
-use domain::order::{CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderOverdue, OrderPaid};
+use domain::order::{OrderCompleted, OrderCreated, OrderOverdue, OrderPaid};
 use domain::payment::{PaymentCompleted, PaymentIntentCreated, PaymentRequested};
 use domain::root::Context;
 use domain::show::ClassTerms;
 use domain::ticket::{IssuedTicket, TicketsIssued};
 use domain::value::{Currency, Fingerprint, Line, PaymentChoice, PricedLine, Provider, Sealed, Timestamp};
-use mixes::Dice;
+use mixes::{Dice, expired};
 
 /// Shows that are on sale.
 const SHOWS: usize = 200;
@@ -251,19 +251,7 @@ impl Purchases {
                 Event::Order(OrderCompleted { order, show, ticket_count: of.quantity, session: None }.into())
             }
             Step::Overdue => Event::Order(OrderOverdue { order, show, payments: vec![payment] }.into()),
-            Step::Cancelled => {
-                let cancelled = OrderCancelled {
-                    order,
-                    show,
-                    reason: CancelReason::Expired,
-                    open_payments: vec![],
-                    refund: None,
-                    refund_why: None,
-                    issued: false,
-                    session: None,
-                };
-                Event::Order(cancelled.into())
-            }
+            Step::Cancelled => expired(order, show, None),
             Step::Released => {
                 let (confirmed, reason) = (false, ReleaseReason::Expired);
                 let released = ReservationReleased { show, order, attempt: 1, lines, confirmed, reason, session: None };
